@@ -1,0 +1,1 @@
+"""What every service is mounted on: messaging, database, web, telemetry, runtime."""

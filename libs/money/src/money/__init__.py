@@ -1,0 +1,1 @@
+"""Paise, basis points, the bill, the split and the forecast. Pure."""

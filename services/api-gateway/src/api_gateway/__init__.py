@@ -1,0 +1,1 @@
+"""The one public door: identity, roles, rate limits, routing, one OpenAPI document."""

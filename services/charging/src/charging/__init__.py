@@ -1,0 +1,1 @@
+"""Stations, chargers, tariffs, start requests, transactions, meter values, commands."""

@@ -1,0 +1,1 @@
+"""Firmware files, signed downloads, update campaigns."""

@@ -1,0 +1,1 @@
+"""The append-only record: OCPP message log, entity audit log."""

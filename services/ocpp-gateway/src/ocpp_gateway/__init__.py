@@ -1,0 +1,1 @@
+"""Holds charger sockets; turns frames into events and commands into frames."""

@@ -1,0 +1,1 @@
+"""QR codes, webhooks, QR payments, riders, bills, refunds."""

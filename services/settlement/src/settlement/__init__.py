@@ -1,0 +1,1 @@
+"""Franchisees, linked accounts, commission ledger, transfers, reconciliation."""

@@ -1,0 +1,1 @@
+"""Scriptable OCPP 1.6-J charge points, honest and misbehaving."""

@@ -1,0 +1,1 @@
+"""A local OIDC issuer with JWKS: stands in for Clerk."""

@@ -1,0 +1,1 @@
+"""A sandbox that speaks Razorpay's REST API and sends its signed webhooks."""
