@@ -1,0 +1,22 @@
+"""What a service runs on: time, ids, settings, tasks that are watched, work that is counted, and its life from start to stop."""
+
+from chassis.runtime.clock import Clock, SystemClock
+from chassis.runtime.ids import Ids, SystemIds
+from chassis.runtime.service import Part, Service, run
+from chassis.runtime.settings import Environment, ServiceSettings
+from chassis.runtime.tasks import Tasks
+from chassis.runtime.work import Work
+
+__all__ = [
+    "Clock",
+    "Environment",
+    "Ids",
+    "Part",
+    "Service",
+    "ServiceSettings",
+    "SystemClock",
+    "SystemIds",
+    "Tasks",
+    "Work",
+    "run",
+]

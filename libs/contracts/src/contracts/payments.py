@@ -1,0 +1,116 @@
+"""What payments says: payments taken, bills made, refunds followed to their end, and Razorpay's events for settlement."""
+
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from pydantic import AwareDatetime, Field
+
+from contracts.base import BasisPoints, Event, Paise, Wh
+
+
+class FeeSource(StrEnum):
+    """Where the platform fee's figure came from (P8)."""
+
+    WEBHOOK = "WEBHOOK"
+    API = "API"
+    ESTIMATE = "ESTIMATE"
+
+
+class PaymentReceived(Event):
+    """A rider's QR payment was recorded, before anything was started for it."""
+
+    TYPE: ClassVar[str] = "payments.payment_received.v1"
+    qr_payment_id: int
+    razorpay_payment_id: str
+    qr_code_id: int
+    charge_point_id: str | None = None
+    connector_id: int | None = None
+    amount_paise: Paise
+    received_at: AwareDatetime
+
+
+class PaymentBilled(Event):
+    """The one bill of a session. Every paisa paid is in exactly one line; charging keeps the figures as columns,
+    settlement splits them.
+
+    paid = energy_charge + gst + platform_fee + refund + residue. Not sent when nothing was delivered (everything is refunded).
+    """
+
+    TYPE: ClassVar[str] = "payments.payment_billed.v1"
+    qr_payment_id: int
+    razorpay_payment_id: str
+    transaction_id: int
+    charge_point_id: str
+    connector_id: int
+    station_id: int
+    franchisee_id: int | None
+    started_at: AwareDatetime
+    stopped_at: AwareDatetime
+    energy_wh: Wh
+    tariff_paise_per_kwh: Paise
+    gst_bps: BasisPoints
+    paid_paise: Paise
+    energy_charge_paise: Paise
+    gst_paise: Paise
+    platform_fee_paise: Paise
+    fee_source: FeeSource
+    refund_paise: Paise
+    residue_paise: Paise
+    shortfall_paise: Paise
+    implausible: bool = False
+    billed_at: AwareDatetime
+
+
+class PaymentRefundedInFull(Event):
+    """A payment that was not served (or delivered no energy) goes back whole; `reason` says why."""
+
+    TYPE: ClassVar[str] = "payments.payment_refund_decided.v1"
+    qr_payment_id: int
+    razorpay_payment_id: str
+    transaction_id: int | None = None
+    amount_paise: Paise
+    reason: str
+    decided_at: AwareDatetime
+
+
+class RefundChanged(Event):
+    """A refund moved: PENDING → UNKNOWN | PROCESSING → PROCESSED | FAILED. `subject_version` orders them."""
+
+    TYPE: ClassVar[str] = "payments.refund_changed.v1"
+    refund_id: int
+    qr_payment_id: int
+    razorpay_refund_id: str | None
+    status: str
+    amount_paise: Paise
+    bank_reference: str | None = Field(None, description="RRN or ARN, once the bank gave one")
+    subject_version: int
+    at: AwareDatetime
+
+
+class RazorpayEventReceived(Event):
+    """A verified Razorpay webhook that is not payments' own: settlement.*, transfer.*, account.*, product.route.*.
+
+    `payload` is the event's payload as Razorpay sent it; `created_at` orders events of one account.
+    """
+
+    TYPE: ClassVar[str] = "payments.razorpay_event_received.v1"
+    webhook_event_id: int
+    razorpay_event_id: str
+    event: str
+    account_id: str | None = None
+    payload: dict[str, Any]
+    created_at: AwareDatetime
+
+
+class AuditRecorded(Event):
+    """A material change in payments; the journal keeps it."""
+
+    TYPE: ClassVar[str] = "payments.audit_recorded.v1"
+    entity: str
+    entity_id: str
+    action: str
+    actor: str
+    trigger: str
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    at: AwareDatetime
