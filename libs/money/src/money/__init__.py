@@ -1,1 +1,41 @@
-"""Paise, basis points, the bill, the split and the forecast. Pure."""
+"""Paise, basis points and watt-hours: the bill, the split, the fee and the forecast. Pure: no I/O, no clock, no ids.
+
+Every amount is an integer in the unit that its name ends with: `_paise` (1/100 of a rupee), `_wh`, `_bps` (1/10000),
+`_paise_per_kwh`, `_w`, `_ms`. A float never enters; a figure is rounded once, by `divide_half_up`.
+"""
+
+from money.bill import MIN_REFUND_PAISE, Bill, energy_and_gst_paise, final_bill
+from money.errors import MeterRanBackwardsError, MoneyError, NegativeQuantityError, RateOutOfRangeError, SplitExceedsGrossError
+from money.fee import ESTIMATED_FEE_BPS, Fee, FeeSource, estimated_fee, resolve_fee
+from money.forecast import UNLIMITED_WH, energy_affordable_wh, forecast_stop, milliseconds_until_wh
+from money.rounding import BASIS_POINTS, WH_PER_KWH, divide_half_up
+from money.settlement import Split, TdsBase, calculate_settlement
+from money.text import rupees
+
+__all__ = [
+    "BASIS_POINTS",
+    "ESTIMATED_FEE_BPS",
+    "MIN_REFUND_PAISE",
+    "UNLIMITED_WH",
+    "WH_PER_KWH",
+    "Bill",
+    "Fee",
+    "FeeSource",
+    "MeterRanBackwardsError",
+    "MoneyError",
+    "NegativeQuantityError",
+    "RateOutOfRangeError",
+    "Split",
+    "SplitExceedsGrossError",
+    "TdsBase",
+    "calculate_settlement",
+    "divide_half_up",
+    "energy_affordable_wh",
+    "energy_and_gst_paise",
+    "estimated_fee",
+    "final_bill",
+    "forecast_stop",
+    "milliseconds_until_wh",
+    "resolve_fee",
+    "rupees",
+]
