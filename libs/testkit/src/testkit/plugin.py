@@ -1,0 +1,27 @@
+"""The pytest plugin: every test of the workspace may ask for `servers` and for `clock`."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from testkit.clock import SteppingClock
+from testkit.servers import BrokerUser, Servers
+
+
+@pytest.fixture(scope="session")
+def broker_users() -> Sequence[BrokerUser]:
+    """RabbitMQ users that `servers` makes beside the administrator. A suite that wants some overrides this in its conftest."""
+    return ()
+
+
+@pytest.fixture(scope="session")
+def servers(broker_users: Sequence[BrokerUser]) -> Iterator[Servers]:
+    """PostgreSQL, RabbitMQ and Redis of this test session alone, started when the first test asks (about 12 s)."""
+    with Servers.throwaway(broker_users=broker_users) as running:
+        yield running
+
+
+@pytest.fixture
+def clock() -> SteppingClock:
+    """A clock that moves only when the test says so. Begins on Monday 5 January 2026, 10:00 in India."""
+    return SteppingClock()
