@@ -1,0 +1,102 @@
+"""What belongs to the process and not to a service object: the log stream and Sentry. Called once, by `__main__`."""
+
+import json
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, cast
+
+import orjson
+import sentry_sdk
+import structlog
+from sentry_sdk.types import Event, Hint
+from structlog.typing import EventDict, Processor
+
+from chassis.runtime import Clock, ServiceSettings, SystemClock
+from chassis.telemetry.masking import mask
+from chassis.telemetry.telemetry import current_trace_id
+
+# Third parties that say at INFO what our own lines already say better.
+QUIET_LOGGERS = ("aiohttp.access", "aio_pika", "aiormq", "sqlalchemy.engine")
+
+
+def configure_process(settings: ServiceSettings, *, service: str, clock: Clock | None = None) -> None:
+    """Send structlog's and the standard library's records to stdout as one stream, masked; start Sentry where a DSN is set.
+
+    Every line bears `timestamp` (of `clock`, UTC), `level`, `event`, `service`, `trace_id` and what was bound to the context.
+    """
+    time_source = clock if clock is not None else SystemClock()
+
+    def stamp(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:
+        event_dict.setdefault("service", service)
+        event_dict["timestamp"] = time_source.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        trace_id = current_trace_id()
+        if trace_id is not None:
+            event_dict["trace_id"] = trace_id
+        return event_dict
+
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        stamp,
+        structlog.processors.StackInfoRenderer(),
+    ]
+    renderer: Processor = render_json
+    if settings.log_format == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    # Tracebacks become text before masking: an exception's message holds VPAs as easily as a field does.
+    rendering: list[Processor] = [structlog.processors.format_exc_info, mask_event, renderer]
+
+    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    structlog.configure(
+        processors=[*shared, *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering]
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    if settings.sentry_dsn is not None:
+        start_sentry(settings, service=service)
+
+
+def mask_event(_logger: Any, _method: str, event_dict: EventDict) -> MutableMapping[str, Any]:
+    """A structlog processor: no secret and no personal data leaves with a line."""
+    return cast("MutableMapping[str, Any]", mask(event_dict))
+
+
+def render_json(_logger: Any, _method: str, event_dict: Mapping[str, Any]) -> str:
+    """One line of JSON. Whatever cannot be written as JSON is written as its repr: a log line never fails its caller."""
+    try:
+        return orjson.dumps(event_dict, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (TypeError, ValueError):  # integers beyond 64 bits, lone surrogates
+        return json.dumps(event_dict, default=repr, skipkeys=True)
+
+
+def start_sentry(settings: ServiceSettings, *, service: str) -> None:
+    """Report unhandled errors and error logs to Sentry, masked as the logs are. Traces stay with OpenTelemetry."""
+    assert settings.sentry_dsn is not None  # noqa: S101  (the caller looked)
+    sentry_sdk.init(
+        dsn=settings.sentry_dsn.get_secret_value(),
+        environment=settings.environment.value,
+        server_name=service,
+        send_default_pii=False,
+        include_local_variables=False,  # locals hold VPAs and keys under any name
+        traces_sample_rate=0.0,
+        before_send=_mask_report,
+    )
+    sentry_sdk.set_tag("service", service)
+
+
+def _mask_report(report: Event, _hint: Hint) -> Event:
+    # The envelope's own depth is greater than a log field's, so its parts are masked one by one.
+    return cast("Event", {key: mask(value, depth=-20) for key, value in report.items()})
