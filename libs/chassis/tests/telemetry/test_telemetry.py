@@ -65,10 +65,10 @@ def test_a_failed_block_marks_its_span() -> None:
     exporter = InMemorySpanExporter()
     telemetry = Telemetry(SETTINGS, service="payments", span_exporter=exporter)
     with pytest.raises(ValueError), telemetry.span("refund.issue"):
-        raise ValueError("no such payment")
+        raise ValueError("no payment of rahul@okaxis")
     (span,) = exporter.get_finished_spans()
-    assert not span.status.is_ok
-    assert span.events[0].name == "exception"
+    assert span.status.status_code.name == "ERROR"
+    assert span.events[0].attributes == {"exception.type": "ValueError", "exception.message": "no payment of ra***@okaxis"}
 
 
 def test_two_services_may_have_a_metric_of_the_same_name() -> None:
@@ -125,7 +125,7 @@ async def test_every_query_is_one_span(servers: Servers) -> None:
     assert refund.context is not None
     # The dialect's own questions at the first connect are spans too; the last three are ours.
     ours = [span for span in finished if span.name == "SELECT"][-3:]
-    assert [(span.attributes or {})["db.query.text"] for span in ours] == ["select 1", "select $1::VARCHAR", "select 1 / 0"]
+    assert [(span.attributes or {})["db.query.text"] for span in ours] == ["select 1", "select $1", "select 1 / 0"]
     assert [span.parent and span.parent.span_id for span in ours] == [refund.context.span_id] * 3
     assert [span.status.status_code.name for span in ours] == ["UNSET", "UNSET", "ERROR"]
     assert "rahul" not in str([span.attributes for span in finished])

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from yarl import URL
 
 from chassis.runtime import Clock, ServiceSettings, SystemClock
+from chassis.telemetry.masking import mask_text
 
 # W3C Trace Context, version 00: version-traceid-parentid-flags.
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
@@ -93,8 +94,14 @@ class Telemetry:
             remote = parse_traceparent(traceparent)
             parent = trace.set_span_in_context(NonRecordingSpan(remote), Context()) if remote is not None else Context()
         present = {key: value for key, value in attributes.items() if value is not None}
-        with self.tracer.start_as_current_span(name, context=parent, kind=kind, attributes=present) as span:
-            yield span
+        with self.tracer.start_as_current_span(
+            name, context=parent, kind=kind, attributes=present, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield span
+            except Exception as error:
+                _mark_failed(span, error)
+                raise
 
     def http_client_tracing(self) -> aiohttp.TraceConfig:
         """For `aiohttp.ClientSession(trace_configs=[...])`: a client span per request, its traceparent in the request's headers.
@@ -124,8 +131,7 @@ class Telemetry:
         def failed(error: ExceptionContext) -> None:
             span = spans.pop(id(error.execution_context), None)
             if span is not None:
-                span.record_exception(error.original_exception)
-                span.set_status(trace.StatusCode.ERROR, type(error.original_exception).__name__)
+                _mark_failed(span, error.original_exception)
                 span.end()
 
         event.listen(sync_engine, "before_cursor_execute", before)
@@ -139,6 +145,13 @@ class Telemetry:
         """Send what is still buffered and end the exporter's thread."""
 
         await asyncio.to_thread(self.tracer_provider.shutdown)
+
+
+def _mark_failed(span: Span, error: BaseException) -> None:
+    # By hand, since the SDK's record_exception would export the message as it is: PostgreSQL's name the values of unique keys.
+    if span.is_recording():
+        span.add_event("exception", {"exception.type": type(error).__qualname__, "exception.message": mask_text(str(error))})
+        span.set_status(trace.StatusCode.ERROR, type(error).__qualname__)
 
 
 def _without_query(url: URL) -> str:
