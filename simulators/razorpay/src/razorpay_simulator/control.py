@@ -1,0 +1,219 @@
+"""The control API under `/_sandbox`: what payers, reviewers, banks and bad luck do. No authentication."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from razorpay_simulator.entities import JsonObject
+from razorpay_simulator.errors import ControlError
+from razorpay_simulator.faults import FaultRule
+from razorpay_simulator.kyc import KycMove
+from razorpay_simulator.outcomes import OutcomeRule
+from razorpay_simulator.payments import PaymentPatch
+from razorpay_simulator.qr_codes import QrPayment
+from razorpay_simulator.settings import WebhookSettings
+from razorpay_simulator.webhook_rules import WebhookRule
+
+if TYPE_CHECKING:
+    from razorpay_simulator.simulator import RazorpaySimulator
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class KycOrder(_Strict):
+    state: KycMove
+    clarifications: list[JsonObject] = Field(
+        default_factory=list, description='Of needs_clarification: `{"field_reference": …, "description": …}`.'
+    )
+
+
+class SettleOrder(_Strict):
+    account: str | None = Field(default=None, description="A linked account; None: all of them.")
+    own: bool = Field(default=False, description="The parent's balance instead.")
+
+
+class FundsOrder(_Strict):
+    amount: int
+
+
+class EndpointPatch(_Strict):
+    secret: str | None = Field(default=None, min_length=1, description="From the next event on; retries keep the old one.")
+    events: list[str] | None = None
+    enabled: bool | None = None
+
+
+class EventOrder(_Strict):
+    event: str
+    payload: dict[str, JsonObject]
+    account_id: str | None = None
+    event_id: str | None = None
+    secret: str | None = None
+
+
+class ControlApi:
+    """Routes over the simulator's methods. Errors: 400 for the impossible, 422 for a body of the wrong shape."""
+
+    def __init__(self, simulator: "RazorpaySimulator") -> None:
+        self._simulator = simulator
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        routes: list[tuple[str, str, Callable[[web.Request], Awaitable[Any]]]] = [
+            ("GET", "/health", self._health),
+            ("POST", "/reset", self._reset),
+            ("POST", "/qr/{id}/pay", self._pay),
+            ("PATCH", "/payments/{id}", self._patch_payment),
+            ("POST", "/accounts/{id}/kyc", self._kyc),
+            ("POST", "/settle", self._settle),
+            ("GET", "/balances", self._balances),
+            ("POST", "/funds", self._funds),
+            ("POST", "/outcomes", self._add_outcome),
+            ("GET", "/faults", self._faults),
+            ("POST", "/faults", self._add_fault),
+            ("DELETE", "/faults", self._clear_faults),
+            ("GET", "/requests", self._requests),
+            ("GET", "/webhook-rules", self._rules),
+            ("POST", "/webhook-rules", self._add_rule),
+            ("DELETE", "/webhook-rules", self._clear_rules),
+            ("GET", "/webhooks", self._webhooks),
+            ("POST", "/webhooks", self._add_webhook),
+            ("PATCH", "/webhooks/{id}", self._patch_webhook),
+            ("DELETE", "/webhooks/{id}", self._delete_webhook),
+            ("GET", "/events", self._events),
+            ("POST", "/events", self._send_event),
+            ("POST", "/events/replay", self._replay_all),
+            ("POST", "/events/{id}/replay", self._replay),
+            ("GET", "/deliveries", self._deliveries),
+        ]
+        for method, path, handler in routes:
+            router.add_route(method, "/_sandbox" + path, _answering(handler))
+
+    async def _health(self, _request: web.Request) -> JsonObject:
+        return {"status": "ok", "pending": self._simulator.pending}
+
+    async def _reset(self, _request: web.Request) -> JsonObject:
+        await self._simulator.reset()
+        return {}
+
+    async def _pay(self, request: web.Request) -> JsonObject:
+        return self._simulator.pay(request.match_info["id"], await _parse(request, QrPayment))
+
+    async def _patch_payment(self, request: web.Request) -> JsonObject:
+        return self._simulator.patch_payment(request.match_info["id"], await _parse(request, PaymentPatch))
+
+    async def _kyc(self, request: web.Request) -> JsonObject:
+        order = await _parse(request, KycOrder)
+        return self._simulator.move_kyc(request.match_info["id"], order.state, order.clarifications)
+
+    async def _settle(self, request: web.Request) -> JsonObject:
+        order = await _parse(request, SettleOrder)
+        if order.own:
+            own = self._simulator.settle_own()
+            return {"settlements": [own] if own else []}
+        return {"settlements": self._simulator.settle(order.account)}
+
+    async def _balances(self, _request: web.Request) -> JsonObject:
+        return {"parent": self._simulator.settings.account_id, "balances": self._simulator.balances()}
+
+    async def _funds(self, request: web.Request) -> JsonObject:
+        return {"balance": self._simulator.add_funds((await _parse(request, FundsOrder)).amount)}
+
+    async def _add_outcome(self, request: web.Request) -> JsonObject:
+        self._simulator.add_outcome(await _parse(request, OutcomeRule))
+        return {}
+
+    async def _faults(self, _request: web.Request) -> list[BaseModel]:
+        return list(self._simulator.faults)
+
+    async def _add_fault(self, request: web.Request) -> JsonObject:
+        self._simulator.add_fault(await _parse(request, FaultRule))
+        return {}
+
+    async def _clear_faults(self, _request: web.Request) -> JsonObject:
+        self._simulator.clear_faults()
+        return {}
+
+    async def _requests(self, request: web.Request) -> list[BaseModel]:
+        return list(self._simulator.requests(request.query.get("method", "*"), request.query.get("path", "*")))
+
+    async def _rules(self, _request: web.Request) -> list[BaseModel]:
+        return list(self._simulator.webhook_rules)
+
+    async def _add_rule(self, request: web.Request) -> JsonObject:
+        self._simulator.add_webhook_rule(await _parse(request, WebhookRule))
+        return {}
+
+    async def _clear_rules(self, _request: web.Request) -> JsonObject:
+        self._simulator.clear_webhook_rules()
+        return {}
+
+    async def _webhooks(self, _request: web.Request) -> list[BaseModel]:
+        return list(self._simulator.state.endpoints.values())
+
+    async def _add_webhook(self, request: web.Request) -> BaseModel:
+        wanted = await _parse(request, WebhookSettings)
+        endpoint = self._simulator.webhooks.add_endpoint(wanted.url, wanted.secret, wanted.events)
+        self._simulator.save()
+        return endpoint
+
+    async def _patch_webhook(self, request: web.Request) -> BaseModel:
+        patch = await _parse(request, EndpointPatch)
+        endpoint = self._simulator.webhooks.endpoint(request.match_info["id"])
+        endpoint.secret = patch.secret or endpoint.secret
+        if "events" in patch.model_fields_set:
+            endpoint.events = patch.events
+        if patch.enabled is not None:
+            endpoint.disabled_at = None if patch.enabled else self._simulator.now()
+        self._simulator.save()
+        return endpoint
+
+    async def _delete_webhook(self, request: web.Request) -> BaseModel:
+        endpoint = self._simulator.webhooks.endpoint(request.match_info["id"])
+        del self._simulator.state.endpoints[endpoint.id]
+        self._simulator.save()
+        return endpoint
+
+    async def _events(self, _request: web.Request) -> list[BaseModel]:
+        return list(self._simulator.events)
+
+    async def _send_event(self, request: web.Request) -> BaseModel:
+        order = await _parse(request, EventOrder)
+        return self._simulator.send_event(
+            order.event, order.payload, account_id=order.account_id, event_id=order.event_id, secret=order.secret
+        )
+
+    async def _replay_all(self, _request: web.Request) -> JsonObject:
+        return {"replayed": self._simulator.webhooks.replay()}
+
+    async def _replay(self, request: web.Request) -> JsonObject:
+        return {"replayed": self._simulator.webhooks.replay(request.match_info["id"])}
+
+    async def _deliveries(self, _request: web.Request) -> list[BaseModel]:
+        return list(self._simulator.attempts)
+
+
+async def _parse(request: web.Request, shape: type[M]) -> M:
+    return shape.model_validate_json(await request.read() or b"{}")
+
+
+def _answering(handler: Callable[[web.Request], Awaitable[Any]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            return _json(200, await handler(request))
+        except ControlError as error:
+            return _json(400, {"error": str(error)})
+        except ValidationError as error:
+            return _json(422, {"error": error.errors(include_url=False, include_context=False, include_input=False)})
+
+    return handle
+
+
+def _json(status: int, answer: Any) -> web.Response:
+    body = orjson.dumps(answer, default=lambda value: value.model_dump() if isinstance(value, BaseModel) else str(value))
+    return web.Response(status=status, body=body, content_type="application/json")

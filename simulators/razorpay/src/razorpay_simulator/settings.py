@@ -1,0 +1,78 @@
+"""Everything about the sandbox that can be turned."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MINUTE = 60.0
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+class WebhookSettings(BaseModel):
+    """One receiver of webhooks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str
+    secret: str = Field(min_length=1, description="An empty secret would verify against an empty key, which anyone can forge.")
+    events: list[str] | None = Field(default=None, description="Subscribed event names; None is all of them.")
+
+
+class SandboxSettings(BaseModel):
+    """The sandbox's settings. Amounts are paise, durations seconds on the injected clock, rates basis points."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    # -- the account
+    key_id: str = "rzp_test_sandbox0000001"
+    key_secret: str = "sandbox-secret"  # noqa: S105  # of a sandbox
+    account_id: str = Field(default="acc_SandboxParent1", description="The parent account, as in webhooks and direct transfers.")
+    merchant_vpa: str = Field(default="sandbox@rzp", description="The payee in a QR code's `image_content`.")
+    opening_balance: int = Field(default=0, ge=0, description="Available balance of an empty sandbox.")
+    reserve_balance: int = Field(default=0, ge=0, description="How far refunds and transfers may overdraw the balance.")
+    payment_fee_bps: int = Field(default=200, ge=0)
+    transfer_fee_bps: int = Field(default=25, ge=0)
+    instant_refund_fee: int = Field(default=0, ge=0, description="Charged on a refund sent instantly; returned when it fails.")
+    instant_refund_minimum: int = Field(default=100, ge=1, description="Razorpay's pages disagree on refunds under ₹1.")
+    route_code_support: bool = Field(default=True, description="The feature that allows `reference_id` on linked accounts.")
+    multiple_use_closable: bool = Field(default=True, description="The dashboard's docs say a multiple_use QR cannot be closed.")
+    closed_qr: Literal["auto_refund", "leak"] = Field(
+        default="auto_refund", description="A payment on a closed QR code is returned to the payer, or credited all the same."
+    )
+    key_reuse_status_refund: int = Field(default=409, description="The docs' table says 409, their prose BAD_REQUEST.")
+    key_reuse_status_transfer: int = 400
+
+    # -- how long things take
+    instant_refund_seconds: float = Field(default=2.0, ge=0)
+    normal_refund_seconds: float = Field(default=5 * DAY, ge=0, description="Razorpay: 2 to 7 days for UPI.")
+    transfer_seconds: float = Field(default=0.0, ge=0, description="0: the answer to the create already says processed.")
+    transfer_balance_check: Literal["sync", "async"] = Field(
+        default="sync", description="async: an uncovered transfer is accepted and fails when it is processed."
+    )
+    linked_settlement_seconds: float | None = Field(
+        default=2 * DAY, ge=0, description="From a processed transfer to its settlement (T+2); None: only on demand."
+    )
+    activation_seconds: float | None = Field(
+        default=None, ge=0, description="From a complete product configuration to its activation; None: only on demand."
+    )
+
+    # -- webhooks
+    webhooks: list[WebhookSettings] = Field(default_factory=list)
+    webhook_timeout_seconds: float = Field(default=5.0, gt=0, description="Razorpay's: slower answers count as failures.")
+    retry_first_seconds: float = Field(default=MINUTE, gt=0, description="Razorpay publishes no intervals, only the horizon.")
+    retry_factor: float = Field(default=2.0, ge=1)
+    retry_cap_seconds: float = Field(default=HOUR, gt=0)
+    retry_horizon_seconds: float = Field(default=DAY, gt=0, description="After this the receiver is disabled.")
+    captured_twin: bool = Field(default=True, description="A QR payment also fires payment.captured, as Razorpay does.")
+    kyc_events: Literal["both", "account", "product"] = "both"
+    settlement_with_transfers: bool = Field(default=False, description="Put a `transfers` list into settlement.processed.")
+    settlement_event_account: Literal["linked", "parent"] = "linked"
+
+    # -- the process
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65535, description="0: any free port.")
+    state_file: Path | None = Field(default=None, description="Where the state survives a restart; None: memory only.")
+    log_size: int = Field(default=10_000, gt=0, description="Requests, delivery attempts and finished events remembered.")
+    body_limit: int = Field(default=1 << 20, gt=0, description="Bytes of a request body.")

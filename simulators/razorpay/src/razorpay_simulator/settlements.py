@@ -1,0 +1,165 @@
+"""Settlements and their reconciliation: https://razorpay.com/docs/api/settlements."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta, timezone
+
+from razorpay_simulator.core import Core, page, page_bounds
+from razorpay_simulator.entities import Entry, JsonObject, Settlement, Transfer
+from razorpay_simulator.errors import ApiError, ControlError
+
+RECON_PAGE = 1000
+IST = timezone(timedelta(hours=5, minutes=30))
+"""A settlement's day is India's."""
+UTR_PREFIX = "AXISCN"
+
+
+class Settlements:
+    """Pays balances out to banks: the parent's on demand, a linked account's on demand or when its time has come."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def settle_linked(self, account_id: str) -> JsonObject | None:
+        """Settle now all transfers of a linked account that are not on hold. None: there are none, or no balance."""
+        if account_id not in self._core.state.accounts:
+            raise ControlError(f"no linked account {account_id}")
+        return self._settle_linked(account_id, lambda _: True)
+
+    def settle_due(self, account_id: str) -> None:
+        """Settle the transfers of a linked account whose time has come."""
+        now = self._core.timestamp()
+        self._settle_linked(account_id, lambda transfer: transfer.settles_at is not None and transfer.settles_at <= now)
+
+    def settle_own(self) -> JsonObject | None:
+        """Settle the parent's whole balance to its own bank. None: there is nothing to pay out."""
+        core, account_id = self._core, self._core.settings.account_id
+        amount = core.available
+        if amount <= 0:
+            return None
+        settlement = self._record(account_id, amount)
+        for entry in core.state.entries:
+            if entry.account_id == account_id and entry.settlement_id is None:
+                entry.settlement_id, entry.settled_at = settlement.id, settlement.created_at
+        self._pay_out(settlement)
+        core.emit("settlement.processed", {"settlement": {"entity": settlement.view()}})
+        return settlement.view()
+
+    def fetch(self, settlement_id: str) -> JsonObject:
+        return self._core.find(self._core.state.settlements, settlement_id, "setl_").view()
+
+    def fetch_all(self, query: Mapping[str, str], linked_account: str | None) -> JsonObject:
+        """The parent's own settlements, or with `X-Razorpay-Account` a linked account's."""
+        owner = linked_account or self._core.settings.account_id
+        return page((s for s in self._core.state.settlements.values() if s.account_id == owner), query)
+
+    def recon(self, query: Mapping[str, str], linked_account: str | None) -> JsonObject:
+        """Every movement settled in a month or on a day."""
+        year, month, day = query.get("year", ""), query.get("month", ""), query.get("day")
+        if not (year.isascii() and year.isdigit() and len(year) == 4):
+            raise ApiError("The year must be 4 digits.", field="year")
+        if not (month.isascii() and month.isdigit() and 1 <= int(month) <= 12):
+            raise ApiError("The month is not a valid month.", field="month")
+        if day is not None and not (day.isascii() and day.isdigit() and 1 <= int(day) <= 31):
+            raise ApiError("The day is not a valid day.", field="day")
+        count, skip = page_bounds(query, RECON_PAGE)
+        owner = linked_account or self._core.settings.account_id
+        rows = []
+        for entry in self._core.state.entries:
+            if entry.account_id != owner or entry.settled_at is None or entry.type == "settlement":
+                continue
+            settled = datetime.fromtimestamp(entry.settled_at, UTC).astimezone(IST)
+            if (settled.year, settled.month) == (int(year), int(month)) and (day is None or settled.day == int(day)):
+                rows.append(self._row(entry))
+        rows = rows[skip : skip + count]
+        return {"entity": "collection", "count": len(rows), "items": rows}
+
+    def _settle_linked(self, account_id: str, wanted: Callable[[Transfer], bool]) -> JsonObject | None:
+        core = self._core
+        transfers = [
+            transfer
+            for transfer in core.state.transfers.values()
+            if transfer.recipient == account_id
+            and transfer.settlement_status in ("pending", "on_hold")
+            and not transfer.held(core.timestamp())
+            and transfer.status in ("processed", "partially_reversed")
+            and wanted(transfer)
+        ]
+        # What was reversed out of settled transfers has been taken from the balance, so the balance is the limit.
+        amount = min(sum(t.amount - t.amount_reversed for t in transfers), core.state.balance(account_id))
+        if not transfers or amount <= 0:
+            return None
+        settlement = self._record(account_id, amount)
+        settled = {transfer.id for transfer in transfers}
+        for transfer in transfers:
+            transfer.settlement_status, transfer.recipient_settlement_id = "settled", settlement.id
+        for entry in core.state.entries:
+            if entry.account_id == account_id and entry.entity_id in settled:
+                entry.settlement_id, entry.settled_at = settlement.id, settlement.created_at
+        self._pay_out(settlement)
+        entity = settlement.view()
+        if core.settings.settlement_with_transfers:
+            entity["transfers"] = [transfer.view() for transfer in transfers]
+        parent = core.settings.settlement_event_account == "parent"
+        core.emit("settlement.processed", {"settlement": {"entity": entity}}, account_id=None if parent else account_id)
+        return settlement.view()
+
+    def _record(self, account_id: str, amount: int) -> Settlement:
+        core = self._core
+        settlement = Settlement(
+            id=core.ids.new("setl_"),
+            amount=amount,
+            utr=UTR_PREFIX + core.ids.digits(10),
+            created_at=core.now(),
+            account_id=account_id,
+        )
+        core.state.settlements[settlement.id] = settlement
+        return settlement
+
+    def _pay_out(self, settlement: Settlement) -> None:
+        self._core.post(
+            Entry(
+                account_id=settlement.account_id,
+                type="settlement",
+                entity_id=settlement.id,
+                amount=settlement.amount,
+                debit=settlement.amount,
+                created_at=settlement.created_at,
+                settlement_id=settlement.id,
+                settled_at=settlement.created_at,
+            )
+        )
+
+    def _row(self, entry: Entry) -> JsonObject:
+        settlement = self._core.state.settlements.get(entry.settlement_id or "")
+        payment = self._core.state.payments.get(entry.payment_id or "")
+        row: JsonObject = {
+            "entity_id": entry.entity_id,
+            "type": entry.type,
+            "debit": entry.debit,
+            "credit": entry.credit,
+            "amount": entry.amount,
+            "currency": "INR",
+            "fee": entry.fee,
+            "tax": entry.tax,
+            "on_hold": False,
+            "settled": True,
+            "created_at": entry.created_at,
+            "settled_at": entry.settled_at,
+            "settlement_id": entry.settlement_id,
+            "posted_at": None,
+            "credit_type": "default",
+            "description": payment.description if payment and entry.type == "payment" else None,
+            "notes": "{}",  # Razorpay sends text here, not an object
+            "payment_id": entry.payment_id,
+            "settlement_utr": settlement.utr if settlement else None,
+            "order_id": None,
+            "order_receipt": None,
+            "method": payment.method if payment else None,
+            "card_network": None,
+            "card_issuer": None,
+            "card_type": None,
+            "dispute_id": None,
+        }
+        if entry.type == "adjustment":
+            del row["credit_type"]
+        return row
