@@ -40,6 +40,7 @@ async def test_rabbitmq_keeps_confirmed_messages_over_a_kill(own_servers: Server
         await channel.declare_queue("payments.kept", durable=True, arguments={"x-queue-type": "quorum"})
         message = aio_pika.Message(b"worth keeping", delivery_mode=aio_pika.DeliveryMode.PERSISTENT)
         await channel.default_exchange.publish(message, "payments.kept")
+    await asyncio.to_thread(own_servers.rabbitmq.sync_queue_directory)
     await asyncio.to_thread(own_servers.rabbitmq.restart)
     async with await aio_pika.connect(own_servers.rabbitmq.url) as connection:
         channel = await connection.channel()
@@ -91,9 +92,10 @@ async def test_postgres_keeps_what_was_committed_over_a_kill(own_servers: Server
 async def test_redis_comes_back_empty_as_after_a_flush(own_servers: Servers) -> None:
     redis = Redis.from_url(own_servers.redis.url)
     await redis.set("budget", 100)
-    await asyncio.to_thread(own_servers.redis.restart)
-    assert await redis.get("budget") is None
     await redis.aclose()
+    await asyncio.to_thread(own_servers.redis.restart)
+    async with Redis.from_url(own_servers.redis.url) as redis:
+        assert await redis.get("budget") is None
 
 
 OWNER = """

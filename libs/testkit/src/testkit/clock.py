@@ -20,8 +20,9 @@ Settle = Callable[[], Awaitable[None]]
 
 MONDAY_MORNING = datetime(2026, 1, 5, 4, 30, tzinfo=UTC)  # 10:00 in India
 
-# A sweep that sleeps for zero seconds would keep one instant busy for ever: name the culprit instead of hanging.
-INSTANTS_WITHOUT_PROGRESS_MAX = 10_000
+# A loop that sleeps for next to nothing would keep one instant busy for ever: name the culprit instead of hanging.
+INSTANTS_WITHOUT_PROGRESS_MAX = 500
+PROGRESS_SECONDS_MIN = 1e-6
 
 # How often plain tasks get their turn when nobody says what "settled" means. Enough for chains of awaits within a process;
 # whatever crosses a socket needs a real `settle`.
@@ -129,7 +130,7 @@ class SteppingClock:
         await settle()
         same_instant = 0
         while (timer := self._next()) is not None and timer.due <= target:
-            same_instant = same_instant + 1 if timer.due <= self._elapsed else 0
+            same_instant = same_instant + 1 if timer.due - self._elapsed < PROGRESS_SECONDS_MIN else 0
             if same_instant > INSTANTS_WITHOUT_PROGRESS_MAX:
                 raise AssertionError(f"time does not get on: {timer.owner} sets timers that are due at once")
             self._wake_all_at(timer.due)

@@ -176,15 +176,19 @@ async def fresh_database(dsn: str, name: str | None = None) -> AsyncIterator[str
     Yields its DSN, for the same user. For a test module: `async with fresh_database(servers.postgres.dsn) as dsn: ...`.
     """
     name = name or f"test_{secrets.token_hex(6)}"
-    admin = await asyncpg.connect(dsn)
+    await _execute(dsn, f'CREATE DATABASE "{name}" TEMPLATE template0')
     try:
-        await admin.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
-        try:
-            yield database_address(dsn, name)
-        finally:
-            await asyncio.shield(admin.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+        yield database_address(dsn, name)
     finally:
-        await admin.close()
+        await asyncio.shield(_execute(dsn, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)  # a new one each time: the server may have been killed in between
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 def database_address(dsn: str, database: str, *, user: str | None = None, password: str | None = None) -> str:
