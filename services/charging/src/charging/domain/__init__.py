@@ -1,0 +1,1 @@
+"""The rules of charging, pure: no I/O, no clock, no ids."""

@@ -1,0 +1,53 @@
+"""When a silent session ends. Pure arithmetic on receive times; the results are columns, and the columns win over any timer."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+from charging.domain.limits import Limits
+from contracts.charging import StopReason
+from contracts.ocpp_gateway import DisconnectReason
+
+
+class SuspensionCause(StrEnum):
+    """Why a transaction is suspended: decides how long it may be, and what its end is called."""
+
+    DISCONNECT = "DISCONNECT"
+    GATEWAY = "GATEWAY"
+    """Our own gateway stopped or was lost."""
+    BOOT = "BOOT"
+    RETURNED = "RETURNED"
+    """The socket is back, MeterValues are not yet."""
+
+
+STOP_REASON_OF_CAUSE: Mapping[SuspensionCause, StopReason] = {
+    SuspensionCause.DISCONNECT: StopReason.DISCONNECT_TIMEOUT,
+    SuspensionCause.GATEWAY: StopReason.DISCONNECT_TIMEOUT,
+    SuspensionCause.BOOT: StopReason.BOOT_TIMEOUT,
+    SuspensionCause.RETURNED: StopReason.STALE_RECONNECT,
+}
+
+OUR_DISCONNECTS = frozenset({DisconnectReason.GATEWAY_STOPPING, DisconnectReason.GATEWAY_LOST})
+"""We went away, not the charger: the longer window, and no step towards the flap limit."""
+
+
+def cause_of(reason: DisconnectReason) -> SuspensionCause:
+    """Which suspension a disconnect means."""
+    return SuspensionCause.GATEWAY if reason in OUR_DISCONNECTS else SuspensionCause.DISCONNECT
+
+
+def suspension_deadline(cause: SuspensionCause, at: datetime, last_activity_at: datetime, limits: Limits) -> datetime:
+    """When a suspension that began `at` for this cause ends the session, unless MeterValues come first."""
+    if cause is SuspensionCause.GATEWAY:
+        return at + limits.gateway_suspension
+    if cause is SuspensionCause.DISCONNECT:
+        return at + limits.disconnect_suspension
+    guard = last_activity_at + limits.resume_gap_max
+    if cause is SuspensionCause.BOOT:
+        return max(at, min(at + limits.boot_sign_of_life, guard))
+    return max(at, guard)
+
+
+def is_stale(last_activity_at: datetime, at: datetime, limits: Limits) -> bool:
+    """Whether a resume comes more than the guard after the last activity. Exactly the guard is still in time."""
+    return at - last_activity_at > limits.resume_gap_max

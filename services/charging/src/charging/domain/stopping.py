@@ -1,0 +1,64 @@
+"""Making a charger really stop: repeat, then escalate, each once, by the model's policy (ocpp.md Part 0, rows 87-88)."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+
+class StopMeans(StrEnum):
+    """How one attempt tries to stop the energy."""
+
+    REMOTE_STOP = "REMOTE_STOP"
+    PROFILE_ZERO = "PROFILE_ZERO"
+    """A charging profile of 0 A on the connector."""
+    INOPERATIVE = "INOPERATIVE"
+    RESET_HARD = "RESET_HARD"
+    """The last resort: a hard reset may lose the charger's queue (§5.14), and it ends the neighbours' sessions too."""
+
+
+PLAIN_STOPS_FIRST = 2
+"""RemoteStop is tried so often before anything stronger: the first may have been lost, the second tells."""
+
+DEFAULT_ESCALATION = (StopMeans.PROFILE_ZERO, StopMeans.INOPERATIVE, StopMeans.RESET_HARD)
+
+
+def escalation_of(quirks: Mapping[str, Any]) -> tuple[StopMeans, ...]:
+    """The model's policy: `stop_escalation`, a list of means; unknown words are left out."""
+    listed = quirks.get("stop_escalation")
+    if not isinstance(listed, Sequence) or isinstance(listed, str):
+        return DEFAULT_ESCALATION
+    known = {means.value: means for means in StopMeans}
+    return tuple(known[word] for word in listed if word in known)
+
+
+def means_of_attempt(attempt: int, escalation: Sequence[StopMeans]) -> StopMeans:
+    """What the nth attempt (from 1) does: two plain stops, each stronger means once, plain stops for ever after."""
+    stronger = attempt - PLAIN_STOPS_FIRST - 1
+    return escalation[stronger] if 0 <= stronger < len(escalation) else StopMeans.REMOTE_STOP
+
+
+def stop_command(
+    means: StopMeans, *, transaction_id: int, reported_transaction_id: int | None, attempt: int, connector_id: int
+) -> tuple[str, dict[str, Any]]:
+    """(OCPP action, payload) of an attempt. Every other plain stop uses the id that the charger itself uses (row 51)."""
+    if means is StopMeans.PROFILE_ZERO:
+        return "SetChargingProfile", {
+            "connectorId": connector_id,
+            "csChargingProfiles": {
+                "chargingProfileId": transaction_id % 2**31,
+                "transactionId": transaction_id,
+                "stackLevel": 0,
+                "chargingProfilePurpose": "TxProfile",
+                "chargingProfileKind": "Relative",
+                "chargingSchedule": {
+                    "chargingRateUnit": "A",
+                    "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 0.0}],
+                },
+            },
+        }
+    if means is StopMeans.INOPERATIVE:
+        return "ChangeAvailability", {"connectorId": connector_id, "type": "Inoperative"}
+    if means is StopMeans.RESET_HARD:
+        return "Reset", {"type": "Hard"}
+    use_reported = reported_transaction_id is not None and attempt % 2 == 0
+    return "RemoteStopTransaction", {"transactionId": reported_transaction_id if use_reported else transaction_id}
