@@ -9,9 +9,11 @@ Plain data and pure functions; `chassis.messaging` declares it, `voltlync` print
 - `retry.<n>s` (fanout) → queue of the same name with a TTL, whose dead letters return by their routing key, the queue of origin.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 from zlib import crc32
 
 from contracts.base import Contract, LaneEvent, Query
@@ -106,6 +108,96 @@ def exchange_for(message_type: str) -> str:
 def gateway_queue(gateway: str) -> str:
     """The command queue of one gateway, by its stable name."""
     return f"ocpp_gateway.commands.{gateway}"
+
+
+def gateway_credentials_queue(gateway: str) -> str:
+    """Where one gateway hears that a charger's credentials changed."""
+    return f"ocpp_gateway.credentials.{gateway}"
+
+
+DELIVERIES_MAX = 1_000_000
+"""RabbitMQ 4 gives quorum queues a delivery limit of 20, which would dead-letter the innocent neighbours of a killed consumer."""
+
+QUORUM: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERIES_MAX}
+"""Arguments of every working queue."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The topology as what a broker is told: exchanges (name, type), queues (name, arguments), bindings (queue, exchange, key)."""
+
+    exchanges: tuple[tuple[str, str], ...]
+    queues: tuple[tuple[str, dict[str, Any]], ...]
+    bindings: tuple[tuple[str, str, str], ...]
+
+
+def plan(topology: Topology = TOPOLOGY) -> Plan:
+    """Everything that must exist before the first service starts."""
+    exchanges = [(service, "topic") for service in SERVICES]
+    exchanges += [(f"{service}.dead", "direct") for service in SERVICES]
+    exchanges += [(f"{service}.lanes", "direct") for service in LANE_WRITERS]
+    exchanges.append((GATEWAYS_EXCHANGE, "direct"))
+    queues: list[tuple[str, dict[str, Any]]] = []
+    bindings: list[tuple[str, str, str]] = []
+    for queue in topology.queues:
+        sole = {"x-single-active-consumer": True} if queue.single_active_consumer else {}
+        queues += [(queue.name, {**QUORUM, **sole}), (f"{queue.name}.dead", dict(QUORUM))]
+        bindings.append((f"{queue.name}.dead", f"{queue.consumer}.dead", f"{queue.name}.dead"))
+        bindings += [(queue.name, exchange_for(bound), bound) for bound in queue.binds]
+    for lane, name in enumerate(LANE_QUEUES):
+        bindings += [(name, f"{service}.lanes", f"{lane:02d}") for service in LANE_WRITERS]
+    for seconds in RETRY_DELAYS_SECONDS:
+        name = f"retry.{seconds}s"
+        exchanges.append((name, "fanout"))
+        bindings.append((name, name, ""))
+        # No routing key of its own: a message comes back under the key it was sent with, its queue of origin.
+        # At least once, or a broker's crash would lose what waits here.
+        queues.append(
+            (
+                name,
+                {
+                    **QUORUM,
+                    "x-message-ttl": seconds * 1000,
+                    "x-dead-letter-exchange": "",
+                    "x-dead-letter-strategy": "at-least-once",
+                    "x-overflow": "reject-publish",
+                },
+            )
+        )
+    return Plan(tuple(exchanges), tuple(queues), tuple(bindings))
+
+
+@dataclass(frozen=True)
+class Permission:
+    """What a service's broker user may do, as RabbitMQ's three patterns."""
+
+    user: str
+    configure: str
+    write: str
+    read: str
+
+
+def permissions(topology: Topology = TOPOLOGY) -> tuple[Permission, ...]:
+    """Least privilege per service: it writes its own exchanges and the retry ladder, reads its own queues, declares nothing.
+
+    Two exceptions. The gateway declares the queues that bear its name. Who answers questions may write the default exchange,
+    since that is where direct reply-to lives.
+    """
+    rights = []
+    answering = {queue.consumer for queue in topology.queues if any(bound in QUERY_ASKERS for bound in queue.binds)}
+    answering |= {queue.consumer for queue in topology.queues if queue.single_active_consumer}
+    for service in SERVICES:
+        own = rf"{service}(\.lanes|\.dead|\.gateways)?"
+        replies = r"|amq\.default" if service in answering else ""
+        named = r"^ocpp_gateway\.(commands|credentials)\..*$" if service == "ocpp_gateway" else "^$"
+        read = [re.escape(queue.name) for queue in topology.queues if queue.consumer == service]
+        write = rf"^({own}|retry\.\d+s{replies})$"
+        if service == "ocpp_gateway":
+            # Binding its own queues: write on the queue, read on the exchange that it binds to.
+            write = rf"^({own}|retry\.\d+s|ocpp_gateway\.(commands|credentials)\..*)$"
+            read += [r"ocpp_gateway\.(commands|credentials)\..*", re.escape(GATEWAYS_EXCHANGE), "charging"]
+        rights.append(Permission(service, named, write, rf"^({'|'.join(read)})$" if read else "^$"))
+    return tuple(rights)
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,22 @@
 from chassis.runtime.clock import Clock, SystemClock
 from chassis.runtime.ids import Ids, SystemIds
 from chassis.runtime.service import Part, Service, run
-from chassis.runtime.settings import Environment, ServiceSettings
+from chassis.runtime.settings import DatabaseSettings, Environment, RedisSettings, ServiceSettings
+from chassis.runtime.sweeps import Sweep, Sweeps
 from chassis.runtime.tasks import Tasks
 from chassis.runtime.work import Work
 
 __all__ = [
     "Clock",
+    "DatabaseSettings",
     "Environment",
     "Ids",
     "Part",
+    "RedisSettings",
     "Service",
     "ServiceSettings",
+    "Sweep",
+    "Sweeps",
     "SystemClock",
     "SystemIds",
     "Tasks",

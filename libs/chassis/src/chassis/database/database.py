@@ -1,0 +1,108 @@
+"""A service's Postgres: its own role, its own schema in the search path, a bounded pool."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+import structlog
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from chassis.database.uow import UnitOfWork
+from chassis.messaging.envelope import Address
+from chassis.runtime import Ids, Service
+from chassis.telemetry import Telemetry
+
+log = structlog.get_logger(__name__)
+
+STATEMENT_TIMEOUT_MS = 30_000
+"""Longest statement: past it something is wrong, and a held lock would stop a lane."""
+
+IDLE_IN_TRANSACTION_MS = 60_000
+"""A transaction whose process froze lets go of its locks after this."""
+
+
+class Database:
+    """Opens transactions. A Part: mount it before what uses it.
+
+    `url`: postgresql://role:password@host:port/database. `address_of` says where a model is published (contracts.topology).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str,
+        service: Service,
+        telemetry: Telemetry,
+        ids: Ids,
+        address_of: Callable[[Any], Address],
+        pool_size: int = 10,
+    ) -> None:
+        self.schema = schema
+        self.url = url
+        self.outbox_channel = f"{schema}_outbox"
+        self.service = service
+        self.telemetry = telemetry
+        self._ids = ids
+        self._address_of = address_of
+        self.engine: AsyncEngine = create_async_engine(
+            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=30,
+            json_serializer=lambda value: orjson.dumps(value, default=_as_json).decode(),
+            json_deserializer=orjson.loads,
+            connect_args={
+                "timeout": 10,
+                "server_settings": {
+                    "search_path": schema,
+                    "timezone": "UTC",
+                    "application_name": f"voltlync_{schema}",
+                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                    "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+                },
+            },
+        )
+        telemetry.trace_queries(self.engine)
+        service.ready_checks["database"] = self._ready
+
+    async def start(self) -> None:
+        """Nothing to wait for: the pool opens connections as they are needed, /readyz says whether it can."""
+
+    async def stop(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+    async def _ready(self) -> str | None:
+        try:
+            async with self.engine.connect() as connection:
+                await connection.execute(sa.text("SELECT 1"))
+        except (OSError, sa.exc.SQLAlchemyError, TimeoutError) as error:
+            return f"PostgreSQL does not answer: {type(error).__name__}"
+        return None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[UnitOfWork]:
+        """A transaction that commits when the block ends and rolls back when it raises."""
+        async with self.engine.connect() as connection, connection.begin():
+            uow = UnitOfWork(connection, now=self.service.clock.now(), ids=self._ids, address_of=self._address_of)
+            yield uow
+            await uow.flush(self.outbox_channel)
+        uow.committed()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[UnitOfWork]:
+        """A read-only transaction with one snapshot for all its statements."""
+        async with self.engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            async with connection.begin():
+                yield UnitOfWork(connection, now=self.service.clock.now(), ids=self._ids, address_of=self._address_of)
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} does not go into a JSON column")

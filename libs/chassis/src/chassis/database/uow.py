@@ -1,0 +1,120 @@
+"""A transaction and what goes with it: the effects, the messages announced, the messages noted as handled."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from chassis.database.tables import inbox, outbox
+from chassis.messaging.envelope import Address, Received, body_of, type_of
+from chassis.runtime import Ids
+from chassis.telemetry import current_traceparent
+
+if TYPE_CHECKING:
+    import asyncpg
+
+
+class UnitOfWork:
+    """One database transaction. Whoever opened it commits; use cases never do.
+
+    `now` is fixed when it opens: SQL takes it as a parameter, so that tests rule time.
+    """
+
+    def __init__(self, connection: AsyncConnection, *, now: datetime, ids: Ids, address_of: Callable[[Any], Address]) -> None:
+        self.connection = connection
+        self.now = now
+        self._ids = ids
+        self._address_of = address_of
+        self._announced: list[dict[str, Any]] = []
+        self._callbacks: list[Callable[[], object]] = []
+
+    def publish(
+        self,
+        model: BaseModel,
+        *,
+        subject: str,
+        to: Address | None = None,
+        message_id: str | None = None,
+        subject_version: int | None = None,
+        correlation_id: str | None = None,
+        traceparent: str | None = None,
+    ) -> None:
+        """Announce a fact or wish with this transaction: it leaves after the commit, at least once, in order per `subject`.
+
+        `traceparent` joins it to an older trace (that of the payment whose session this is); default: the current span's.
+        """
+        address = to if to is not None else self._address_of(model)
+        self._announced.append(
+            {
+                "subject": subject,
+                "message_id": message_id or self._ids.new(),
+                "type": type_of(model),
+                "exchange": address.exchange,
+                "routing_key": address.routing_key,
+                "mandatory": address.mandatory,
+                "body": body_of(model),
+                "subject_version": subject_version if subject_version is not None else getattr(model, "subject_version", None),
+                "correlation_id": correlation_id,
+                "traceparent": traceparent or current_traceparent(),
+                "created_at": self.now,
+            }
+        )
+
+    def after_commit(self, callback: Callable[[], object]) -> None:
+        """Call this once the commit stands: a hint such as waking a worker; never something that must happen."""
+        self._callbacks.append(callback)
+
+    async def copy(self, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """COPY rows into a table within this transaction: a hundred times the speed of inserts."""
+        connection = await self.asyncpg()
+        await connection.copy_records_to_table(table.name, schema_name=table.schema, columns=list(columns), records=rows)
+
+    async def asyncpg(self) -> "asyncpg.Connection[Any]":
+        """The driver's own connection, inside this transaction: for COPY and for statements on the hot path."""
+        # A statement through SQLAlchemy makes sure that the transaction has begun before we go past it.
+        if not self.connection.in_transaction():
+            await self.connection.begin()
+        raw = await self.connection.get_raw_connection()
+        adapter: Any = raw.dbapi_connection
+        # SQLAlchemy's asyncpg adapter sends BEGIN lazily, before its first cursor; we go past cursors.
+        if not adapter._started:  # noqa: SLF001
+            await self.connection.exec_driver_sql("SELECT 1")
+        driver: asyncpg.Connection[Any] = raw.driver_connection  # type: ignore[assignment]
+        return driver
+
+    async def take_from_inbox(self, consumer: str, events: Sequence[Received]) -> list[Received]:
+        """Note events as handled by `consumer`; returns those not handled before, in order, a repeat within the batch once."""
+        first: dict[tuple[Any, str], Received] = {}
+        for event in events:
+            first.setdefault((event.occurred_at.astimezone(UTC).date(), event.message_id), event)
+        if not first:
+            return []
+        statement = (
+            insert(inbox)
+            .values(
+                [
+                    {"occurred_on": day, "consumer": consumer, "message_id": message_id, "handled_at": self.now}
+                    for day, message_id in sorted(first)
+                ]
+            )
+            .on_conflict_do_nothing()
+            .returning(inbox.c.occurred_on, inbox.c.message_id)
+        )
+        fresh = {(row.occurred_on, row.message_id) for row in await self.connection.execute(statement)}
+        return [event for key, event in first.items() if key in fresh]
+
+    async def flush(self, channel: str) -> None:
+        """Write what was announced, and wake the relay with the commit. Called by the edge."""
+        if not self._announced:
+            return
+        await self.connection.execute(sa.insert(outbox), self._announced)
+        await self.connection.execute(sa.select(sa.func.pg_notify(channel, "")))
+
+    def committed(self) -> None:
+        """Run the after-commit hints. Called by the edge."""
+        for callback in self._callbacks:
+            callback()
