@@ -17,11 +17,11 @@ def divide_half_up(numerator: int, denominator: int) -> int:
 
 
 def largest_rounding_to_at_most(limit: int, *, multiplier: int, divisor: int) -> int:
-    """The largest n for which `divide_half_up(n * multiplier, divisor) <= limit`. Multiplier and divisor at least 1.
+    """The largest n for which `divide_half_up(n * multiplier, divisor) <= limit`.
 
+    For this package's own use: `limit` at least 0, `multiplier` and `divisor` at least 1.
     From the definition: (2·n·m + d) // (2·d) ≤ L  ⟺  2·n·m + d ≤ 2·d·(L + 1) - 1  ⟺  n ≤ (2·d·L + d - 1) / (2·m).
     """
-    require_whole(limit=limit, multiplier=multiplier, divisor=divisor)
     largest = (2 * divisor * limit + divisor - 1) // (2 * multiplier)
     assert divide_half_up(largest * multiplier, divisor) <= limit
     assert divide_half_up((largest + 1) * multiplier, divisor) > limit

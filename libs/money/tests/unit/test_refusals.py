@@ -113,7 +113,7 @@ CAPPED = money.final_bill(**{**BILLING, "energy_wh": 20000})
         pytest.param(BILL, {"refund_paise": 2686}, id="a paisa from nowhere"),
         pytest.param(BILL, {"refund_paise": 2684}, id="a paisa lost"),
         pytest.param(BILL, {"refund_paise": 0, "residue_paise": 2685}, id="a refund called residue"),
-        pytest.param(BILL, {"refund_paise": 2585, "residue_paise": 100}, id="residue of a rupee"),
+        pytest.param(BILL, {"refund_paise": 0, "residue_paise": 100, "paid_paise": 7415}, id="residue of a rupee"),
         pytest.param(BILL, {"refund_paise": 2586, "residue_paise": 99}, id="refund and residue at once"),
         pytest.param(BILL, {"refund_paise": 99, "paid_paise": 7414}, id="a refund below the minimum"),
         pytest.param(BILL, {"shortfall_paise": 1}, id="money back and a shortfall"),
@@ -151,5 +151,6 @@ def test_a_figure_once_made_is_never_changed(record: Bill | Split) -> None:
         record.refund_paise = 0  # type: ignore[misc]
 
 
-def test_fee_sources_are_what_rows_and_events_hold() -> None:
+def test_names_are_what_rows_and_events_hold() -> None:
+    assert [base.value for base in money.TdsBase] == ["NET_EXCL_GST", "NET_LESS_COMMISSION"]
     assert [source.value for source in FeeSource] == ["WEBHOOK", "API", "ESTIMATE"]
