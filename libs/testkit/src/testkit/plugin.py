@@ -4,14 +4,18 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from contracts.topology import permissions
 from testkit.clock import SteppingClock
 from testkit.servers import BrokerUser, Servers
 
 
 @pytest.fixture(scope="session")
 def broker_users() -> Sequence[BrokerUser]:
-    """RabbitMQ users that `servers` makes beside the administrator. A suite that wants some overrides this in its conftest."""
-    return ()
+    """RabbitMQ users that `servers` makes beside the administrator: one per service, with the rights of the topology.
+
+    `servers.rabbitmq.url_for("payments")` is that user's address.
+    """
+    return [BrokerUser(right.user, f"{right.user}-test", right.configure, right.write, right.read) for right in permissions()]
 
 
 @pytest.fixture(scope="session")

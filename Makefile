@@ -1,0 +1,81 @@
+# Everything a person or CI does here, as one command each. `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test e2e chaos bench lint fmt types arch check migrate schemas docs lock doctor reset
+
+BIN := .venv/bin
+PACKAGES := money contracts chassis testkit ocpp_gateway charging payments settlement firmware journal api_gateway \
+            charger_simulator razorpay_simulator identity_simulator voltlync
+MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml simulators/*/pyproject.toml cli/pyproject.toml)
+
+# More arguments for pytest: make test PYTEST_ARGS="-k refund -x"
+PYTEST_ARGS ?=
+# Seconds without a byte of progress are not measured here: pytest's own timeout (pyproject.toml) ends a test that hangs.
+PYTEST := $(BIN)/pytest $(PYTEST_ARGS)
+
+help: ## This list
+	@echo "VoltLync. First: make run (everything, with one paid session to watch). All targets:"
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | \
+	  while IFS=$$'\t' read -r name text; do printf '  \033[1m%-9s\033[0m %s\n' "$$name" "$$text"; done
+
+setup: ## Tools and dependencies into .venv (needs Python 3.11; instant the second time)
+	@scripts/bootstrap
+
+run: setup ## Start everything, seed a network, play one paid session, stay up (Ctrl-C ends all; data stay in .run)
+	@exec $(BIN)/voltlync up
+
+demo: setup ## Play sessions against a running `make run`
+	@$(BIN)/voltlync demo
+
+test: setup ## All tests, on private throw-away servers (the long forms excepted)
+	@$(PYTEST) -m "not long"
+
+e2e: setup ## The end-to-end diaries only
+	@$(PYTEST) tests/e2e
+
+chaos: setup ## The long form of the chaos tests: 30 kills of real processes
+	@$(PYTEST) tests/chaos
+
+bench: setup ## Measure speed against a bare server; figures go to docs/performance.md
+	@$(BIN)/voltlync bench
+
+lint: setup ## Ruff (rules and format), YAML, Dockerfile
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/yamllint --strict -c .yamllint.yaml docker-compose.yml deploy
+	@$(BIN)/hadolint --config .hadolint.yaml deploy/docker/Dockerfile
+
+fmt: setup ## Format, and repair what ruff can repair
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+types: setup ## mypy --strict over every package
+	@$(BIN)/mypy $(addprefix -p ,$(PACKAGES))
+
+arch: setup ## Who may import whom, and the house rules that no linter knows
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q tests/test_tidy.py
+
+check: lint types arch test ## Everything that CI runs
+
+migrate: setup ## Apply migrations to the servers of `make run` (starts them where they are down)
+	@$(BIN)/voltlync migrate
+
+schemas: setup ## Write the JSON Schemas of all messages
+	@$(BIN)/voltlync schemas
+
+docs: setup ## Write the generated pages: event catalogue, AsyncAPI, OpenAPI
+	@$(BIN)/voltlync docs
+
+lock: setup ## Renew requirements.lock from the members' pyproject.toml
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
+	  --group dev pyproject.toml $(MEMBERS) -o requirements.lock
+	@sed -i '/^-e /d' requirements.lock
+	@scripts/bootstrap
+
+doctor: setup ## Say what is here and what is missing: Python, servers, Docker, ports
+	@$(BIN)/voltlync doctor
+
+reset: setup ## Forget the data of `make run`
+	@$(BIN)/voltlync reset
