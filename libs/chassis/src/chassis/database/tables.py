@@ -123,7 +123,7 @@ $body$;
 def create_standard_tables(schema: str) -> list[str]:
     """Statements for a service's first migration."""
     head, _, function = _STANDARD.format(s=schema).partition("CREATE FUNCTION")
-    return [*(statement.strip() for statement in head.split(";") if statement.strip()), "CREATE FUNCTION" + function.strip()]
+    return [*(statement.strip() for statement in head.split(";") if statement.strip()), f"CREATE FUNCTION {function.strip()}"]
 
 
 def drop_standard_tables(schema: str) -> list[str]:

@@ -2,7 +2,8 @@
 
     event → inbox row + effects + outbox rows, committed together → ack
 
-A poison event climbs the shared ladder (1 s, 10 s, 60 s, 300 s) and is parked after it, with its reason.
+A poison event climbs the shared ladder (1 s, 10 s, 60 s, 300 s) and is parked after it, with its reason; one that can't be read
+is parked at once, since waiting teaches us nothing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,13 +12,13 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from prometheus_client import Counter
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from chassis.database import Database, UnitOfWork
 from chassis.messaging.batches import BatchConsumer
 from chassis.messaging.bus import Bus
 from chassis.messaging.dead import park
-from chassis.messaging.envelope import Received
+from chassis.messaging.envelope import Received, Unreadable
 from chassis.runtime import Service
 
 log = structlog.get_logger(__name__)
@@ -52,6 +53,10 @@ def parse(event: Received, models: Mapping[str, type[BaseModel]]) -> Any:
     if isinstance(event.model, Exception):
         raise event.model
     return event.model
+
+
+UNREADABLE = (Unreadable, UnknownType, ValidationError)
+"""Faults that only a new build mends: replayed by an operator after it, not by a timer."""
 
 
 class EventConsumer(BatchConsumer, Generic[AppT]):
@@ -96,7 +101,7 @@ class EventConsumer(BatchConsumer, Generic[AppT]):
         now = self.service.clock.now()
         attempts = int(event.headers.get("x-attempts", 0))
         handler = getattr(self._handlers.get(event.type), "__name__", "none")
-        if attempts < len(self._retry_delays):
+        if attempts < len(self._retry_delays) and not isinstance(error, UNREADABLE):
             delay = self._retry_delays[attempts]
             log.warning(
                 "messaging.retry_later",

@@ -47,12 +47,17 @@ class LaneConsumer(BatchConsumer, Generic[AppT]):
         database: Database,
         service: Service,
         models: Mapping[str, type[BaseModel]],
+        counted_on: str,
     ) -> None:
+        """`counted_on`: a plain queue that every replica consumes. Its consumers are counted to know a fair share: of a
+        single-active-consumer queue the broker counts the active one alone.
+        """
         super().__init__(bus, service, queues, name="lanes", prefetch=LANE_PREFETCH)
         self._handle_batch = handle_batch
         self._app = app
         self._database = database
         self._models = models
+        self._counted_on = counted_on
         self._active: set[str] = set()
         registry = bus.telemetry.registry
         self._held = Gauge("voltlync_lanes_held", "Lanes whose messages this replica handles", registry=registry)
@@ -96,8 +101,7 @@ class LaneConsumer(BatchConsumer, Generic[AppT]):
     async def _share_once(self) -> None:
         """Hand one lane over where this replica is active in more than its share. A fresh count is taken each round."""
         self._held.set(len(self._active))
-        first = next(iter(self.subscriptions))
-        _, replicas = await self.bus.depth(first)
+        _, replicas = await self.bus.depth(self._counted_on)
         if replicas <= 1:
             return
         share = math.ceil(len(self.subscriptions) / replicas)
