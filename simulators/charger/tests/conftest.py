@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -181,6 +181,16 @@ class World:
         await cp.wait_for(lambda: cp.connectors[1].transaction_id is not None)
         await self.settle()
         return cp.connectors[1].transaction_id
+
+    def background(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        return asyncio.get_running_loop().create_task(coroutine)
+
+    async def breathe(self) -> None:
+        """As `settle`, for a station that is to hear nothing at all: no ping. Goes by the frames that the server has read."""
+        for _ in range(10):
+            await asyncio.sleep(0)
+        while any(cp.busy for cp in self.charge_points) or sum(cp.frames_sent for cp in self.charge_points) > len(self.csms.raw):
+            await asyncio.sleep(0)
 
     async def settle(self) -> None:
         """Returns when nothing happens any more: two rounds through every socket without a new frame."""
