@@ -124,7 +124,7 @@ QUORUM: dict[str, Any] = {"x-queue-type": "quorum", "x-delivery-limit": DELIVERI
 
 @dataclass(frozen=True)
 class Plan:
-    """The topology as what a broker is told: exchanges (name, type), queues (name, arguments), bindings (queue, exchange, key)."""
+    """The topology as a broker is told it: exchanges (name, type), queues (name, arguments), bindings (queue, exchange, key)."""
 
     exchanges: tuple[tuple[str, str], ...]
     queues: tuple[tuple[str, dict[str, Any]], ...]
