@@ -1,1 +1,1 @@
-"""The voltlync command."""
+"""The `voltlync` command: runs everything on one machine, and what operators do from a shell."""

@@ -35,6 +35,7 @@ __all__ = [
     "Servers",
     "database_address",
     "fresh_database",
+    "hold",
 ]
 
 # A start may lose the race for its port against somebody else's; a second loss in a row is something else.
@@ -67,7 +68,7 @@ class Servers:
         self._directory = directory.absolute()
         self._directory.mkdir(parents=True, exist_ok=True)
         self._throwaway = throwaway
-        self._lock = _hold(self._directory / "lock")
+        self._lock = hold(self._directory / "lock")
         self._ports_file = self._directory / "ports.json"
         self._guardian = Guardian()
         if throwaway:
@@ -164,7 +165,8 @@ def _start(server: Server, remembered_port: int | None) -> None:
             port = None
 
 
-def _hold(lock: Path) -> IO[str]:
+def hold(lock: Path) -> IO[str]:
+    """Take the directory for this process until the file is closed. Raises RuntimeError when another one has it."""
     held = lock.open("w")
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,5 @@
+"""`python -m voltlync`."""
+
+from voltlync.cli import app
+
+app()

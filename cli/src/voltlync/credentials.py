@@ -1,0 +1,52 @@
+"""Every secret of a private installation: made up once, kept in one file that only its owner reads."""
+
+import base64
+import json
+import secrets
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel
+
+from chassis.web.principal import PrincipalSigner
+from contracts.topology import SERVICES
+
+
+class Credentials(BaseModel):
+    """Secrets shared between the parts of one installation."""
+
+    broker_passwords: dict[str, str]
+    """RabbitMQ, by service."""
+    database_passwords: dict[str, str]
+    """PostgreSQL role `voltlync_<service>`, by service."""
+    principal_private_key: str
+    """The door's Ed25519 key: it alone vouches for callers."""
+    razorpay_key_id: str
+    razorpay_key_secret: str
+    razorpay_webhook_secret: str
+    signing_key: str
+    """For signed, expiring downloads."""
+
+    @classmethod
+    def make(cls) -> Self:
+        """Fresh ones."""
+        return cls(
+            broker_passwords={service: secrets.token_urlsafe(18) for service in SERVICES},
+            database_passwords={service: secrets.token_urlsafe(18) for service in SERVICES},
+            principal_private_key=PrincipalSigner.generate().private_key,
+            razorpay_key_id="rzp_test_" + secrets.token_hex(7),
+            razorpay_key_secret=secrets.token_urlsafe(18),
+            razorpay_webhook_secret=secrets.token_urlsafe(18),
+            signing_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        )
+
+    @classmethod
+    def kept_in(cls, path: Path) -> Self:
+        """Those of the last run, or fresh ones that the next run will find."""
+        if path.exists():
+            return cls.model_validate(json.loads(path.read_text()))
+        made = cls.make()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(made.model_dump_json(indent=1))
+        return made
