@@ -16,6 +16,8 @@ JsonObject = dict[str, Any]
 _Part = tuple[int, str]
 """Which part of which route a schema belongs to: (index, "body" | "answer" | "query" | "path name")."""
 
+PROBLEM: _Part = (-1, "problem")
+
 OPENAPI_VERSION = "3.1.0"
 API_VERSION = "1"
 
@@ -32,6 +34,9 @@ def document(title: str, routes: Sequence[BoundRoute], mapped_statuses: Iterable
     for index, bound in enumerate(shown):
         path = paths.setdefault(bound.route.path, {})
         path[bound.route.method.lower()] = _operation(index, bound, schemas, definitions, sorted(set(mapped_statuses)))
+    for index, bound in enumerate(shown):
+        if bound.query is not None:  # shown as parameters, so its schema stands for nothing in the components
+            definitions.pop(schemas[index, "query"].get("$ref", "").rpartition("/")[2], None)
     statuses = sorted(
         {int(status) for path in paths.values() for operation in path.values() for status in operation["responses"]}
     )
@@ -41,7 +46,9 @@ def document(title: str, routes: Sequence[BoundRoute], mapped_statuses: Iterable
         "paths": paths,
         "components": {
             "schemas": definitions,
-            "responses": {f"Problem{status}": _problem_response(status) for status in statuses if status >= 400},
+            "responses": {
+                f"Problem{status}": _problem_response(status, schemas[PROBLEM]) for status in statuses if status >= 400
+            },
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -59,7 +66,7 @@ def _schemas(routes: Sequence[BoundRoute]) -> tuple[dict[_Part, JsonObject], dic
             inputs.append(((index, "body"), "validation", bound.body))
         if bound.answer is not None:
             inputs.append(((index, "answer"), "serialization", bound.answer))
-    inputs.append(((-1, "problem"), "serialization", TypeAdapter(ProblemDocument)))
+    inputs.append((PROBLEM, "serialization", TypeAdapter(ProblemDocument)))
     by_part, rest = TypeAdapter.json_schemas(inputs, ref_template="#/components/schemas/{model}")
     return {part: schema for (part, _mode), schema in by_part.items()}, rest.get("$defs", {})
 
@@ -141,10 +148,10 @@ def _success(bound: BoundRoute, schema: JsonObject | None) -> JsonObject:
     return response
 
 
-def _problem_response(status: int) -> JsonObject:
+def _problem_response(status: int, schema: JsonObject) -> JsonObject:
     return {
         "description": HTTPStatus(status).phrase,
-        "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {PROBLEM_JSON: {"schema": schema}},
     }
 
 
