@@ -1,0 +1,5 @@
+"""Alembic's entry."""
+
+from chassis.database.migrate import run_env
+
+run_env()

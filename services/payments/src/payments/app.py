@@ -1,0 +1,71 @@
+"""The payments service, put together: read it from top to bottom as the table of contents."""
+
+from functools import partial
+
+from chassis.database import Database, OutboxRelay
+from chassis.messaging import Bus
+from chassis.messaging.events import EventConsumer
+from chassis.runtime import Clock, Ids, Service
+from chassis.runtime.sweeps import Sweeps
+from chassis.telemetry import Telemetry
+from chassis.web import WebServer
+from contracts.topology import RETRY_DELAYS_SECONDS, address_from
+from payments.jobs import sweeps
+from payments.metrics import Metrics
+from payments.razorpay import Razorpay
+from payments.routes import ERRORS, ROUTES
+from payments.settings import PaymentsSettings
+from payments.subscriptions import QUEUE, SUBSCRIPTIONS
+from payments.usecases.context import Payments
+from payments.usecases.work_refunds import work_refunds
+from payments.usecases.work_webhooks import work_webhooks
+from payments.worker import Worker
+
+NAME = "payments"
+
+
+def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, telemetry: Telemetry | None = None) -> Service:
+    """The service, not started. Nothing of it is global: a test mounts several in one process."""
+    service = Service(NAME, clock=clock, drain_seconds=settings.drain_seconds)
+    telemetry = service.add(telemetry or Telemetry(settings, service=NAME, clock=clock))
+    bus = service.add(Bus(settings.amqp_url.get_secret_value(), app_id=NAME, service=service, telemetry=telemetry, ids=ids))
+    database = service.add(
+        Database(
+            settings.database_url.get_secret_value(),
+            schema=NAME,
+            service=service,
+            telemetry=telemetry,
+            ids=ids,
+            address_of=address_from(NAME),
+            pool_size=settings.database_pool_size,
+        )
+    )
+    service.add(OutboxRelay(database, bus, service))
+    razorpay = service.add(Razorpay(settings, service=service, telemetry=telemetry))
+    payments = Payments(
+        service=service,
+        settings=settings,
+        clock=clock,
+        database=database,
+        razorpay=razorpay,
+        telemetry=telemetry,
+        metrics=Metrics(telemetry.registry),
+        webhooks=service.add(Worker(service, "webhooks")),
+        refunds=service.add(Worker(service, "refunds")),
+    )
+    payments.webhooks.perform = partial(work_webhooks, payments)
+    payments.refunds.perform = partial(work_refunds, payments)
+    service.add(Sweeps(service, sweeps(settings), app=payments, registry=telemetry.registry))
+    service.add(
+        EventConsumer(
+            bus,
+            QUEUE,
+            SUBSCRIPTIONS,
+            app=payments,
+            database=database,
+            service=service,
+            retry_delays_seconds=RETRY_DELAYS_SECONDS,
+        )
+    )
+    service.add(WebServer(service, settings, ROUTES, app=payments, database=database, errors=ERRORS, telemetry=telemetry))
+    return service

@@ -1,0 +1,36 @@
+"""The clock door: what is looked at again, how often, and at start-up."""
+
+from collections.abc import Awaitable, Callable
+
+from chassis.runtime.sweeps import Sweep
+from payments.settings import PaymentsSettings
+from payments.usecases.bill_session import retry_failed_bills
+from payments.usecases.chase_starts import chase_unanswered_starts
+from payments.usecases.context import Payments
+from payments.usecases.make_qr_code import settle_qr_codes
+from payments.usecases.record_fees import record_fees
+from payments.usecases.watch_refunds import watch_refunds
+
+
+async def wake_webhooks(app: Payments) -> None:
+    """What a dead process left, or what is due again."""
+    app.webhooks.wake()
+
+
+async def wake_refunds(app: Payments) -> None:
+    """The same for refunds."""
+    app.refunds.wake()
+
+
+def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:
+    """Commits wake the workers at once; these find what was left between."""
+    table: tuple[tuple[str, float, Callable[[Payments], Awaitable[None]]], ...] = (
+        ("webhooks", 1, wake_webhooks),
+        ("refunds", 5, wake_refunds),
+        ("qr-codes", 5, settle_qr_codes),
+        ("unanswered-starts", 10, chase_unanswered_starts),
+        ("fees", 60, record_fees),
+        ("refunds-overdue", 60, watch_refunds),
+        ("failed-bills", settings.retry_seconds, retry_failed_bills),
+    )
+    return tuple(Sweep(name, seconds, function) for name, seconds, function in table)

@@ -1,0 +1,130 @@
+"""QR codes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payments.domain.errors import NotFoundError
+from payments.domain.qr_code import QrCodeStatus
+from payments.repository.rows import columns_of
+from payments.tables import qr_codes
+
+_T = qr_codes.c
+
+
+@dataclass(frozen=True, slots=True)
+class QrCode:
+    """A row of `qr_codes`."""
+
+    id: int
+    charge_point_id: str
+    connector_id: int
+    name: str
+    status: QrCodeStatus
+    body: Mapping[str, Any]
+    razorpay_qr_code_id: str | None
+    image_url: str | None
+    image_content: str | None
+    calls: int
+    last_error: str | None
+    next_attempt_at: datetime | None
+    created_at: datetime
+    closed_at: datetime | None
+
+
+def qr_code_from(row: Any) -> QrCode:
+    """The QR code of a row of the table."""
+    return QrCode(**{**columns_of(row, QrCode), "status": QrCodeStatus(row.status)})
+
+
+async def add(connection: AsyncConnection, *, charge_point_id: str, connector_id: int, name: str, now: datetime) -> int | None:
+    """A new row, CREATING; None where the connector has a live QR code already."""
+    made = (
+        insert(qr_codes)
+        .values(
+            charge_point_id=charge_point_id,
+            connector_id=connector_id,
+            name=name,
+            status=QrCodeStatus.CREATING.value,
+            body={},
+            next_attempt_at=now,
+            created_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(_T.id)
+    )
+    return (await connection.execute(made)).scalar_one_or_none()
+
+
+async def set_values(connection: AsyncConnection, qr_code_id: int, **values: object) -> None:
+    """Change columns of one row."""
+    await connection.execute(update(qr_codes).where(_T.id == qr_code_id).values(**values))
+
+
+async def find(connection: AsyncConnection, qr_code_id: int, *, lock: bool = False) -> QrCode | None:
+    """One QR code by our id."""
+    query = select(qr_codes).where(_T.id == qr_code_id)
+    row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
+    return None if row is None else qr_code_from(row)
+
+
+async def get(connection: AsyncConnection, qr_code_id: int, *, lock: bool = False) -> QrCode:
+    """As `find`, of one that must be there. Raises NotFoundError."""
+    row = await find(connection, qr_code_id, lock=lock)
+    if row is None:
+        raise NotFoundError(f"There is no QR code qrc_{qr_code_id}.")
+    return row
+
+
+async def find_by_razorpay_id(connection: AsyncConnection, razorpay_qr_code_id: str) -> QrCode | None:
+    """One QR code by Razorpay's id."""
+    row = (await connection.execute(select(qr_codes).where(_T.razorpay_qr_code_id == razorpay_qr_code_id))).one_or_none()
+    return None if row is None else qr_code_from(row)
+
+
+async def claim_due(
+    connection: AsyncConnection, *, now: datetime, lapses_at: datetime, qr_code_id: int | None = None
+) -> QrCode | None:
+    """A QR code that Razorpay is to be asked about, as it was, ours until the claim lapses. `calls`: sent so often before."""
+    query = (
+        select(qr_codes).where(_T.next_attempt_at <= now).order_by(_T.next_attempt_at).limit(1).with_for_update(skip_locked=True)
+    )
+    if qr_code_id is not None:
+        query = query.where(_T.id == qr_code_id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    await set_values(connection, row.id, next_attempt_at=lapses_at, calls=row.calls + 1)
+    return qr_code_from(row)
+
+
+def listing(*, charge_point_id: str | None, status: str | None) -> Select[Any]:
+    """QR codes by charger and status."""
+    query = select(qr_codes)
+    if charge_point_id is not None:
+        query = query.where(_T.charge_point_id == charge_point_id)
+    if status is not None:
+        query = query.where(_T.status == status)
+    return query
+
+
+async def adopt(connection: AsyncConnection, qr_code_id: int, entity: Mapping[str, Any], *, activate: bool = True) -> None:
+    """Razorpay has it: keep its id and what it encodes, and serve on it unless it was closed meanwhile.
+
+    A webhook's entity may lack the content that the API's answer has.
+    """
+    values: dict[str, object] = {name: str(entity[name]) for name in ("image_url", "image_content") if entity.get(name)}
+    if activate:
+        values |= {
+            "status": QrCodeStatus.ACTIVE.value,
+            "razorpay_qr_code_id": str(entity["id"]),
+            "last_error": None,
+            "next_attempt_at": None,
+        }
+    if values:
+        await set_values(connection, qr_code_id, **values)

@@ -1,0 +1,189 @@
+"""Refunds: claimed before Razorpay is called, persisted after."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payments.domain.errors import NotFoundError
+from payments.domain.refund import RefundStatus, Speed
+from payments.repository.rows import columns_of
+from payments.tables import qr_payments, refunds
+
+_T = refunds.c
+
+UNSENT = (RefundStatus.PENDING, RefundStatus.CALLING, RefundStatus.UNKNOWN)
+"""Razorpay is not known to have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """A row of `refunds`, with its payment's id at Razorpay."""
+
+    id: int
+    qr_payment_id: int
+    attempt: int
+    key: str
+    amount_paise: int
+    body: Mapping[str, Any]
+    status: RefundStatus
+    speed_requested: Speed
+    speed_processed: str | None
+    razorpay_refund_id: str | None
+    bank_reference: str | None
+    calls: int
+    last_error: str | None
+    traceparent: str | None
+    subject_version: int
+    next_attempt_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    processed_at: datetime | None
+    razorpay_payment_id: str
+
+
+_SELECT = select(refunds, qr_payments.c.razorpay_payment_id).join(qr_payments, qr_payments.c.id == _T.qr_payment_id)
+
+
+def refund_from(row: Any) -> Refund:
+    """The refund of a row of `listing`."""
+    return Refund(
+        **{**columns_of(row, Refund), "status": RefundStatus(row.status), "speed_requested": Speed(row.speed_requested)}
+    )
+
+
+async def add(
+    connection: AsyncConnection,
+    *,
+    qr_payment_id: int,
+    attempt: int,
+    key: str,
+    amount_paise: int,
+    body: Mapping[str, Any],
+    speed: Speed,
+    traceparent: str | None,
+    now: datetime,
+) -> Refund:
+    """A refund, PENDING and due now. The table refuses a second live one of the same payment."""
+    made = (
+        insert(refunds)
+        .values(
+            qr_payment_id=qr_payment_id,
+            attempt=attempt,
+            key=key,
+            amount_paise=amount_paise,
+            body=dict(body),
+            status=RefundStatus.PENDING.value,
+            speed_requested=speed.value,
+            traceparent=traceparent,
+            subject_version=1,
+            next_attempt_at=now,
+            created_at=now,
+            updated_at=now,
+        )
+        .returning(_T.id)
+    )
+    refund_id: int = (await connection.execute(made)).scalar_one()
+    return await get(connection, refund_id)
+
+
+async def find(connection: AsyncConnection, refund_id: int, *, lock: bool = False) -> Refund | None:
+    """One refund; `lock` its row until the transaction ends."""
+    query = _SELECT.where(_T.id == refund_id)
+    row = (await connection.execute(query.with_for_update(of=refunds) if lock else query)).one_or_none()
+    return None if row is None else refund_from(row)
+
+
+async def get(connection: AsyncConnection, refund_id: int, *, lock: bool = False) -> Refund:
+    """As `find`, of one that must be there. Raises NotFoundError."""
+    refund = await find(connection, refund_id, lock=lock)
+    if refund is None:
+        raise NotFoundError(f"There is no refund rfd_{refund_id}.")
+    return refund
+
+
+async def find_for_event(
+    connection: AsyncConnection, *, razorpay_refund_id: str, receipt: str | None, razorpay_payment_id: str | None
+) -> Refund | None:
+    """The refund that a Razorpay event speaks of, locked: by Razorpay's id, else by our key on our payment.
+
+    The key serves when the event overtakes the answer to our own call.
+    """
+    by_id = (
+        await connection.execute(_SELECT.where(_T.razorpay_refund_id == razorpay_refund_id).with_for_update(of=refunds))
+    ).one_or_none()
+    if by_id is not None:
+        return refund_from(by_id)
+    if receipt is None or razorpay_payment_id is None:
+        return None
+    query = _SELECT.where(
+        _T.key == receipt, qr_payments.c.razorpay_payment_id == razorpay_payment_id, _T.razorpay_refund_id.is_(None)
+    ).with_for_update(of=refunds)
+    by_key = (await connection.execute(query)).one_or_none()
+    return None if by_key is None else refund_from(by_key)
+
+
+async def claim_due(connection: AsyncConnection, *, now: datetime, lapses_at: datetime) -> Refund | None:
+    """The refund that has waited longest, as it was before the claim, ours until the claim lapses; others pass it over.
+
+    One that Razorpay is not known to have becomes CALLING: whoever finds it like that after the lapse knows that a call may
+    have been made.
+    """
+    query = (
+        _SELECT.where(_T.next_attempt_at <= now)
+        .order_by(_T.next_attempt_at)
+        .limit(1)
+        .with_for_update(of=refunds, skip_locked=True)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    refund = refund_from(row)
+    values: dict[str, object] = {"next_attempt_at": lapses_at}
+    if refund.status in UNSENT:
+        values |= {"status": RefundStatus.CALLING.value, "calls": refund.calls + 1}
+    await set_values(connection, refund.id, **values)
+    return refund
+
+
+async def set_values(connection: AsyncConnection, refund_id: int, **values: object) -> None:
+    """Change columns of one refund."""
+    await connection.execute(update(refunds).where(_T.id == refund_id).values(**values))
+
+
+async def newest_attempt(connection: AsyncConnection, qr_payment_id: int) -> int:
+    """The number of the payment's last attempt."""
+    return (await connection.scalar(select(func.max(_T.attempt)).where(_T.qr_payment_id == qr_payment_id))) or 0
+
+
+async def count_overdue(connection: AsyncConnection, *, owed_before: datetime) -> int:
+    """Refunds owed since before then that Razorpay is not known to have, failed ones without a later attempt among them."""
+    later = refunds.alias("later")
+    replaced = select(later.c.id).where(later.c.qr_payment_id == _T.qr_payment_id, later.c.attempt > _T.attempt).exists()
+    open_statuses = [status.value for status in (*UNSENT, RefundStatus.FAILED)]
+    query = select(func.count()).select_from(refunds).where(_T.status.in_(open_statuses), _T.created_at < owed_before, ~replaced)
+    return int((await connection.execute(query)).scalar_one())
+
+
+async def of_payments(connection: AsyncConnection, qr_payment_ids: Sequence[int]) -> dict[int, list[Refund]]:
+    """All refunds of these payments, by payment, in order of attempt."""
+    found: dict[int, list[Refund]] = {qr_payment_id: [] for qr_payment_id in qr_payment_ids}
+    if found:
+        rows = (await connection.execute(_SELECT.where(_T.qr_payment_id.in_(found)).order_by(_T.attempt))).all()
+        for row in rows:
+            found[row.qr_payment_id].append(refund_from(row))
+    return found
+
+
+def listing(*, status: str | None, qr_payment_id: int | None) -> Select[Any]:
+    """Refunds by status and payment."""
+    query = _SELECT
+    if status is not None:
+        query = query.where(_T.status == status)
+    if qr_payment_id is not None:
+        query = query.where(_T.qr_payment_id == qr_payment_id)
+    return query

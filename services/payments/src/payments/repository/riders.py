@@ -1,0 +1,84 @@
+"""Riders and the UPI addresses they pay from."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ARRAY, Select, Text, cast, func, select, update
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from payments.domain.rider import Identity, ResolvedBy
+from payments.tables import rider_vpas, riders
+
+
+@dataclass(frozen=True, slots=True)
+class Rider:
+    """A row of `riders` with its UPI addresses."""
+
+    id: int
+    phone: str | None
+    vpas: tuple[str, ...]
+    created_at: datetime
+
+
+async def resolve(connection: AsyncConnection, payer: Identity, *, now: datetime) -> tuple[int, ResolvedBy]:
+    """The rider of a payment: by phone, else by VPA, else a new guest who is known by both from now on.
+
+    Safe against the same payer paying twice at one moment: the unique phone and VPA decide, always taken in this order.
+    """
+    if payer.phone is not None:
+        known = await connection.scalar(select(riders.c.id).where(riders.c.phone == payer.phone))
+        if known is not None:
+            await _remember_vpa(connection, known, payer.vpa, now=now)
+            return known, ResolvedBy.PHONE
+    if payer.vpa is not None:
+        known = await connection.scalar(select(rider_vpas.c.rider_id).where(rider_vpas.c.vpa == payer.vpa))
+        if known is not None:
+            await _remember_phone(connection, known, payer.phone)
+            return known, ResolvedBy.VPA
+    made = insert(riders).values(phone=payer.phone, created_at=now)
+    made = made.on_conflict_do_update(index_elements=[riders.c.phone], set_={"phone": made.excluded.phone})
+    rider_id: int = (await connection.execute(made.returning(riders.c.id))).scalar_one()
+    await _remember_vpa(connection, rider_id, payer.vpa, now=now)
+    return rider_id, ResolvedBy.UPI_GUEST
+
+
+async def _remember_vpa(connection: AsyncConnection, rider_id: int, vpa: str | None, *, now: datetime) -> None:
+    if vpa is not None:
+        await connection.execute(
+            insert(rider_vpas)
+            .values(vpa=vpa, rider_id=rider_id, created_at=now)
+            .on_conflict_do_nothing(index_elements=[rider_vpas.c.vpa])
+        )
+
+
+async def _remember_phone(connection: AsyncConnection, rider_id: int, phone: str | None) -> None:
+    """A guest known by VPA alone gets the phone that came with it. A phone that another rider took meanwhile stays there."""
+    if phone is None:
+        return
+    taken = select(riders.c.id).where(riders.c.phone == phone).exists()
+    await connection.execute(update(riders).where(riders.c.id == rider_id, riders.c.phone.is_(None), ~taken).values(phone=phone))
+
+
+def rider_from(row: Any) -> Rider:
+    """The rider of a row of `listing`."""
+    return Rider(id=row.id, phone=row.phone, vpas=tuple(row.vpas), created_at=row.created_at)
+
+
+def listing() -> Select[Any]:
+    """All riders, with their UPI addresses in order of first use."""
+    used = (
+        select(
+            func.coalesce(func.array_agg(aggregate_order_by(rider_vpas.c.vpa, rider_vpas.c.created_at)), cast([], ARRAY(Text)))
+        )
+        .where(rider_vpas.c.rider_id == riders.c.id)
+        .scalar_subquery()
+    )
+    return select(riders.c.id, riders.c.phone, riders.c.created_at, used.label("vpas"))
+
+
+async def find(connection: AsyncConnection, rider_id: int) -> Rider | None:
+    """One rider."""
+    row = (await connection.execute(listing().where(riders.c.id == rider_id))).one_or_none()
+    return None if row is None else rider_from(row)

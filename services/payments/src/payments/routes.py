@@ -1,0 +1,57 @@
+"""The HTTP door: method, path → use case, who may."""
+
+from chassis.web import ADMIN, FINANCE, OPERATOR, PUBLIC, STAFF, Route
+from payments.domain.errors import (
+    ConflictError,
+    InvalidSignatureError,
+    NotFoundError,
+    ProviderUnavailableError,
+)
+from payments.usecases.make_qr_code import close_qr_code, create_qr_code
+from payments.usecases.receive_webhook import BODY_BYTES_MAX, receive_webhook
+from payments.usecases.retry_refund import retry_refund
+from payments.usecases.show_payments import list_payments, list_refunds, list_riders, show_payment, show_refund, show_rider
+from payments.usecases.show_qr_codes import draw_qr_code_png, draw_qr_code_svg, list_qr_codes, show_qr_code
+from payments.usecases.show_webhook_events import list_webhook_events, replay_webhook_event, show_webhook_event
+
+ROUTES = (
+    Route(
+        "POST",
+        "/webhooks/razorpay",
+        receive_webhook,
+        roles=PUBLIC,
+        max_body_bytes=BODY_BYTES_MAX,
+        summary="Razorpay's webhooks, known by their signature",
+    ),
+    Route("POST", "/v1/qr-codes", create_qr_code, roles=ADMIN | OPERATOR, status=201, summary="Create a connector's QR code"),
+    Route("GET", "/v1/qr-codes", list_qr_codes, roles=STAFF, summary="List QR codes"),
+    Route("GET", "/v1/qr-codes/{qr_code_id}", show_qr_code, roles=STAFF, summary="Show a QR code"),
+    Route("GET", "/v1/qr-codes/{qr_code_id}/image.png", draw_qr_code_png, roles=STAFF, summary="Draw a QR code as PNG"),
+    Route("GET", "/v1/qr-codes/{qr_code_id}/image.svg", draw_qr_code_svg, roles=STAFF, summary="Draw a QR code as SVG"),
+    Route("POST", "/v1/qr-codes/{qr_code_id}/close", close_qr_code, roles=ADMIN | OPERATOR, summary="Close a QR code"),
+    Route("GET", "/v1/payments", list_payments, roles=STAFF, summary="List payments"),
+    Route("GET", "/v1/payments/{payment_id}", show_payment, roles=STAFF, summary="Show a payment, its bill and its refunds"),
+    Route("GET", "/v1/refunds", list_refunds, roles=STAFF, summary="List refunds"),
+    Route("GET", "/v1/refunds/{refund_id}", show_refund, roles=STAFF, summary="Show a refund"),
+    Route("POST", "/v1/refunds/{refund_id}/retry", retry_refund, roles=ADMIN | FINANCE, summary="Try a refund again now"),
+    Route("GET", "/v1/riders", list_riders, roles=STAFF, summary="List riders, masked"),
+    Route("GET", "/v1/riders/{rider_id}", show_rider, roles=STAFF, summary="Show a rider, masked"),
+    Route("GET", "/v1/webhook-events", list_webhook_events, roles=STAFF, summary="List Razorpay's webhook events"),
+    Route(
+        "GET", "/v1/webhook-events/{webhook_event_id}", show_webhook_event, roles=ADMIN, summary="Show a webhook event as it came"
+    ),
+    Route(
+        "POST",
+        "/v1/webhook-events/{webhook_event_id}/replay",
+        replay_webhook_event,
+        roles=ADMIN,
+        summary="Work a webhook event again",
+    ),
+)
+
+ERRORS: dict[type[Exception], tuple[int, str]] = {
+    InvalidSignatureError: (401, "The signature does not match"),
+    NotFoundError: (404, "There is no such thing"),
+    ConflictError: (409, "Not in this state"),
+    ProviderUnavailableError: (502, "Razorpay refused"),
+}

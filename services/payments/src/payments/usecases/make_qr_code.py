@@ -1,0 +1,162 @@
+"""QR codes at Razorpay: our row first, then the call; after an unknown outcome the list is read before anything is sent again."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from chassis.web import Principal
+from payments.domain import qr_code
+from payments.domain.errors import ConflictError, ProviderUnavailableError
+from payments.domain.qr_code import QrCodeStatus
+from payments.domain.refund import backoff_seconds
+from payments.razorpay import Permanent, RazorpayError
+from payments.repository import qr_codes
+from payments.repository.qr_codes import QrCode
+from payments.usecases.audit import audit
+from payments.usecases.context import Payments
+from payments.views import QrCodeCreate, QrCodeId, QrCodeView
+
+log = structlog.get_logger(__name__)
+
+CLAIM_SECONDS = 120
+"""How long a QR code that Razorpay is being asked about is left alone: longer than any call."""
+
+LISTING_MARGIN_SECONDS = 300
+"""Razorpay's clock and ours may differ by less than this; the listing begins so much before our row was made."""
+
+
+async def create_qr_code(app: Payments, body: QrCodeCreate, principal: Principal) -> QrCodeView:
+    """`POST /v1/qr-codes`. Answers CREATING where Razorpay's answer is still open; a sweep settles it.
+
+    Raises ConflictError for a connector that has a live QR code, ProviderUnavailableError where Razorpay refused.
+    """
+    async with app.database.transaction() as uow:
+        name = body.name or f"{body.charge_point_id} / {body.connector_id}"
+        row_id = await qr_codes.add(
+            uow.connection, charge_point_id=body.charge_point_id, connector_id=body.connector_id, name=name, now=uow.now
+        )
+        if row_id is None:
+            raise ConflictError(
+                f"Connector {body.connector_id} of {body.charge_point_id} has a QR code already; close that first."
+            )
+        notes = qr_code.notes_for(
+            environment=app.settings.qr_mark,
+            qr_code_id=row_id,
+            charge_point_id=body.charge_point_id,
+            connector_id=body.connector_id,
+        )
+        asked: dict[str, Any] = {"type": "upi_qr", "usage": "multiple_use", "fixed_amount": False, "name": name, "notes": notes}
+        await qr_codes.set_values(uow.connection, row_id, body={**asked, "description": f"EV charging, {name}"})
+        audit(uow, principal, entity="qr_code", entity_id=f"qrc_{row_id}", action="create", after=body.model_dump())
+    await _settle(app, row_id)
+    made = await _read(app, row_id)
+    if made.status is QrCodeStatus.FAILED:
+        raise ProviderUnavailableError(f"Razorpay refused the QR code: {made.last_error}")
+    return QrCodeView.of(made)
+
+
+async def close_qr_code(app: Payments, qr_code_id: QrCodeId, principal: Principal) -> QrCodeView:
+    """`POST /v1/qr-codes/{id}/close`. From this moment payments on it are refunded, whether Razorpay has closed it yet or not.
+
+    Closing what is closed changes nothing. Raises NotFoundError, ConflictError while it is still being created.
+    """
+    async with app.database.transaction() as uow:
+        row = await qr_codes.get(uow.connection, qr_code_id, lock=True)
+        if row.status is QrCodeStatus.CREATING:
+            raise ConflictError("It is still being created; close it once it is active.")
+        if row.status is QrCodeStatus.ACTIVE:
+            await qr_codes.set_values(
+                uow.connection, row.id, status=QrCodeStatus.CLOSING.value, closed_at=uow.now, calls=0, next_attempt_at=uow.now
+            )
+            audit(
+                uow,
+                principal,
+                entity="qr_code",
+                entity_id=f"qrc_{row.id}",
+                action="close",
+                before={"status": row.status},
+                after={"status": QrCodeStatus.CLOSING},
+            )
+    if row.status is QrCodeStatus.ACTIVE:
+        await _settle(app, row.id)
+    return QrCodeView.of(await _read(app, row.id))
+
+
+async def settle_qr_codes(app: Payments) -> None:
+    """The sweep: whatever is CREATING or CLOSING and due, one after the other."""
+    while not app.stopping and await _settle(app):
+        pass
+
+
+async def _settle(app: Payments, qr_code_id: int | None = None) -> bool:
+    """Claim one (committed), ask Razorpay, persist. False where nothing is due."""
+    async with app.database.transaction() as uow:
+        lapses_at = uow.now + timedelta(seconds=CLAIM_SECONDS)
+        row = await qr_codes.claim_due(uow.connection, now=uow.now, lapses_at=lapses_at, qr_code_id=qr_code_id)
+    if row is None:
+        return False
+    try:
+        if row.status is QrCodeStatus.CREATING:
+            await _adopt(app, row, await _found_or_made(app, row))
+        else:
+            await _close(app, row)
+    except RazorpayError as error:
+        await _come_back(app, row, error)
+    return True
+
+
+async def _found_or_made(app: Payments, row: QrCode) -> Mapping[str, Any]:
+    if row.calls > 0:
+        since = int(row.created_at.timestamp()) - LISTING_MARGIN_SECONDS
+        for entity in await app.razorpay.qr_codes_since(since):
+            mark = qr_code.read_mark(entity)
+            if mark is not None and mark.environment == app.settings.qr_mark and mark.qr_code_id == row.id:
+                return entity
+    return await app.razorpay.create_qr_code(row.body)
+
+
+async def _adopt(app: Payments, row: QrCode, entity: Mapping[str, Any]) -> None:
+    async with app.database.transaction() as uow:
+        current = await qr_codes.get(uow.connection, row.id, lock=True)
+        await qr_codes.adopt(uow.connection, row.id, entity, activate=current.status is QrCodeStatus.CREATING)
+    log.info("qr_code.active", qr_code_id=row.id, razorpay_qr_code_id=entity.get("id"), charge_point_id=row.charge_point_id)
+
+
+async def _close(app: Payments, row: QrCode) -> None:
+    razorpay_id = str(row.razorpay_qr_code_id)
+    try:
+        await app.razorpay.close_qr_code(razorpay_id)
+    except Permanent:
+        # Closed already, perhaps by an earlier call of ours: what it is now decides.
+        entity = await app.razorpay.fetch_qr_code(razorpay_id)
+        if entity.get("status") != "closed":
+            raise
+    async with app.database.transaction() as uow:
+        await qr_codes.set_values(uow.connection, row.id, status=QrCodeStatus.CLOSED.value, next_attempt_at=None, last_error=None)
+    log.info("qr_code.closed", qr_code_id=row.id)
+
+
+async def _come_back(app: Payments, row: QrCode, error: RazorpayError) -> None:
+    refused = isinstance(error, Permanent) and row.status is QrCodeStatus.CREATING
+    log.warning(
+        "qr_code.refused" if refused else "qr_code.retry_later", qr_code_id=row.id, status=error.status, error=error.description
+    )
+    async with app.database.transaction() as uow:
+        current = await qr_codes.get(uow.connection, row.id, lock=True)
+        if current.status is not row.status:
+            return  # an event has settled it meanwhile
+        if refused:
+            await qr_codes.set_values(
+                uow.connection, row.id, status=QrCodeStatus.FAILED.value, last_error=error.description, next_attempt_at=None
+            )
+            uow.after_commit(app.metrics.qr_code_failed.inc)
+            return
+        pause = timedelta(seconds=backoff_seconds(f"qr_code_{row.id}", row.calls + 1))
+        await qr_codes.set_values(uow.connection, row.id, last_error=error.description, next_attempt_at=uow.now + pause)
+
+
+async def _read(app: Payments, qr_code_id: int) -> QrCode:
+    async with app.database.reading() as uow:
+        return await qr_codes.get(uow.connection, qr_code_id)

@@ -1,0 +1,49 @@
+"""The fee of a running session is an estimate: ask Razorpay again, so that budget and bill take the true figure (P8)."""
+
+import structlog
+
+from contracts.charging import PlatformFeeRecorded
+from contracts.payments import FeeSource
+from payments.domain.qr_payment import PaymentState
+from payments.domain.webhook import read_paise
+from payments.razorpay import RazorpayError
+from payments.repository import qr_payments
+from payments.usecases.context import Payments
+
+log = structlog.get_logger(__name__)
+
+ASKED_AT_ONCE_MAX = 20
+"""Calls in one sweep: an estimate does no harm, a flood of calls might."""
+
+
+async def record_fees(app: Payments) -> None:
+    """Estimated → API, while the session runs. After its bill a later figure is settlement's correction, never a rewrite."""
+    async with app.database.reading() as uow:
+        estimated = await qr_payments.with_estimated_fee(uow.connection, limit=ASKED_AT_ONCE_MAX)
+    for payment in estimated:
+        try:
+            entity = await app.razorpay.fetch_payment(payment.razorpay_payment_id)
+        except RazorpayError:
+            return  # Razorpay can't be asked; the next sweep tries again
+        fee_paise = read_paise(entity.get("fee"))
+        if fee_paise is None:
+            continue
+        async with app.database.transaction() as uow:
+            current = await qr_payments.find(uow.connection, payment.id, lock=True)
+            open_states = (PaymentState.START_REQUESTED, PaymentState.CHARGING)
+            if current is None or current.fee_source is not FeeSource.ESTIMATE or current.state not in open_states:
+                continue
+            await qr_payments.set_values(
+                uow.connection,
+                current.id,
+                platform_fee_paise=fee_paise,
+                platform_fee_tax_paise=read_paise(entity.get("tax")),
+                fee_source=FeeSource.API.value,
+            )
+            uow.publish(
+                PlatformFeeRecorded(
+                    charge_point_id=str(current.charge_point_id), request_key=current.request_key, platform_fee_paise=fee_paise
+                ),
+                subject=current.request_key,
+            )
+            log.info("fee.recorded", qr_payment_id=current.id, estimate_paise=current.platform_fee_paise, fee_paise=fee_paise)

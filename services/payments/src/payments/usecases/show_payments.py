@@ -1,0 +1,76 @@
+"""Payments with their bills and refunds, and riders, to read."""
+
+from chassis.database import UnitOfWork
+from chassis.web import Page, PageQuery, fetch_page
+from payments import tables
+from payments.domain.errors import NotFoundError
+from payments.repository import qr_payments, refunds, riders
+from payments.usecases.context import Payments
+from payments.views import (
+    BillView,
+    QrPaymentDetail,
+    QrPaymentId,
+    QrPaymentQuery,
+    QrPaymentView,
+    RefundId,
+    RefundQuery,
+    RefundView,
+    RiderId,
+    RiderView,
+)
+
+
+async def list_payments(_app: Payments, uow: UnitOfWork, query: QrPaymentQuery) -> Page[QrPaymentView]:
+    """`GET /v1/payments`, newest first."""
+    statement = qr_payments.listing(
+        state=query.state,
+        charge_point_id=query.charge_point_id,
+        rider_id=query.rider_id,
+        qr_code_id=query.qr_code_id,
+        transaction_id=query.transaction_id,
+        razorpay_payment_id=query.razorpay_payment_id,
+    )
+    return await fetch_page(
+        uow, statement, query, order=(tables.qr_payments.c.id,), view=lambda row: QrPaymentView.of(qr_payments.payment_from(row))
+    )
+
+
+async def show_payment(_app: Payments, uow: UnitOfWork, payment_id: QrPaymentId) -> QrPaymentDetail:
+    """`GET /v1/payments/{id}`, with its bill and every attempt of its refund."""
+    payment = await qr_payments.get(uow.connection, payment_id)
+    bill = await qr_payments.bill_of(uow.connection, payment.id)
+    attempts = (await refunds.of_payments(uow.connection, [payment.id]))[payment.id]
+    return QrPaymentDetail(
+        **QrPaymentView.fields_of(payment),
+        bill=BillView.of(bill) if bill is not None else None,
+        residue_paise=await qr_payments.residue_of(uow.connection, payment.id),
+        refunds=[RefundView.of(attempt) for attempt in attempts],
+    )
+
+
+async def list_refunds(_app: Payments, uow: UnitOfWork, query: RefundQuery) -> Page[RefundView]:
+    """`GET /v1/refunds`, newest first."""
+    statement = refunds.listing(status=query.status, qr_payment_id=query.qr_payment_id)
+    return await fetch_page(
+        uow, statement, query, order=(tables.refunds.c.id,), view=lambda row: RefundView.of(refunds.refund_from(row))
+    )
+
+
+async def show_refund(_app: Payments, uow: UnitOfWork, refund_id: RefundId) -> RefundView:
+    """`GET /v1/refunds/{id}`."""
+    return RefundView.of(await refunds.get(uow.connection, refund_id))
+
+
+async def list_riders(_app: Payments, uow: UnitOfWork, query: PageQuery) -> Page[RiderView]:
+    """`GET /v1/riders`, newest first."""
+    return await fetch_page(
+        uow, riders.listing(), query, order=(tables.riders.c.id,), view=lambda row: RiderView.of(riders.rider_from(row))
+    )
+
+
+async def show_rider(_app: Payments, uow: UnitOfWork, rider_id: RiderId) -> RiderView:
+    """`GET /v1/riders/{id}`."""
+    rider = await riders.find(uow.connection, rider_id)
+    if rider is None:
+        raise NotFoundError(f"There is no rider rdr_{rider_id}.")
+    return RiderView.of(rider)

@@ -1,0 +1,13 @@
+"""How many refunds wait for longer than they should: the alarm for a Razorpay outage, a low balance, or a stuck one."""
+
+from datetime import timedelta
+
+from payments.repository import refunds
+from payments.usecases.context import Payments
+
+
+async def watch_refunds(app: Payments) -> None:
+    """Sets the gauge of refunds that are owed since more than `retry_seconds` and that Razorpay is not known to have."""
+    async with app.database.reading() as uow:
+        since = uow.now - timedelta(seconds=app.settings.retry_seconds)
+        app.metrics.refunds_overdue.set(await refunds.count_overdue(uow.connection, owed_before=since))

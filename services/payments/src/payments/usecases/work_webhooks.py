@@ -1,0 +1,155 @@
+"""Work stored webhooks off: each in one transaction with its effects, so that it is worked once, or again from the beginning."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+
+from chassis.database import UnitOfWork
+from chassis.messaging import is_transient
+from payments.domain import webhook
+from payments.domain.errors import MalformedEventError
+from payments.domain.webhook import Envelope, WebhookState
+from payments.razorpay import RazorpayError
+from payments.repository import webhook_events
+from payments.repository.webhook_events import WebhookEvent
+from payments.usecases.accept_qr_credit import accept_qr_credit
+from payments.usecases.context import Payments
+from payments.usecases.follow_qr_code import follow_qr_code_closed
+from payments.usecases.follow_refund import follow_refund
+from payments.usecases.forward_razorpay_event import forward_razorpay_event
+from payments.usecases.lookups import LookupNeeded, Lookups
+from payments.usecases.outcome import Ignored, Later
+
+log = structlog.get_logger(__name__)
+
+CONCURRENCY = 4
+"""Events worked at a time: a payment that must be looked up at Razorpay keeps no other rider waiting."""
+
+RETRY_SECONDS = (1, 10, 60, 300, 1800, 7200)
+"""After a failure; then FAILED, with an alarm, until an operator replays it. Two and a half hours outlast a deployment."""
+
+LOOKUP_LEASE_SECONDS = 90
+"""How long an event that is being looked up at Razorpay is left alone by others: longer than any call."""
+
+Handler = Callable[[Payments, UnitOfWork, WebhookEvent, Envelope, Lookups], Awaitable[Ignored | Later | None]]
+
+HANDLERS: dict[str, Handler] = {
+    "qr_code.credited": accept_qr_credit,
+    "qr_code.closed": follow_qr_code_closed,
+    "refund.created": follow_refund,
+    "refund.processed": follow_refund,
+    "refund.failed": follow_refund,
+    "refund.speed_changed": follow_refund,
+}
+"""What payments acts on itself. A QR payment fires `payment.captured` too; QR sessions act on `qr_code.credited` only."""
+
+
+async def work_webhooks(app: Payments) -> None:
+    """Work every event that is due."""
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CONCURRENCY):
+            group.create_task(_drain(app))
+
+
+async def _drain(app: Payments) -> None:
+    while not app.stopping and await _work_next(app):
+        pass
+
+
+async def _work_next(app: Payments) -> bool:
+    """Work one event; False where none is due. A failure is written down, and the event comes again later."""
+    lookups = Lookups()
+    event, problem = await _attempt(app, lookups)
+    taken = event is not None
+    while event is not None and isinstance(problem, LookupNeeded):
+        await _lease(app, event)
+        try:
+            await lookups.look_up(app.razorpay, problem)
+        except RazorpayError as error:
+            problem = error
+        else:
+            event, problem = await _attempt(app, lookups, event_id=event.id)
+    if event is not None and problem is not None:
+        await _failed(app, event, problem)
+    return taken
+
+
+async def _attempt(
+    app: Payments, lookups: Lookups, *, event_id: int | None = None
+) -> tuple[WebhookEvent | None, Exception | None]:
+    """Take an event and work it, in one transaction: (the event, why it was rolled back). Raises where none could be taken."""
+    event: WebhookEvent | None = None
+    try:
+        async with app.database.transaction() as uow:
+            event = await webhook_events.take_due(uow.connection, now=uow.now, event_id=event_id)
+            if event is not None:
+                with app.telemetry.span(f"webhook {event.event}", traceparent=event.traceparent, webhook_event_id=event.id):
+                    await _work(app, uow, event, lookups)
+    except Exception as problem:
+        if event is None:
+            raise  # the database is away: the sweep comes back
+        return event, problem
+    return event, None
+
+
+async def _work(app: Payments, uow: UnitOfWork, event: WebhookEvent, lookups: Lookups) -> None:
+    envelope = webhook.parse(event.body, received_at=event.received_at)
+    handler = HANDLERS.get(envelope.event)
+    result: Ignored | Later | None
+    if handler is not None:
+        result = await handler(app, uow, event, envelope, lookups)
+    elif envelope.event.startswith(webhook.FORWARDED_PREFIXES):
+        await forward_razorpay_event(app, uow, event, envelope)
+        result = None
+    else:
+        result = Ignored("payments does not act on this event")
+    if isinstance(result, Later):
+        await webhook_events.postpone(
+            uow.connection, event.id, reason=result.reason, until=uow.now + result.after, attempts=event.attempts + 1
+        )
+        log.info("webhook.waits", webhook_event_id=event.id, razorpay_event=envelope.event, reason=result.reason)
+        return
+    state = WebhookState.IGNORED if result is not None else WebhookState.HANDLED
+    await webhook_events.finish(uow.connection, event.id, state=state, reason=result.reason if result else None, now=uow.now)
+    label = envelope.event if handler is not None else envelope.event.partition(".")[0][:40]
+    uow.after_commit(lambda: app.metrics.webhooks.labels(label, state.value).inc())
+    log.info(
+        "webhook.worked",
+        webhook_event_id=event.id,
+        razorpay_event=envelope.event,
+        state=state,
+        reason=result.reason if result else None,
+    )
+
+
+async def _lease(app: Payments, event: WebhookEvent) -> None:
+    """The transaction, and with it the row's lock, ends for the lookup: the due time keeps others away meanwhile."""
+    async with app.database.transaction() as uow:
+        until = uow.now + timedelta(seconds=LOOKUP_LEASE_SECONDS)
+        await webhook_events.postpone(
+            uow.connection, event.id, reason="looked up at Razorpay", until=until, attempts=event.attempts
+        )
+
+
+async def _failed(app: Payments, event: WebhookEvent, error: Exception) -> None:
+    """Try again by the ladder. What can't be read now can't be read later: FAILED at once; what passes by itself never fails."""
+    passing = is_transient(error) or isinstance(error, RazorpayError)
+    final = isinstance(error, MalformedEventError) or (event.attempts >= len(RETRY_SECONDS) and not passing)
+    reason = webhook.storable(f"{type(error).__name__}: {error}")
+    async with app.database.transaction() as uow:
+        if final:
+            await webhook_events.finish(uow.connection, event.id, state=WebhookState.FAILED, reason=reason, now=uow.now)
+        else:
+            pause = RETRY_SECONDS[min(event.attempts, len(RETRY_SECONDS) - 1)]
+            await webhook_events.postpone(
+                uow.connection, event.id, reason=reason, until=uow.now + timedelta(seconds=pause), attempts=event.attempts + 1
+            )
+    if final:
+        app.metrics.webhook_failed.inc()
+        log.error(
+            "webhook.failed", webhook_event_id=event.id, razorpay_event=event.event, attempts=event.attempts, exc_info=error
+        )
+    else:
+        log.warning("webhook.retry_later", webhook_event_id=event.id, razorpay_event=event.event, error=reason, exc_info=error)

@@ -1,0 +1,281 @@
+"""The REST surface's models. Money in paise; ids are prefixed text; personal data is masked."""
+
+import base64
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.telemetry import mask_phone, mask_vpa
+from chassis.web import PageQuery, PrefixedId
+from payments.domain.qr_code import QrCodeStatus
+from payments.domain.qr_payment import PaymentState
+from payments.domain.refund import RefundStatus
+from payments.domain.webhook import WebhookState
+from payments.repository.qr_codes import QrCode
+from payments.repository.qr_payments import BillRow, QrPayment
+from payments.repository.refunds import Refund
+from payments.repository.riders import Rider
+from payments.repository.webhook_events import WebhookEvent
+
+QrCodeId = Annotated[int, PrefixedId("qrc")]
+QrPaymentId = Annotated[int, PrefixedId("qrp")]
+RefundId = Annotated[int, PrefixedId("rfd")]
+RiderId = Annotated[int, PrefixedId("rdr")]
+WebhookEventId = Annotated[int, PrefixedId("whe")]
+TransactionId = Annotated[int, PrefixedId("txn")]
+StationId = Annotated[int, PrefixedId("stn")]
+FranchiseeId = Annotated[int, PrefixedId("frn")]
+
+ChargePointText = Annotated[str, Field(min_length=1, max_length=64, description="the charger's identity, as in its OCPP URL")]
+
+
+class WebhookAccepted(BaseModel):
+    """What Razorpay is told; it looks at the status alone."""
+
+    status: str = "ok"
+
+
+class QrCodeCreate(BaseModel):
+    """A QR code for one connector."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    charge_point_id: ChargePointText
+    connector_id: int = Field(ge=1, le=255, description="OCPP connector, from 1")
+    name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=60,
+        pattern=r"^[ -~]+$",
+        description="what stands on the print; default: charger and connector",
+    )
+
+
+class QrCodeView(BaseModel):
+    """A printed QR code."""
+
+    id: QrCodeId
+    charge_point_id: str
+    connector_id: int
+    name: str
+    status: QrCodeStatus = Field(description="CREATING: Razorpay has not confirmed it yet")
+    razorpay_qr_code_id: str | None
+    image_content: str | None = Field(description="the upi:// text that it encodes")
+    last_error: str | None = Field(description="what Razorpay said last, where it did not do what was asked")
+    created_at: datetime
+    closed_at: datetime | None
+
+    @classmethod
+    def of(cls, row: QrCode) -> Self:
+        """From its row."""
+        return cls(
+            id=row.id,
+            charge_point_id=row.charge_point_id,
+            connector_id=row.connector_id,
+            name=row.name,
+            status=row.status,
+            razorpay_qr_code_id=row.razorpay_qr_code_id,
+            image_content=row.image_content,
+            last_error=row.last_error,
+            created_at=row.created_at,
+            closed_at=row.closed_at,
+        )
+
+
+class QrCodeQuery(PageQuery):
+    """Filters of the list of QR codes."""
+
+    charge_point_id: ChargePointText | None = None
+    status: QrCodeStatus | None = None
+
+
+class BillView(BaseModel):
+    """paid = energy charge + gst + platform fee + refund + residue."""
+
+    energy_wh: int
+    tariff_paise_per_kwh: int
+    gst_bps: int
+    paid_paise: int
+    energy_charge_paise: int
+    gst_paise: int
+    platform_fee_paise: int
+    fee_source: str
+    total_billed_paise: int
+    refund_paise: int
+    residue_paise: int
+    shortfall_paise: int = Field(description="our loss; outside the sum")
+    implausible: bool
+    station_id: StationId
+    franchisee_id: FranchiseeId | None
+    started_at: datetime
+    stopped_at: datetime
+    billed_at: datetime
+
+    @classmethod
+    def of(cls, row: BillRow) -> Self:
+        """From its row."""
+        names = cls.model_fields.keys() - {"total_billed_paise"}
+        total = row.energy_charge_paise + row.gst_paise + row.platform_fee_paise
+        return cls(**{name: getattr(row, name) for name in names}, total_billed_paise=total)
+
+
+class RefundView(BaseModel):
+    """Money on its way back. It is "credited" only once it is PROCESSED."""
+
+    id: RefundId
+    qr_payment_id: QrPaymentId
+    attempt: int
+    key: str = Field(description="the idempotency key at Razorpay, and the refund's receipt there")
+    amount_paise: int
+    status: RefundStatus
+    speed_requested: str
+    speed_processed: str | None
+    razorpay_refund_id: str | None
+    bank_reference: str | None = Field(description="RRN or ARN")
+    calls: int = Field(description="how often Razorpay was asked for this attempt")
+    last_error: str | None
+    next_attempt_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    processed_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Refund) -> Self:
+        """From its row."""
+        return cls(**{name: getattr(row, name) for name in cls.model_fields})
+
+
+class RefundQuery(PageQuery):
+    """Filters of the list of refunds."""
+
+    status: RefundStatus | None = None
+    qr_payment_id: QrPaymentId | None = None
+
+
+class QrPaymentView(BaseModel):
+    """A payment made by scanning a QR code."""
+
+    id: QrPaymentId
+    razorpay_payment_id: str
+    request_key: str
+    qr_code_id: QrCodeId | None
+    charge_point_id: str | None
+    connector_id: int | None
+    amount_paise: int
+    platform_fee_paise: int
+    fee_source: str
+    rider_id: RiderId
+    rider_resolved_by: str
+    vpa: str | None = Field(description="masked")
+    contact: str | None = Field(description="masked")
+    rrn: str | None
+    state: PaymentState
+    refund_reason: str | None
+    refund_detail: str | None
+    transaction_id: TransactionId | None
+    paid_at: datetime
+    received_at: datetime
+    start_deadline: datetime | None
+    updated_at: datetime
+
+    @classmethod
+    def fields_of(cls, row: QrPayment) -> dict[str, Any]:
+        """The masked fields of its row."""
+        fields = {name: getattr(row, name) for name in QrPaymentView.model_fields}
+        fields["vpa"] = mask_vpa(row.vpa) if row.vpa else None
+        fields["contact"] = mask_phone(row.contact) if row.contact else None
+        return fields
+
+    @classmethod
+    def of(cls, row: QrPayment) -> "QrPaymentView":
+        """From its row."""
+        return QrPaymentView(**cls.fields_of(row))
+
+
+class QrPaymentDetail(QrPaymentView):
+    """A payment with where its money went."""
+
+    bill: BillView | None
+    residue_paise: int = Field(description="owed to the rider, below what Razorpay can refund")
+    refunds: list[RefundView]
+
+
+class QrPaymentQuery(PageQuery):
+    """Filters of the list of payments."""
+
+    state: PaymentState | None = None
+    charge_point_id: ChargePointText | None = None
+    rider_id: RiderId | None = None
+    qr_code_id: QrCodeId | None = None
+    transaction_id: TransactionId | None = None
+    razorpay_payment_id: str | None = Field(None, max_length=64)
+
+
+class RiderView(BaseModel):
+    """Somebody who paid. Without a phone it is a UPI guest."""
+
+    id: RiderId
+    kind: str = Field(description="PHONE or UPI_GUEST")
+    phone: str | None = Field(description="masked")
+    vpas: list[str] = Field(description="masked")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Rider) -> Self:
+        """From its row."""
+        return cls(
+            id=row.id,
+            kind="PHONE" if row.phone else "UPI_GUEST",
+            phone=mask_phone(row.phone) if row.phone else None,
+            vpas=[mask_vpa(vpa) for vpa in row.vpas],
+            created_at=row.created_at,
+        )
+
+
+class WebhookEventView(BaseModel):
+    """One of Razorpay's events, and what became of it."""
+
+    id: WebhookEventId
+    razorpay_event_id: str
+    event: str | None
+    account_id: str | None
+    state: WebhookState
+    reason: str | None
+    verified_by: str = Field(description="which webhook secret verified it: CURRENT or PREVIOUS")
+    deliveries: int
+    attempts: int
+    next_attempt_at: datetime | None
+    created_at: datetime = Field(description="when Razorpay made it")
+    received_at: datetime
+    handled_at: datetime | None
+
+    @classmethod
+    def of(cls, row: WebhookEvent) -> "WebhookEventView":
+        """From its row."""
+        return WebhookEventView(**{name: getattr(row, name) for name in WebhookEventView.model_fields})
+
+
+class WebhookEventDetail(WebhookEventView):
+    """With the bytes as they came. Unmasked: for administrators."""
+
+    body_base64: str
+    body_sha256: str
+    headers: dict[str, str]
+
+    @classmethod
+    def whole(cls, row: WebhookEvent) -> Self:
+        """From its row."""
+        return cls(
+            **WebhookEventView.of(row).model_dump(),
+            body_base64=base64.b64encode(row.body).decode(),
+            body_sha256=row.body_sha256,
+            headers=dict(row.headers),
+        )
+
+
+class WebhookEventQuery(PageQuery):
+    """Filters of the list of webhook events."""
+
+    state: WebhookState | None = None
+    event: str | None = Field(None, max_length=100)
