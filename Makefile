@@ -68,7 +68,7 @@ schemas: setup ## Write the JSON Schemas of all messages
 docs: setup ## Write the generated pages: event catalogue, AsyncAPI, OpenAPI
 	@$(BIN)/voltlync docs
 
-lock: setup ## Renew requirements.lock from the members' pyproject.toml
+dotenv:  ## Renew requirements.lock from the members' pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
 	  --group dev pyproject.toml $(MEMBERS) -o requirements.lock
 	@sed -i '/^-e /d' requirements.lock

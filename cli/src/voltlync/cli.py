@@ -49,3 +49,38 @@ def reset() -> None:
         typer.echo(str(refusal), err=True)
         raise typer.Exit(1) from None
     typer.echo("Forgotten.")
+
+
+@app.command()
+def provision() -> None:
+    """Prepare servers that run elsewhere: users, tables, queues. For containers; addresses and secrets come from the environment.
+
+    VOLTLYNC_ADMIN_DATABASE_URL, VOLTLYNC_ADMIN_AMQP_URL, VOLTLYNC_ADMIN_RABBITMQ_URL (its management API), and the variables that
+    `voltlync dotenv` writes.
+    """
+    import os
+
+    from voltlync.dotenv import credentials_from
+    from voltlync.provision import import_definitions, prepare
+
+    credentials = credentials_from(dict(os.environ))
+
+    async def run() -> None:
+        await import_definitions(os.environ["VOLTLYNC_ADMIN_RABBITMQ_URL"], credentials)
+        await prepare(
+            admin_dsn=os.environ["VOLTLYNC_ADMIN_DATABASE_URL"],
+            admin_amqp_url=os.environ["VOLTLYNC_ADMIN_AMQP_URL"],
+            database_passwords=credentials.database_passwords,
+        )
+
+    asyncio.run(run())
+    typer.echo("Users, tables and queues are in place.")
+
+
+@app.command()
+def dotenv() -> None:
+    """Print a .env with fresh secrets for docker compose."""
+    from voltlync.credentials import Credentials
+    from voltlync.dotenv import dotenv as text
+
+    typer.echo(text(Credentials.make()), nl=False)

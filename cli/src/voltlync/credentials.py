@@ -1,6 +1,5 @@
 """Every secret of a private installation: made up once, kept in one file that only its owner reads."""
 
-import base64
 import json
 import secrets
 from pathlib import Path
@@ -24,8 +23,10 @@ class Credentials(BaseModel):
     razorpay_key_id: str
     razorpay_key_secret: str
     razorpay_webhook_secret: str
-    signing_key: str
-    """For signed, expiring downloads."""
+    postgres_password: str
+    """Superuser of docker compose's PostgreSQL; servers of `make run` keep their own."""
+    rabbitmq_password: str
+    """Administrator of docker compose's RabbitMQ."""
 
     @classmethod
     def make(cls) -> Self:
@@ -37,7 +38,8 @@ class Credentials(BaseModel):
             razorpay_key_id="rzp_test_" + secrets.token_hex(7),
             razorpay_key_secret=secrets.token_urlsafe(18),
             razorpay_webhook_secret=secrets.token_urlsafe(18),
-            signing_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            postgres_password=secrets.token_urlsafe(18),
+            rabbitmq_password=secrets.token_urlsafe(18),
         )
 
     @classmethod

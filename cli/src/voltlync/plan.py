@@ -78,11 +78,6 @@ class Installation:
     def identity_url(self) -> str:
         return f"http://{LOOPBACK}:{self.ports.identity}"
 
-    @property
-    def admin_database_url(self) -> str:
-        """The installation's database as the administrator: for migrations only."""
-        return database_address(self.servers.postgres.dsn, DATABASE)
-
     def simulators(self) -> list[Child]:
         """Stage one: the outside world."""
         razorpay = (

@@ -1,9 +1,10 @@
 """Where things are in a checkout."""
 
+import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
-"""The repository: the command is installed editable from it."""
+ROOT = Path(os.environ.get("VOLTLYNC_ROOT") or Path(__file__).resolve().parents[3])
+"""The repository, from which the command is installed editable. An image says where its migrations are by VOLTLYNC_ROOT."""
 
 RUN = ROOT / ".run"
 """Data, logs and credentials of `make run`. `make reset` removes it."""
