@@ -49,7 +49,8 @@ class SteppingClock:
                 heapq.heappop(self._sleepers)
             if not self._sleepers or self._sleepers[0][0] > end:
                 break
-            self._elapsed, _, future = heapq.heappop(self._sleepers)
+            due, _, future = heapq.heappop(self._sleepers)
+            self._elapsed = max(self._elapsed, due)
             future.set_result(None)
             await self.settle()
         self._elapsed = end
@@ -182,15 +183,22 @@ class World:
         await self.settle()
         return cp.connectors[1].transaction_id
 
+    async def charging_locally(self, cp: ChargePoint) -> None:
+        await cp.start()
+        await cp.plug()
+        assert await cp.start_transaction("CARD")
+        await self.settle()
+
     def background(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         return asyncio.get_running_loop().create_task(coroutine)
 
     async def breathe(self) -> None:
         """As `settle`, for a station that is to hear nothing at all: no ping. Goes by the frames that the server has read."""
-        for _ in range(10):
+        calm = 0
+        while calm < 20:
             await asyncio.sleep(0)
-        while any(cp.busy for cp in self.charge_points) or sum(cp.frames_sent for cp in self.charge_points) > len(self.csms.raw):
-            await asyncio.sleep(0)
+            under_way = sum(cp.frames_sent for cp in self.charge_points) > len(self.csms.raw)
+            calm = 0 if under_way or any(cp.busy for cp in self.charge_points) else calm + 1
 
     async def settle(self) -> None:
         """Returns when nothing happens any more: two rounds through every socket without a new frame."""

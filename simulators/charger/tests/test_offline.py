@@ -137,6 +137,7 @@ async def test_a_message_in_flight_when_the_network_goes_is_sent_again(world):
     await world.settle()
     first, second = world.csms.sent("MeterValues")
     assert first == second
+    assert (await cp.wait_for("MeterValues")).error is None  # for who watches it was one message, delivered
     assert len(set(world.csms.ids)) == len(world.csms.ids)
 
 
@@ -179,6 +180,8 @@ async def test_a_soft_reboot_stops_first_and_closes_cleanly(world):
     await world.clock.advance(5)
     assert cp.boots == 2
     assert world.csms.closed_with == [1000]
+    # After a boot every connector is told anew, changed or not.
+    assert world.csms.statuses(0) == ["Available", "Available"]
 
 
 @pytest.mark.parametrize(("fate", "stops", "meter_wh"), [("resume", 0, 246), ("forget", 0, 123)])
@@ -264,3 +267,43 @@ async def test_an_ad_hoc_call_fails_with_the_connection_and_is_not_kept(world):
     await cp.connect()
     await world.settle()
     assert len(world.csms.sent("DataTransfer")) == 1
+
+
+async def test_a_refusal_learned_after_the_end_ends_nothing_twice(world):
+    world.csms.answers["StartTransaction"] = {"transactionId": 9, "idTagInfo": {"status": "Blocked"}}
+    cp = world.make(settings={"configuration": {"AllowOfflineTxForUnknownId": "true"}})
+    await cp.start()
+    await cp.disconnect()
+    await cp.plug()
+    await cp.start_transaction("FIRST")
+    await cp.stop_transaction()
+    await cp.start_transaction("SECOND")
+    await cp.connect()
+    await world.settle()
+    assert [(stop["reason"], stop["transactionId"]) for stop in world.csms.sent("StopTransaction")] == [
+        ("Local", 9),
+        ("DeAuthorized", 9),
+    ]
+
+
+async def test_a_status_that_was_not_answered_is_told_again_after_the_return(world):
+    cp = world.make()
+    await cp.start()
+    world.csms.silent_to.add("StatusNotification")
+    await cp.plug()
+    await world.settle()
+    await cp.disconnect()
+    world.csms.silent_to.clear()
+    await cp.connect()
+    assert world.csms.statuses() == ["Available", "Preparing", "Preparing"]
+
+
+async def test_a_delayed_answer_is_lost_with_its_socket_and_has_no_effect(world):
+    cp = world.make(quirks=Quirks(answer_delay_seconds=10))
+    await world.charging_locally(cp)
+    await world.csms.send("RemoteStopTransaction", {"transactionId": 101})
+    await world.settle()
+    await cp.disconnect()
+    await cp.connect()
+    await world.clock.advance(60)
+    assert cp.connectors[1].status == "Charging"
