@@ -1,4 +1,4 @@
-"""docker-compose.yml, `make run` and the services' settings agree: whoever adds a service or a setting is told what to add where."""
+"""docker-compose.yml, `make run` and the services' settings agree; whoever adds a service or a setting is told what to add."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ def compose_name(package: str) -> str:
 
 def read_by_image(name: str) -> bool:
     """Variables of the recipe itself (deploy/docker/Dockerfile), not of a service."""
-    return name in {"VOLTLYNC_HEALTH_URL"}
+    return name == "VOLTLYNC_HEALTH_URL"
 
 
 def known_anywhere() -> set[str]:
