@@ -43,7 +43,6 @@ class Accounts:
         for name in ("email", "phone", "legal_business_name", "business_type", "contact_name", "profile"):
             fields.required(body, name)
         self._check(body)
-        self._unique(body["email"])
         details = {name: value for name, value in body.items() if name not in ("type", "notes")}
         details.setdefault("customer_facing_business_name", body["legal_business_name"])
         account = Account(
@@ -136,6 +135,8 @@ class Accounts:
         email = fields.text(body, "email", longest=132) or ""
         if not EMAIL.match(email):
             raise ApiError("The email must be a valid email address.", field="email")
+        if own_id is None:
+            self._unique(email)
         phone = str(body["phone"])
         if not phone.removeprefix("+").isdigit() or not 8 <= len(phone) <= 15:
             raise ApiError("The phone must be between 8 and 15 characters.", field="phone")
@@ -145,8 +146,9 @@ class Accounts:
         for name in ("legal_business_name", "customer_facing_business_name", "contact_name"):
             if NOT_A_NAME.search(body.get(name) or ""):
                 raise ApiError("Please enter a valid name. Links, emails and HTML tags are not allowed.", field=name)
-        if body["business_type"] not in BUSINESS_TYPES:
-            raise ApiError(f"Invalid business type: {body['business_type']}", field="business_type")
+        kind = body["business_type"]
+        if not isinstance(kind, str) or kind not in BUSINESS_TYPES:
+            raise ApiError(f"Invalid business type: {kind}", field="business_type")
         self._check_reference(body.get("reference_id"), own_id)
         _check_profile(fields.object_body(body["profile"]))
         _check_legal(body.get("legal_info") or {})

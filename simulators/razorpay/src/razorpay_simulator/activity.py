@@ -33,10 +33,10 @@ class Activity:
         """Return once nothing is executing. Work that sleeps on the clock is not waited for."""
         await self._idle.wait()
 
-    def run(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Start `work` in the background. Its exceptions are logged, never lost."""
+    def run(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Start `work` in the background, as a task of this name. Its exceptions are logged, never lost."""
         self._add(1)
-        task = asyncio.get_running_loop().create_task(self._guarded(work))
+        task = asyncio.get_running_loop().create_task(self._guarded(work), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
 

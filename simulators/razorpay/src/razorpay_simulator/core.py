@@ -45,7 +45,7 @@ class Core:
         if self.settings.state_file is not None:
             self.state.save(self.settings.state_file)
 
-    def at(self, due: float, action: Callable[[], None]) -> None:
+    def at(self, name: str, due: float, action: Callable[[], None]) -> None:
         """Run `action` at `due` (Unix seconds) on the clock. It must look at the state again: much may have changed."""
 
         async def work() -> None:
@@ -53,7 +53,7 @@ class Core:
             action()
             self.save()
 
-        self.activity.run(work)
+        self.activity.run(name, work)
 
     def emit(self, event: str, payload: JsonObject, *, account_id: str | None = None, delay: float = 0) -> str:
         """Tell the receivers of webhooks. Returns the event's id."""

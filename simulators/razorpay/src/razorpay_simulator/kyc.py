@@ -92,7 +92,7 @@ class Kyc:
             if product.activation_status == "under_review":
                 self.move(self._core.state.accounts[product.account_id], "activated")
 
-        self._core.at(product.activates_at, activate)
+        self._core.at(f"activation of {product.id}", product.activates_at, activate)
 
     def products(self, account: Account) -> list[Product]:
         return [product for product in self._core.state.products.values() if product.account_id == account.id]

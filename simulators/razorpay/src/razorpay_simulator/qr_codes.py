@@ -180,7 +180,7 @@ class QrCodes:
             if qr.status == "active":
                 qr.status, qr.closed_at = "closed", close_by
 
-        self._core.at(close_by, expire)
+        self._core.at(f"expiry of {qr.id}", close_by, expire)
 
     def _find(self, qr_id: str) -> QrCode:
         return self._core.find(self._core.state.qr_codes, qr_id, "qr_")

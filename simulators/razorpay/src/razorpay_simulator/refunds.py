@@ -78,7 +78,7 @@ class Refunds:
         if refund.due_at <= self._core.timestamp():
             self._step(refund)
         else:
-            self._core.at(refund.due_at, lambda: self._step(refund))
+            self._core.at(f"refund {refund.id}", refund.due_at, lambda: self._step(refund))
 
     def fetch(self, refund_id: str, payment_id: str | None = None) -> JsonObject:
         refund = self._core.find(self._core.state.refunds, refund_id, "rfnd_")

@@ -23,12 +23,14 @@ class Settlements:
         """Settle now all transfers of a linked account that are not on hold. None: there are none, or no balance."""
         if account_id not in self._core.state.accounts:
             raise ControlError(f"no linked account {account_id}")
-        return self._settle_linked(account_id, lambda _: True)
+        return self._settle_linked(account_id, self._core.timestamp(), lambda _: True)
 
-    def settle_due(self, account_id: str) -> None:
-        """Settle the transfers of a linked account whose time has come."""
-        now = self._core.timestamp()
-        self._settle_linked(account_id, lambda transfer: transfer.settles_at is not None and transfer.settles_at <= now)
+    def settle_due(self, account_id: str, due: float) -> None:
+        """Settle the transfers of a linked account whose time came at `due`.
+
+        A clock may wake a sleeper a rounding error early, so `due` counts, not the moment of waking.
+        """
+        self._settle_linked(account_id, due, lambda transfer: transfer.settles_at is not None and transfer.settles_at <= due)
 
     def settle_own(self) -> JsonObject | None:
         """Settle the parent's whole balance to its own bank. None: there is nothing to pay out."""
@@ -73,14 +75,14 @@ class Settlements:
         rows = rows[skip : skip + count]
         return {"entity": "collection", "count": len(rows), "items": rows}
 
-    def _settle_linked(self, account_id: str, wanted: Callable[[Transfer], bool]) -> JsonObject | None:
+    def _settle_linked(self, account_id: str, now: float, wanted: Callable[[Transfer], bool]) -> JsonObject | None:
         core = self._core
         transfers = [
             transfer
             for transfer in core.state.transfers.values()
             if transfer.recipient == account_id
             and transfer.settlement_status in ("pending", "on_hold")
-            and not transfer.held(core.timestamp())
+            and not transfer.held(now)
             and transfer.status in ("processed", "partially_reversed")
             and wanted(transfer)
         ]

@@ -40,7 +40,7 @@ class Transfers:
         amount, account = self._check(body)
         notes = fields.notes(body)
         shown_notes = body.get("linked_account_notes") or []
-        if not isinstance(shown_notes, list) or any(key not in notes for key in shown_notes):
+        if not isinstance(shown_notes, list) or any(not isinstance(key, str) or key not in notes for key in shown_notes):
             raise ApiError("Keys sent in linked_account_notes must exist in notes", field="linked_account_notes")
         hold_until = fields.instant(body, "on_hold_until")
         if not account.may_receive:
@@ -78,14 +78,14 @@ class Transfers:
             if transfer.due_at <= self._core.timestamp():
                 self._step(transfer)
             else:
-                self._core.at(transfer.due_at, lambda: self._step(transfer))
+                self._core.at(f"transfer {transfer.id}", transfer.due_at, lambda: self._step(transfer))
         elif transfer.settlement_status in ("pending", "on_hold") and transfer.settles_at is not None:
             due = transfer.settles_at
             if transfer.on_hold:
                 if transfer.on_hold_until is None:
                     return
                 due = max(due, float(transfer.on_hold_until))
-            self._core.at(due, lambda: self._settlements.settle_due(transfer.recipient))
+            self._core.at(f"settlement of {transfer.id}", due, lambda: self._settlements.settle_due(transfer.recipient, due))
 
     def fetch(self, transfer_id: str, expand: list[str]) -> JsonObject:
         return self._show(self._find(transfer_id), expand)

@@ -17,7 +17,7 @@ from razorpay_simulator.events import Delivery, Endpoint, EventRecord, encode, e
 from razorpay_simulator.ids import Ids
 from razorpay_simulator.settings import SandboxSettings
 from razorpay_simulator.state import State
-from razorpay_simulator.webhook_rules import Hostile, Plan, Variant, WebhookRule, WebhookRules, altered
+from razorpay_simulator.webhook_rules import Plan, Variant, WebhookRule, WebhookRules, altered
 
 USER_AGENT = "Razorpay-Webhook/v1"
 
@@ -169,7 +169,7 @@ class Webhooks:
                 await asyncio.gather(*self._start(record, plan))
 
         if held:
-            self._activity.run(one_by_one)
+            self._activity.run("webhooks let go", one_by_one)
 
     async def answer_may_go(self) -> None:
         """Wait for the events that a rule wants delivered before the API's answer."""
@@ -201,7 +201,8 @@ class Webhooks:
             if delivery.state == "pending":
                 first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 firsts.append(first)
-                self._activity.run(self._delivering(record, delivery, plan, first))
+                name = f"webhook {record.event} {record.id}"
+                self._activity.run(name, self._delivering(record, delivery, plan, first))
         if plan.before_answer:
             self._before_answer += firsts
         self._retire(record)
@@ -324,6 +325,3 @@ class Webhooks:
             given_up = (r for r in self._state.events.values() if all(d.state != "pending" for d in r.deliveries))
             if (oldest := next(given_up, None)) is not None:
                 del self._state.events[oldest.id]
-
-
-__all__ = ["Attempt", "Hostile", "Webhooks"]
