@@ -77,7 +77,7 @@ def _scaled(value: Decimal, scale: int) -> tuple[int, int]:
 
 
 def _measure(samples: Sequence[SampledValue], unit_override: str | None = None) -> tuple[int, int] | None:
-    """(value, resolution) of samples of one measurand and context class: the phase-less total, else the phases summed (row 69)."""
+    """(value, resolution) of one measurand in one class of contexts: the phase-less total, else the phases summed (row 69)."""
     phases: dict[str, tuple[int, int]] = {}
     total: tuple[int, int] | None = None
     outlet_seen = False

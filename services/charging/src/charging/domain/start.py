@@ -7,6 +7,9 @@ from datetime import datetime
 
 from contracts.charging import StartRefusal
 
+ID_TAG_LENGTH_MAX = 20
+"""OCPP 1.6 IdToken is CiString20."""
+
 BUSY_STATUSES = frozenset({"Charging", "SuspendedEV", "SuspendedEVSE", "Reserved"})
 """Statuses of OCPP 1.6 §7.7 in which a connector serves somebody. Preparing and Finishing are not among them: in the one the car
 is waiting to be paid for, in the other the charger itself knows whether it takes a start (row 45)."""

@@ -47,6 +47,8 @@ class Transaction:
     rated_power_w: int
     connector_kind: str
     started_at: datetime
+    traceparent: str | None
+    """Trace of the payment: this session's events continue it."""
 
     meter: Meter
 
@@ -58,10 +60,10 @@ class Transaction:
     suspended_at: datetime | None
     resumed_at: datetime | None
     resume_count: int
-    suspension_cause: str | None
+    suspension_cause: SuspensionCause | None
     suspension_deadline_at: datetime | None
     availability_deadline_at: datetime | None
-    availability_reason: str | None
+    availability_reason: StopReason | None
     last_activity_at: datetime
     last_progress_at: datetime
     disconnect_count: int
@@ -71,7 +73,7 @@ class Transaction:
     reported_transaction_id: int | None
 
     stop_due_at: datetime | None
-    stop_intent: str | None
+    stop_intent: StopReason | None
     stop_attempt: int
     stop_confirm_due_at: datetime | None
     stop_attempt_energy_wh: int
@@ -79,7 +81,7 @@ class Transaction:
     charger_stopped_at: datetime | None
 
     stopped_at: datetime | None
-    stop_reason: str | None
+    stop_reason: StopReason | None
     ocpp_stop_reason: str | None
     energy_wh: int | None
     """Billed energy, frozen by the finalizer."""
@@ -114,8 +116,8 @@ class Transaction:
         if stepped:
             self.suspended_at = at
         # Boots repeat on mere reconnects (row 40): a second one does not buy more time.
-        if stepped or self.suspension_cause != cause.value:
-            self.suspension_cause = cause.value
+        if stepped or self.suspension_cause is not cause:
+            self.suspension_cause = cause
             self.suspension_deadline_at = suspension_deadline(cause, at, self.last_activity_at, limits)
         energy.open_segment(self.meter)
         return stepped
@@ -123,9 +125,14 @@ class Transaction:
     def socket_returned(self, at: datetime, limits: Limits) -> None:
         """The charger is back: the disconnect's deadline no longer holds, the 900 s guard still does."""
         energy.open_segment(self.meter)
-        if self.state is TransactionState.SUSPENDED and self.suspension_cause != SuspensionCause.BOOT.value:
-            self.suspension_cause = SuspensionCause.RETURNED.value
+        if self.state is TransactionState.SUSPENDED and self.suspension_cause is not SuspensionCause.BOOT:
+            self.suspension_cause = SuspensionCause.RETURNED
             self.suspension_deadline_at = suspension_deadline(SuspensionCause.RETURNED, at, self.last_activity_at, limits)
+
+    def spoke_of_session(self, at: datetime, limits: Limits) -> None:
+        """The rebooted charger asked for its session: it knows it. Only the 900 s guard bounds the wait for MeterValues now."""
+        self.suspension_cause = SuspensionCause.RETURNED
+        self.suspension_deadline_at = suspension_deadline(SuspensionCause.RETURNED, at, self.last_activity_at, limits)
 
     def stale_at(self, at: datetime, limits: Limits) -> bool:
         """Whether a resume at this time comes too late."""
@@ -150,12 +157,34 @@ class Transaction:
         self.disconnect_energy_wh = self.meter.confirmed_wh
         return self.disconnect_count >= limits.flap_disconnects
 
+    def connector_gone(self, at: datetime, limits: Limits) -> None:
+        """The connector faulted or was closed mid-session: it ends in a moment, with its StopTransaction if that comes."""
+        if self.availability_reason is not StopReason.CONNECTOR_UNAVAILABLE:
+            self.availability_reason = StopReason.CONNECTOR_UNAVAILABLE
+            self.availability_deadline_at = at + limits.available_stop_wait
+
+    def connector_free(self, at: datetime, limits: Limits, *, socket: bool) -> None:
+        """The connector reports Available mid-session. A socket says so while it charges: it lives on by rising energy alone."""
+        if self.availability_deadline_at is not None:
+            return
+        if socket:
+            self.availability_reason = StopReason.GRACE_EXPIRED
+            self.availability_deadline_at = max(at, self.last_progress_at + limits.socket_grace)
+        else:
+            self.connector_gone(at, limits)
+
+    def connector_serves(self) -> None:
+        """The connector reports that it serves the session after all. A fault's end stands: it was told to stop."""
+        if self.stop_intent is not StopReason.CONNECTOR_UNAVAILABLE:
+            self.availability_reason = None
+            self.availability_deadline_at = None
+
     def finalize(self, reason: StopReason, at: datetime, *, ocpp_stop_reason: str | None, meter_stop_wh: int | None) -> None:
         """Energy and reason become final. Raises ForbiddenTransitionError if they are already."""
         self._move(TransactionHappening.FINALIZED)
         self.energy_wh, self.implausible = energy.billable_wh(self.meter)
         self.stopped_at = at
-        self.stop_reason = reason.value
+        self.stop_reason = reason
         self.ocpp_stop_reason = ocpp_stop_reason
         self.meter_stop_wh = meter_stop_wh
         self.suspension_cause = None
@@ -183,7 +212,7 @@ class Transaction:
             self.last_progress_at = received_at
             if not self.active:
                 self.late_wh = max(0, self.meter.confirmed_wh - (self.energy_wh or 0))
-            elif self.availability_reason == StopReason.GRACE_EXPIRED.value:
+            elif self.availability_reason is StopReason.GRACE_EXPIRED:
                 self.availability_deadline_at = received_at + limits.socket_grace  # kept alive by rising energy alone
         return credit_wh
 

@@ -1,0 +1,305 @@
+"""SQL for what the lane reads and writes: chargers, connectors and transactions, many at a time.
+
+The hot path goes past SQLAlchemy's cursor to asyncpg itself: one statement each for all rows of a batch, by unnest.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from charging.domain.deadlines import SuspensionCause
+from charging.domain.energy import Meter
+from charging.domain.start import Tariff
+from charging.domain.states import TransactionState
+from charging.domain.transaction import Transaction
+from charging.tables import chargers, connectors, tariffs
+from chassis.database import UnitOfWork
+from contracts.charging import StopReason
+
+
+@dataclass(slots=True)
+class Charger:
+    """What the lane needs to know of a charger."""
+
+    id: int
+    charge_point_id: str
+    station_id: int
+    enabled: bool
+    operative: bool
+    connector_kind: str
+    rated_power_w: int
+    quirks: dict[str, Any]
+    epoch: int
+    gateway: str | None
+    online: bool
+    offline_since: datetime | None
+    last_seen_at: datetime | None
+    boot_epoch: int
+    boot_seq: int
+
+
+_CHARGER_COLUMNS = tuple(chargers.c[field.name] for field in fields(Charger))
+
+
+async def load_chargers(uow: UnitOfWork, charge_point_ids: Collection[str]) -> dict[str, Charger]:
+    """Chargers by charge_point_id, as spelled in the table. What is not there is left out."""
+    statement = sa.select(*_CHARGER_COLUMNS).where(chargers.c.charge_point_id.in_(charge_point_ids))
+    return {row.charge_point_id: Charger(*row) for row in await uow.connection.execute(statement)}
+
+
+async def charger_by_id(uow: UnitOfWork, charger_id: int) -> Charger | None:
+    """One charger."""
+    row = (await uow.connection.execute(sa.select(*_CHARGER_COLUMNS).where(chargers.c.id == charger_id))).one_or_none()
+    return Charger(*row) if row is not None else None
+
+
+async def update_charger(uow: UnitOfWork, charger_id: int, **values: Any) -> None:
+    """Set columns of one charger."""
+    await uow.connection.execute(sa.update(chargers).where(chargers.c.id == charger_id).values(**values))
+
+
+@dataclass(slots=True)
+class Connector:
+    """What the lane needs to know of a connector."""
+
+    charger_id: int
+    connector_id: int
+    kind: str | None
+    rated_power_w: int | None
+    status: str
+    epoch: int
+    seq: int
+    late_transaction_id: int | None
+
+
+_CONNECTOR_COLUMNS = tuple(connectors.c[field.name] for field in fields(Connector))
+
+
+async def load_connectors(uow: UnitOfWork, charger_id: int) -> dict[int, Connector]:
+    """A charger's connectors by number, connector 0 (the charger itself) included."""
+    statement = sa.select(*_CONNECTOR_COLUMNS).where(connectors.c.charger_id == charger_id)
+    return {row.connector_id: Connector(*row) for row in await uow.connection.execute(statement)}
+
+
+async def only_connectors(uow: UnitOfWork, charger_ids: Collection[int]) -> dict[int, int]:
+    """For chargers with exactly one connector: its number. Connector 0 of such a box means it (ocpp.md row 60)."""
+    statement = (
+        sa.select(connectors.c.charger_id, sa.func.min(connectors.c.connector_id))
+        .where(connectors.c.charger_id.in_(charger_ids), connectors.c.connector_id > 0)
+        .group_by(connectors.c.charger_id)
+        .having(sa.func.count() == 1)
+    )
+    return {row[0]: row[1] for row in await uow.connection.execute(statement)}
+
+
+async def tariffs_for(uow: UnitOfWork, *, charger_id: int, station_id: int) -> list[Tariff]:
+    """All versions that may hold for a charger; `domain.start.tariff_in_force` picks."""
+    t = tariffs.c
+    statement = sa.select(t.id, t.station_id, t.charger_id, t.paise_per_kwh, t.gst_bps, t.effective_from).where(
+        sa.or_(
+            t.charger_id == charger_id,
+            t.station_id == station_id,
+            sa.and_(t.charger_id.is_(None), t.station_id.is_(None)),
+        )
+    )
+    return [Tariff(*row) for row in await uow.connection.execute(statement)]
+
+
+# --- transactions -----------------------------------------------------------------------------------------------------
+
+# Column → how a Transaction gives it. Terms never change after the insert.
+_TERMS: tuple[tuple[str, str], ...] = (
+    ("id", "bigint"),
+    ("charger_id", "bigint"),
+    ("charge_point_id", "text"),
+    ("connector_id", "integer"),
+    ("station_id", "bigint"),
+    ("franchisee_id", "bigint"),
+    ("start_request_id", "bigint"),
+    ("request_key", "text"),
+    ("payer_reference", "text"),
+    ("id_tag", "text"),
+    ("tariff_id", "bigint"),
+    ("tariff_paise_per_kwh", "bigint"),
+    ("gst_bps", "integer"),
+    ("budget_paise", "bigint"),
+    ("rated_power_w", "integer"),
+    ("connector_kind", "text"),
+    ("started_at", "timestamptz"),
+    ("traceparent", "text"),
+)
+
+# Column of the meter, PostgreSQL's type, name in `Meter`. meterStart is a term.
+_METER: tuple[tuple[str, str, str], ...] = (
+    ("confirmed_wh", "bigint", "confirmed_wh"),
+    ("register_wh", "bigint", "register_wh"),
+    ("read_at", "timestamptz", "read_at"),
+    ("charger_read_at", "timestamptz", "charger_read_at"),
+    ("offset_wh", "bigint", "offset_wh"),
+    ("held_wh", "bigint", "held_wh"),
+    ("held_at", "timestamptz", "held_at"),
+    ("held_charger_at", "timestamptz", "held_charger_at"),
+    ("segment_open", "boolean", "segment_open"),
+    ("meter_implausible", "boolean", "implausible"),
+    ("power_w", "bigint", "power_w"),
+    ("rate_w", "bigint", "rate_w"),
+    ("power_mwh", "bigint", "power_mwh"),
+)
+
+_LIFE: tuple[tuple[str, str], ...] = (
+    ("platform_fee_paise", "bigint"),
+    ("affordable_wh", "bigint"),
+    ("state", "text"),
+    ("subject_version", "integer"),
+    ("suspended_at", "timestamptz"),
+    ("resumed_at", "timestamptz"),
+    ("resume_count", "integer"),
+    ("suspension_cause", "text"),
+    ("suspension_deadline_at", "timestamptz"),
+    ("availability_deadline_at", "timestamptz"),
+    ("availability_reason", "text"),
+    ("last_activity_at", "timestamptz"),
+    ("last_progress_at", "timestamptz"),
+    ("disconnect_count", "integer"),
+    ("disconnect_energy_wh", "bigint"),
+    ("applied_epoch", "bigint"),
+    ("applied_seq", "bigint"),
+    ("reported_transaction_id", "bigint"),
+    ("stop_due_at", "timestamptz"),
+    ("stop_intent", "text"),
+    ("stop_attempt", "integer"),
+    ("stop_confirm_due_at", "timestamptz"),
+    ("stop_attempt_energy_wh", "bigint"),
+    ("stop_attempt_at", "timestamptz"),
+    ("charger_stopped_at", "timestamptz"),
+    ("stopped_at", "timestamptz"),
+    ("stop_reason", "text"),
+    ("ocpp_stop_reason", "text"),
+    ("energy_wh", "bigint"),
+    ("meter_stop_wh", "bigint"),
+    ("implausible", "boolean"),
+    ("late_wh", "bigint"),
+)
+
+_SELECTED = ", ".join(
+    [f"t.{name}" for name, _ in _TERMS]
+    + ["t.meter_start_wh"]
+    + [f"t.{name}" for name, _, _ in _METER]
+    + [f"t.{name}" for name, _ in _LIFE]
+)
+_METER_AT = len(_TERMS)
+_LIFE_AT = _METER_AT + 1 + len(_METER)
+_WORDS: Mapping[str, type[StrEnum]] = {
+    "state": TransactionState,
+    "suspension_cause": SuspensionCause,
+    "availability_reason": StopReason,
+    "stop_intent": StopReason,
+    "stop_reason": StopReason,
+}
+_WORDS_AT = tuple((index, _WORDS[name]) for index, (name, _) in enumerate(_LIFE) if name in _WORDS)
+
+
+def _transaction(row: Sequence[Any]) -> Transaction:
+    """Column order is the field order of Transaction and Meter: terms, meter, life."""
+    values = tuple(row)
+    life = list(values[_LIFE_AT:])
+    for index, words in _WORDS_AT:
+        if life[index] is not None:
+            life[index] = words(life[index])
+    return Transaction(*(*values[:_METER_AT], Meter(*values[_METER_AT:_LIFE_AT]), *life))
+
+
+async def lock_transactions(
+    uow: UnitOfWork, charger_ids: Collection[int], *, ids: Collection[int] = (), unstopped: bool = False
+) -> list[Transaction]:
+    """Locked until the commit, by id: the active transactions of these chargers, and those of `ids` that are theirs.
+
+    `unstopped`: also those that are final but whose energy a stop is still wanted for. A foreign id is never touched.
+    """
+    driver = await uow.asyncpg()
+    rows = await driver.fetch(_LOCK_UNSTOPPED if unstopped else _LOCK, list(charger_ids), list(ids))
+    return [_transaction(row) for row in rows]
+
+
+_WANTED = """
+        SELECT a.id FROM transactions a WHERE a.charger_id = ANY($1::bigint[]) AND a.state <> 'STOPPED'
+        UNION SELECT b.id FROM transactions b WHERE b.id = ANY($2::bigint[]) AND b.charger_id = ANY($1::bigint[])
+"""
+_WANTED_UNSTOPPED = """
+        UNION SELECT c.id FROM transactions c
+        WHERE c.charger_id = ANY($1::bigint[]) AND c.stop_intent IS NOT NULL AND c.charger_stopped_at IS NULL
+"""
+_LOCK = f"SELECT {_SELECTED} FROM transactions t WHERE t.id IN ({_WANTED}) ORDER BY t.id FOR UPDATE"  # noqa: S608
+_LOCK_UNSTOPPED = _LOCK.replace(_WANTED, _WANTED + _WANTED_UNSTOPPED)
+
+
+def _plain(name: str) -> Callable[[Transaction], Any]:
+    return lambda transaction: getattr(transaction, name)
+
+
+def _of_meter(name: str) -> Callable[[Transaction], Any]:
+    return lambda transaction: getattr(transaction.meter, name)
+
+
+_SAVED: tuple[tuple[str, str, Callable[[Transaction], Any]], ...] = (
+    ("id", "bigint", _plain("id")),
+    *((column, kind, _of_meter(name)) for column, kind, name in _METER),
+    *((name, kind, _plain(name)) for name, kind in _LIFE),
+)
+
+_SAVE = "UPDATE transactions t SET {sets} FROM unnest({arrays}) AS u({names}) WHERE t.id = u.id".format(  # noqa: S608
+    sets=", ".join(f"{name} = u.{name}" for name, _, _ in _SAVED[1:]),
+    arrays=", ".join(f"${index}::{kind}[]" for index, (_, kind, _) in enumerate(_SAVED, start=1)),
+    names=", ".join(name for name, _, _ in _SAVED),
+)
+
+
+async def save_transactions(uow: UnitOfWork, transactions: Iterable[Transaction]) -> None:
+    """Write back what may change of these transactions, in one statement."""
+    saved = list(transactions)
+    if not saved:
+        return
+    driver = await uow.asyncpg()
+    await driver.execute(_SAVE, *([value(transaction) for transaction in saved] for _, _, value in _SAVED))
+
+
+@dataclass(frozen=True, slots=True)
+class MeterRow:
+    """One row of meter_values. Its key is the message's place and the meterValue's within it: a repeat is not stored again."""
+
+    charger_id: int
+    epoch: int
+    seq: int
+    n: int
+    connector_id: int
+    transaction_id: int | None
+    received_at: datetime
+    charger_at: datetime | None
+    energy_wh: int | None
+    confirmed_wh: int | None
+    power_w: int | None
+    soc_percent: int | None
+    sampled_value: str
+
+
+_INSERT_METER_VALUES = """
+    INSERT INTO meter_values (charger_id, epoch, seq, n, connector_id, transaction_id, received_at, charger_at,
+                              energy_wh, confirmed_wh, power_w, soc_percent, sampled_value)
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::integer[], $6::bigint[], $7::timestamptz[],
+                         $8::timestamptz[], $9::bigint[], $10::bigint[], $11::bigint[], $12::integer[], $13::jsonb[])
+    ON CONFLICT DO NOTHING
+"""
+
+_METER_ROW_FIELDS = tuple(field.name for field in fields(MeterRow))
+
+
+async def insert_meter_values(uow: UnitOfWork, rows: Sequence[MeterRow]) -> None:
+    """Store samples, in one statement; what is stored already stays as it is."""
+    if not rows:
+        return
+    driver = await uow.asyncpg()
+    await driver.execute(_INSERT_METER_VALUES, *([getattr(row, name) for row in rows] for name in _METER_ROW_FIELDS))

@@ -1,0 +1,1 @@
+"""One verb per file: the single place that does the thing."""

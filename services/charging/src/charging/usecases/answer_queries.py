@@ -1,0 +1,55 @@
+"""Questions from gateways, answered by RPC: may this tag charge, and who may connect."""
+
+import sqlalchemy as sa
+
+from charging.domain.start import normalise_id_tag
+from charging.domain.states import StartRequestState
+from charging.tables import chargers, start_requests
+from charging.usecases.context import Charging
+from charging.usecases.start_transaction import tag_status
+from chassis.database import UnitOfWork
+from contracts.ocpp_gateway import (
+    AuthorizeAnswer,
+    AuthorizeRequested,
+    CredentialsAnswer,
+    CredentialsListRequested,
+    IdTagStatus,
+)
+
+
+async def authorize(app: Charging, uow: UnitOfWork, query: AuthorizeRequested) -> AuthorizeAnswer:
+    """Authorize.req (OCPP 1.6 §4.1): staff tags, and minted tags as long as their start is open or their session runs."""
+    del app
+    id_tag = normalise_id_tag(query.id_tag)
+    state = await uow.connection.scalar(sa.select(start_requests.c.state).where(start_requests.c.id_tag == id_tag))
+    if state is not None:
+        open_states = (StartRequestState.REQUESTED.value, StartRequestState.STARTED.value)
+        return AuthorizeAnswer(status=IdTagStatus.ACCEPTED if state in open_states else IdTagStatus.BLOCKED)
+    return AuthorizeAnswer(status=await tag_status(uow, id_tag))
+
+
+async def list_credentials(app: Charging, uow: UnitOfWork, query: CredentialsListRequested) -> CredentialsAnswer:
+    """A page of all chargers' salted hashes in order of charge_point_id, or one charger's, whatever case it is asked in."""
+    del app
+    c = chargers.c
+    statement = sa.select(c.charge_point_id, c.password_salt, c.password_hash, c.credentials_version, c.enabled)
+    if query.charge_point_id is not None:
+        statement = statement.where(sa.func.lower(c.charge_point_id) == query.charge_point_id.lower())
+    else:
+        statement = statement.where(c.charge_point_id > query.after)
+    # One more than asked for says whether there is a next page.
+    rows = (await uow.connection.execute(statement.order_by(c.charge_point_id).limit(query.limit + 1))).all()
+    page = rows[: query.limit]
+    return CredentialsAnswer(
+        credentials=tuple(
+            CredentialsAnswer.Credential(
+                charge_point_id=row.charge_point_id,
+                salt=row.password_salt,
+                password_hash=row.password_hash,
+                version=row.credentials_version,
+                enabled=row.enabled,
+            )
+            for row in page
+        ),
+        next_after=page[-1].charge_point_id if len(rows) > query.limit else None,
+    )

@@ -1,0 +1,153 @@
+"""A charger's connections: connected, disconnected, booted, and a gateway that is gone with them all.
+
+The newest epoch wins; late news about an older one changes nothing.
+"""
+
+from datetime import datetime, timedelta
+
+from charging.domain.deadlines import OUR_DISCONNECTS, SuspensionCause, cause_of
+from charging.domain.transaction import Transaction
+from charging.repository import Charger, load_chargers, lock_transactions, save_transactions, update_charger
+from charging.usecases import announce
+from charging.usecases.context import Charging
+from charging.usecases.finalize import finalize
+from charging.usecases.send_command import dispatch
+from charging.usecases.stop_session import want_stop
+from chassis.database import UnitOfWork
+from chassis.messaging import Received
+from contracts.base import ChargerEvent
+from contracts.charging import StopReason
+from contracts.ocpp_gateway import (
+    BootNotificationReceived,
+    ChargePointConnected,
+    ChargePointDisconnected,
+    DisconnectReason,
+)
+
+LAST_SEEN_RESOLUTION = timedelta(seconds=60)
+"""How exact last_seen_at is kept: writing the charger's row at every message would double the writes."""
+
+
+async def alive(uow: UnitOfWork, charger: Charger, event: ChargerEvent) -> None:
+    """A frame came: the charger is there, even if its gateway was taken for lost meanwhile. Writes at most once a minute."""
+    back = event.epoch >= charger.epoch and (
+        event.epoch > charger.epoch
+        or (not charger.online and (charger.offline_since is None or event.received_at > charger.offline_since))
+    )
+    if back:
+        charger.epoch, charger.gateway, charger.online = event.epoch, event.gateway, True
+        charger.last_seen_at = event.received_at
+        await update_charger(
+            uow,
+            charger.id,
+            epoch=event.epoch,
+            gateway=event.gateway,
+            online=True,
+            online_since=event.received_at,
+            last_seen_at=event.received_at,
+        )
+    elif charger.last_seen_at is None or event.received_at - charger.last_seen_at >= LAST_SEEN_RESOLUTION:
+        charger.last_seen_at = event.received_at
+        await update_charger(uow, charger.id, last_seen_at=event.received_at)
+
+
+async def connected(app: Charging, uow: UnitOfWork, received: Received) -> None:
+    """A socket of the charger is up: what waited for it goes out, and disconnect deadlines give way to the 900 s guard."""
+    event: ChargePointConnected = received.model
+    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
+    if charger is None or event.epoch <= charger.epoch:
+        return
+    charger.epoch, charger.gateway, charger.online = event.epoch, event.gateway, True
+    await update_charger(
+        uow,
+        charger.id,
+        epoch=event.epoch,
+        gateway=event.gateway,
+        online=True,
+        online_since=event.received_at,
+        last_seen_at=event.received_at,
+    )
+    transactions = await lock_transactions(uow, [charger.id], unstopped=True)
+    for transaction in transactions:
+        if transaction.active:
+            transaction.socket_returned(event.received_at, app.limits)
+        intent = transaction.stop_intent
+        if intent is not None and transaction.wants_stop:
+            # It could not be told, or may not have heard: once more, on this connection.
+            transaction.stop_confirm_due_at = None
+            await want_stop(app, uow, charger, transaction, intent)
+    await save_transactions(uow, transactions)
+    await dispatch(uow, charger)
+
+
+async def disconnected(app: Charging, uow: UnitOfWork, received: Received) -> None:
+    """The socket is gone: every active session suspends, with its deadline; one that keeps dropping without energy ends."""
+    event: ChargePointDisconnected = received.model
+    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
+    if charger is None or event.epoch != charger.epoch or not charger.online:
+        return
+    if event.reason is DisconnectReason.SUPERSEDED:
+        return  # a newer socket is there already; its own news is on the way
+    await _dropped(app, uow, charger, event.reason, event.received_at)
+
+
+async def gateway_lost(app: Charging, uow: UnitOfWork, charger: Charger, epoch: int) -> None:
+    """The gateway that held this connection is gone (its lease lapsed): taken as dropped, with the longer window."""
+    if charger.online and charger.epoch == epoch:
+        await _dropped(app, uow, charger, DisconnectReason.GATEWAY_LOST, uow.now)
+
+
+async def _dropped(app: Charging, uow: UnitOfWork, charger: Charger, reason: DisconnectReason, at: datetime) -> None:
+    charger.online = False
+    await update_charger(uow, charger.id, online=False, offline_since=at)
+    transactions = await lock_transactions(uow, [charger.id])
+    for transaction in transactions:
+        before = transaction.state
+        if transaction.suspend(cause_of(reason), at, app.limits):
+            announce.stepped(uow, transaction, before, trigger=f"disconnect: {reason.value}", at=at)
+            uow.after_commit(app.metrics.disconnect_suspended.inc)
+        if reason not in OUR_DISCONNECTS and transaction.count_disconnect(app.limits):
+            finalize(app, uow, transaction, StopReason.FLAP_LIMIT, at=at, trigger="disconnects without energy between")
+    await save_transactions(uow, transactions)
+
+
+async def booted(app: Charging, uow: UnitOfWork, received: Received) -> None:
+    """BootNotification (§4.2): note what it is; suspend what runs, once per drop, for a sign of life; end what is stale."""
+    event: BootNotificationReceived = received.model
+    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
+    if charger is None or (event.epoch, event.seq) <= (charger.boot_epoch, charger.boot_seq):
+        return
+    await alive(uow, charger, event)
+    await update_charger(
+        uow,
+        charger.id,
+        vendor=event.charge_point_vendor,
+        model=event.charge_point_model,
+        serial_number=event.charge_point_serial_number,
+        box_serial_number=event.charge_box_serial_number,
+        firmware_version=event.firmware_version,
+        iccid=event.iccid,
+        imsi=event.imsi,
+        meter_type=event.meter_type,
+        meter_serial_number=event.meter_serial_number,
+        booted_at=event.received_at,
+        boot_epoch=event.epoch,
+        boot_seq=event.seq,
+    )
+    transactions = await lock_transactions(uow, [charger.id])
+    for transaction in transactions:
+        if transaction.stale_at(event.received_at, app.limits):
+            await end_stale(app, uow, charger, transaction, event.received_at, trigger="BootNotification")
+            continue
+        before = transaction.state
+        if transaction.suspend(SuspensionCause.BOOT, event.received_at, app.limits):
+            announce.stepped(uow, transaction, before, trigger="BootNotification", at=event.received_at)
+    await save_transactions(uow, transactions)
+
+
+async def end_stale(
+    app: Charging, uow: UnitOfWork, charger: Charger, transaction: Transaction, at: datetime, *, trigger: str
+) -> None:
+    """A resume that comes more than 900 s after the last activity: finalized, never silently resumed, and told to stop."""
+    finalize(app, uow, transaction, StopReason.STALE_RECONNECT, at=at, trigger=trigger)
+    await want_stop(app, uow, charger, transaction, StopReason.STALE_RECONNECT)

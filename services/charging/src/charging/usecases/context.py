@@ -1,0 +1,50 @@
+"""What every use case of charging works with."""
+
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter
+from redis.asyncio import Redis
+
+from charging.domain.limits import Limits
+from charging.settings import ChargingSettings
+from chassis.database import Database
+from chassis.messaging import Bus
+from chassis.runtime import Clock, Ids, Service
+from chassis.telemetry import Telemetry
+
+
+class Metrics:
+    """Failure metrics, each with a runbook in docs/runbooks/charging-*.md, and two that count the ordinary."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(what: str, help_text: str, *labels: str) -> Counter:
+            return Counter(f"voltlync_charging_{what}_total", help_text, labels, registry=registry)
+
+        self.disconnect_suspended = counter("disconnect_suspended", "Sessions suspended because a socket dropped")
+        self.disconnect_stopped = counter("disconnect_stopped", "Sessions finalized because a charger did not come back")
+        self.zero_energy_stopped = counter("zero_energy_stopped", "Paid sessions that ended without any confirmed energy")
+        self.stale_suspended_swept = counter("stale_suspended_swept", "Sessions that only the 30-minute sweep finished")
+        self.flap_stopped = counter("flap_stopped", "Sessions finalized because their charger kept dropping")
+        self.stop_ignored = counter("stop_ignored", "Stops that had to be repeated or escalated", "means")
+        self.meter_implausible = counter("meter_implausible", "Sessions whose meter contradicts itself, billed the smaller")
+        self.late_energy = counter("late_energy", "Times that energy was reported after a session was final")
+        self.orphan_stops = counter("orphan_stops", "StopTransactions that fit no session")
+        self.start_refused = counter("start_refused", "Start requests that ended without a session", "reason")
+        self.sessions_started = counter("sessions_started", "Transactions accepted")
+        self.sessions_stopped = counter("sessions_stopped", "Transactions finalized", "reason")
+
+
+@dataclass(frozen=True)
+class Charging:
+    """The service's collaborators. The first argument of every use case."""
+
+    service: Service
+    settings: ChargingSettings
+    limits: Limits
+    clock: Clock
+    ids: Ids
+    database: Database
+    bus: Bus
+    redis: Redis
+    metrics: Metrics
+    telemetry: Telemetry

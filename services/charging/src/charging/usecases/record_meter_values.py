@@ -1,0 +1,173 @@
+"""MeterValues of a whole batch, set-based: one read of the sessions under lock, one insert of samples, one update of sessions.
+
+The heart of the service. Per message it is a few µs of rules and a row; statements are per batch.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from pydantic_core import to_json
+
+from charging.domain.samples import Reading, read_message
+from charging.domain.states import TransactionState
+from charging.domain.transaction import Transaction
+from charging.repository import (
+    Charger,
+    MeterRow,
+    insert_meter_values,
+    load_chargers,
+    lock_transactions,
+    only_connectors,
+    save_transactions,
+)
+from charging.usecases import announce
+from charging.usecases.connection import alive, end_stale
+from charging.usecases.context import Charging
+from charging.usecases.stop_session import hold_connector, want_stop
+from chassis.database import UnitOfWork
+from contracts.charging import LateEnergyReported, StopReason
+from contracts.ocpp_gateway import MeterValue, MeterValuesReceived
+
+log = structlog.get_logger(__name__)
+
+
+class _Sessions:
+    """The transactions of a batch, found as a charger names them."""
+
+    def __init__(self, transactions: Sequence[Transaction]) -> None:
+        self.by_id = {(t.charger_id, t.id): t for t in transactions}
+        self._reported = {
+            (t.charger_id, t.reported_transaction_id): t for t in transactions if t.reported_transaction_id is not None
+        }
+        self._on_connector = {(t.charger_id, t.connector_id): t for t in transactions if t.active}
+
+    def bind(self, charger_id: int, connector_id: int, reported: int | None) -> Transaction | None:
+        """Whose reading it is (ocpp.md rows 58-60): its own id's; else the open one of its connector; else nobody's."""
+        if reported is not None and reported > 0:
+            known = self.by_id.get((charger_id, reported)) or self._reported.get((charger_id, reported))
+            if known is not None:
+                return known
+        found = self._on_connector.get((charger_id, connector_id))
+        if found is not None and not found.active:
+            return None  # finalized within this batch
+        if found is not None and reported is not None and reported > 0:
+            # A constant or foreign id (row 59): the session is clear from the connector; the id is kept for RemoteStop.
+            found.reported_transaction_id = reported
+            self._reported[charger_id, reported] = found
+        return found
+
+
+async def record_meter_values(app: Charging, uow: UnitOfWork, events: Sequence[MeterValuesReceived]) -> None:
+    """Store every sample once, advance every session once. `events` in their order per charger."""
+    chargers = await load_chargers(uow, {event.charge_point_id for event in events})
+    whole = {chargers[e.charge_point_id].id for e in events if e.connector_id == 0 and e.charge_point_id in chargers}
+    only = await only_connectors(uow, whole) if whole else {}
+    transactions = await lock_transactions(
+        uow,
+        [charger.id for charger in chargers.values()],
+        ids={event.transaction_id for event in events if event.transaction_id is not None and event.transaction_id > 0},
+    )
+    sessions = _Sessions(transactions)
+    rows: list[MeterRow] = []
+    touched: dict[int, Transaction] = {}
+    late: dict[int, tuple[Transaction, Charger]] = {}
+    for event in events:
+        charger = chargers.get(event.charge_point_id)
+        if charger is None:
+            log.error("meter_values.unknown_charger", charge_point_id=event.charge_point_id, message_id=event.message_id)
+            continue
+        await alive(uow, charger, event)
+        connector_id = event.connector_id or only.get(charger.id, 0)
+        readings = read_message(event.meter_value, received_at=event.received_at, quirks=charger.quirks)
+        # Connector 0 of a box with several is its main meter: no session's (OCPP 1.6 §4.7).
+        transaction = sessions.bind(charger.id, connector_id, event.transaction_id) if connector_id > 0 else None
+        fresh = transaction is not None and (event.epoch, event.seq) > (transaction.applied_epoch, transaction.applied_seq)
+        if transaction is not None and fresh:
+            touched[transaction.id] = transaction
+            transaction.applied_epoch, transaction.applied_seq = event.epoch, event.seq
+            if not transaction.active:
+                if await _late(app, uow, charger, transaction, readings, event.received_at):
+                    late[transaction.id] = (transaction, charger)
+            elif transaction.stale_at(event.received_at, app.limits):
+                await end_stale(app, uow, charger, transaction, event.received_at, trigger="MeterValues")
+            else:
+                await _advance(app, uow, charger, transaction, readings, event.received_at)
+        rows += _rows(charger, event, connector_id, transaction, readings)
+    await insert_meter_values(uow, rows)
+    await save_transactions(uow, touched.values())
+    for transaction, _ in late.values():
+        uow.publish(
+            LateEnergyReported(
+                transaction_id=transaction.id, charge_point_id=transaction.charge_point_id, late_wh=transaction.late_wh
+            ),
+            subject=announce.subject_of(transaction),
+            traceparent=transaction.traceparent,
+        )
+        uow.after_commit(app.metrics.late_energy.inc)
+
+
+async def _advance(
+    app: Charging, uow: UnitOfWork, charger: Charger, transaction: Transaction, readings: Sequence[Reading], at: datetime
+) -> None:
+    """An active session: it runs (again), its energy grows, its budget is checked and the stop forecast anew."""
+    before = transaction.state
+    if transaction.meter_values(at):
+        trigger = "MeterValues: resumed" if before is TransactionState.SUSPENDED else "MeterValues"
+        announce.stepped(uow, transaction, before, trigger=trigger, at=at)
+    for reading in readings:
+        transaction.read(reading, at, app.limits)
+    if transaction.budget_used_up():
+        transaction.stop_due_at = None
+        if transaction.stop_intent is None:
+            await want_stop(app, uow, charger, transaction, StopReason.BUDGET_EXHAUSTED)
+    elif transaction.stop_intent is None:
+        transaction.forecast(at, app.limits)
+
+
+async def _late(
+    app: Charging, uow: UnitOfWork, charger: Charger, transaction: Transaction, readings: Sequence[Reading], at: datetime
+) -> bool:
+    """Energy after the end: counted apart, never billed. If it flows now, the charger is told to stop."""
+    before_wh = transaction.late_wh
+    live = False
+    for reading in readings:
+        credit_wh = transaction.read(reading, at, app.limits)
+        live |= credit_wh > 0 and (reading.charger_at is None or at - reading.charger_at <= app.limits.live_within)
+    if live and transaction.stop_confirm_due_at is None:
+        await hold_connector(uow, transaction)
+        intent = transaction.stop_intent or transaction.stop_reason or StopReason.OPERATOR
+        await want_stop(app, uow, charger, transaction, intent, rising=transaction.stop_attempt > 0)
+    return transaction.late_wh > before_wh
+
+
+def _rows(
+    charger: Charger,
+    event: MeterValuesReceived,
+    connector_id: int,
+    transaction: Transaction | None,
+    readings: Sequence[Reading],
+) -> list[MeterRow]:
+    return [
+        MeterRow(
+            charger_id=charger.id,
+            epoch=event.epoch,
+            seq=event.seq,
+            n=reading.n,
+            connector_id=connector_id,
+            transaction_id=transaction.id if transaction is not None else None,
+            received_at=event.received_at,
+            charger_at=event.meter_value[reading.n].timestamp,
+            energy_wh=reading.energy_wh,
+            confirmed_wh=transaction.meter.confirmed_wh if transaction is not None else None,
+            power_w=reading.power_w,
+            soc_percent=reading.soc_percent,
+            sampled_value=samples_json(event.meter_value[reading.n]),
+        )
+        for reading in readings
+    ]
+
+
+def samples_json(meter_value: MeterValue) -> str:
+    """Everything that was said at one moment, as stored."""
+    return to_json(meter_value.sampled_value, exclude_none=True).decode()

@@ -1,0 +1,77 @@
+"""StatusNotification (OCPP 1.6 §4.9): what a connector says of itself, and what that means to a session on it.
+
+Energy, not status, proves charging (row 46). Only Available may begin a grace; a fault ends the session (architecture.md §4).
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from charging.domain.states import TransactionState
+from charging.domain.transaction import ConnectorKind, Transaction
+from charging.repository import Charger, load_chargers, lock_transactions, save_transactions
+from charging.tables import connectors
+from charging.usecases.connection import alive
+from charging.usecases.context import Charging
+from charging.usecases.stop_session import want_stop
+from chassis.database import UnitOfWork
+from chassis.messaging import Received
+from contracts.charging import StopReason
+from contracts.ocpp_gateway import StatusNotificationReceived
+
+GONE = frozenset({"Faulted", "Unavailable", "Reserved"})
+"""Statuses in which no session can go on. They never earn a grace."""
+
+FREE = frozenset({"Available", "Preparing"})
+"""Statuses of a connector that serves nobody."""
+
+
+async def status_reported(app: Charging, uow: UnitOfWork, received: Received) -> None:
+    """Keep the newest status of the connector (made on sight), and judge the session on it."""
+    event: StatusNotificationReceived = received.model
+    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
+    if charger is None:
+        return
+    await alive(uow, charger, event)
+    values = {
+        "status": event.status,
+        "error_code": event.error_code,
+        "info": event.info,
+        "vendor_id": event.vendor_id,
+        "vendor_error_code": event.vendor_error_code,
+        "status_at": event.timestamp,
+        "status_received_at": event.received_at,
+        "epoch": event.epoch,
+        "seq": event.seq,
+    }
+    if event.status in FREE:
+        values["late_transaction_id"] = None
+    applied = await uow.connection.scalar(
+        insert(connectors)
+        .values(charger_id=charger.id, connector_id=event.connector_id, **values)
+        .on_conflict_do_update(
+            index_elements=[connectors.c.charger_id, connectors.c.connector_id],
+            set_=values,
+            where=sa.tuple_(connectors.c.epoch, connectors.c.seq) < sa.tuple_(sa.literal(event.epoch), sa.literal(event.seq)),
+        )
+        .returning(connectors.c.connector_id)
+    )
+    if applied is None or event.connector_id == 0:
+        return  # an older one, or the whole box's: that never ends a session (row 47)
+    for transaction in await lock_transactions(uow, [charger.id]):
+        if transaction.connector_id == event.connector_id:
+            await _judge(app, uow, charger, transaction, event.status, event.received_at)
+            await save_transactions(uow, [transaction])
+
+
+async def _judge(app: Charging, uow: UnitOfWork, charger: Charger, transaction: Transaction, status: str, at: datetime) -> None:
+    if status in GONE:
+        # Some go on charging while faulted (row 47): told to stop at once, and given a moment for the StopTransaction.
+        transaction.connector_gone(at, app.limits)
+        await want_stop(app, uow, charger, transaction, StopReason.CONNECTOR_UNAVAILABLE)
+    elif status == "Available" and transaction.state is not TransactionState.SUSPENDED:
+        # A suspended session waits for its queued Stop by its own deadline: on return, status overtakes it (§3.7).
+        transaction.connector_free(at, app.limits, socket=transaction.connector_kind == ConnectorKind.SOCKET)
+    elif status not in ("Available", "Finishing"):
+        transaction.connector_serves()

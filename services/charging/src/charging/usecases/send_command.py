@@ -1,0 +1,117 @@
+"""Making OCPP commands and handing them to the gateway that holds the charger's socket.
+
+A command goes out again on the next connection only if it was certainly not sent (`command_completed`).
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from charging.domain.commands import priority_of
+from charging.domain.states import CommandHappening, CommandStatus, next_command_status
+from charging.repository import Charger, load_chargers
+from charging.tables import commands
+from charging.usecases.announce import ACTOR
+from charging.usecases.context import Charging
+from chassis.database import UnitOfWork
+from chassis.messaging import Received
+from contracts.charging import CommandRequested
+from contracts.ocpp_gateway import CommandSendRequested
+from contracts.topology import gateway_address
+
+
+async def create_command(
+    app: Charging,
+    uow: UnitOfWork,
+    charger: Charger,
+    *,
+    action: str,
+    payload: Mapping[str, Any],
+    trigger: str,
+    deadline_at: datetime,
+    actor: str = ACTOR,
+    start_request_id: int | None = None,
+    transaction_id: int | None = None,
+) -> int:
+    """Write a PENDING command and, if the charger is connected, hand it over at once. Only the lane calls this."""
+    command_id: int = (
+        await uow.connection.execute(
+            sa.insert(commands)
+            .values(
+                charger_id=charger.id,
+                charge_point_id=charger.charge_point_id,
+                action=action,
+                payload=dict(payload),
+                status=CommandStatus.PENDING.value,
+                actor=actor,
+                trigger=trigger,
+                start_request_id=start_request_id,
+                transaction_id=transaction_id,
+                deadline_at=deadline_at,
+                timeout_seconds=app.settings.command_timeout_seconds,
+                created_at=uow.now,
+            )
+            .returning(commands.c.id)
+        )
+    ).scalar_one()
+    await dispatch(uow, charger, command_id=command_id)
+    return command_id
+
+
+async def dispatch(uow: UnitOfWork, charger: Charger, *, command_id: int | None = None) -> None:
+    """Hand PENDING commands of a connected charger to its gateway: this one, or all; stops first, then starts, then by age."""
+    if not charger.online or charger.gateway is None:
+        return
+    wanted = commands.c.id == command_id if command_id is not None else sa.true()
+    rows = (
+        await uow.connection.execute(
+            sa.select(commands)
+            .where(
+                commands.c.charger_id == charger.id,
+                commands.c.status == CommandStatus.PENDING.value,
+                commands.c.deadline_at > uow.now,
+                wanted,
+            )
+            .order_by(commands.c.id)
+            .with_for_update()
+        )
+    ).all()
+    for row in sorted(rows, key=lambda row: (priority_of(row.action), row.id)):
+        status = next_command_status(CommandStatus(row.status), CommandHappening.DISPATCHED)
+        await uow.connection.execute(
+            sa.update(commands)
+            .where(commands.c.id == row.id)
+            .values(
+                status=status.value,
+                attempts=row.attempts + 1,
+                epoch=charger.epoch,
+                gateway=charger.gateway,
+                dispatched_at=uow.now,
+            )
+        )
+        uow.publish(
+            CommandSendRequested(
+                command_id=str(row.id),
+                charge_point_id=charger.charge_point_id,
+                epoch=charger.epoch,
+                action=row.action,
+                payload=row.payload,
+                priority=priority_of(row.action),
+                deadline=row.deadline_at,
+                timeout_seconds=row.timeout_seconds,
+            ),
+            subject=f"charger/{charger.charge_point_id}/commands",
+            to=gateway_address(charger.gateway),
+            message_id=f"command/{row.id}/{row.attempts + 1}",
+        )
+
+
+async def command_requested(app: Charging, uow: UnitOfWork, received: Received) -> None:
+    """The lane's turn of a command that the REST surface wrote: hand it over, or let it wait for the charger to connect."""
+    del app
+    event: CommandRequested = received.model
+    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
+    if charger is not None:
+        await dispatch(uow, charger, command_id=int(event.command_id))

@@ -1,0 +1,264 @@
+"""StartTransaction (OCPP 1.6 §4.8): the decision that makes a session, answered after the commit, with a real id in any case.
+
+Idempotent on (charger, connector, idTag, timestamp text, meterStart): a repeated start gets the same id and answer. A minted
+idTag is one session's: started again under another timestamp it is the same session still.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from charging.budget_cache import cache_budget
+from charging.domain.energy import start_meter
+from charging.domain.samples import sane_time
+from charging.domain.start import Tariff, normalise_id_tag, tariff_in_force
+from charging.domain.states import StartRequestHappening, StartRequestState, TransactionState, next_start_request_state
+from charging.domain.transaction import affordable_wh
+from charging.repository import (
+    Charger,
+    Connector,
+    load_chargers,
+    load_connectors,
+    lock_transactions,
+    save_transactions,
+    tariffs_for,
+)
+from charging.tables import commands, connectors, id_tags, start_requests, stations, transactions
+from charging.usecases import announce
+from charging.usecases.connection import alive
+from charging.usecases.context import Charging
+from charging.usecases.decide_start import end_request
+from charging.usecases.finalize import finalize
+from charging.usecases.stop_session import want_stop
+from chassis.database import UnitOfWork
+from chassis.messaging import Received
+from contracts.charging import StartRefusal, StopReason
+from contracts.ocpp_gateway import IdTagStatus, StartTransactionDecision, StartTransactionReceived
+
+log = structlog.get_logger(__name__)
+
+
+async def start_transaction(app: Charging, uow: UnitOfWork, received: Received) -> None:
+    """Decide, write, answer. A start that may not be gets a real id, Blocked or Invalid, and a RemoteStop."""
+    event: StartTransactionReceived = received.model
+    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
+    if charger is None:
+        log.error("start.unknown_charger", charge_point_id=event.charge_point_id)
+        return
+    await alive(uow, charger, event)
+    known = await load_connectors(uow, charger.id)
+    connector_id = _connector_of(event, known)
+    id_tag = normalise_id_tag(event.id_tag)
+    repeated = await _same_start(uow, charger, event, connector_id, id_tag)
+    if repeated is not None:
+        received.answer(StartTransactionDecision(transaction_id=repeated.id, status=IdTagStatus(repeated.answer_status)))
+        return
+
+    request = await _request_of(uow, charger, connector_id, id_tag)
+    if request is not None and request.state == StartRequestState.REQUESTED.value and event.received_at > request.deadline_at:
+        await end_request(
+            app,
+            uow,
+            start_requests.c.id == request.id,
+            reason=StartRefusal.NOT_PLUGGED_IN,
+            detail="The car was plugged in after the deadline.",
+            expired=True,
+        )
+        status = IdTagStatus.BLOCKED
+    elif request is not None and request.state == StartRequestState.STARTED.value:
+        first = await _transaction_row(uow, request.transaction_id)
+        if first.state != TransactionState.STOPPED.value:
+            # The charger's clock was set between two tries of one start: the same session.
+            received.answer(StartTransactionDecision(transaction_id=first.id, status=IdTagStatus.ACCEPTED))
+            return
+        status = IdTagStatus.BLOCKED
+    elif request is not None:
+        status = IdTagStatus.ACCEPTED if request.state == StartRequestState.REQUESTED.value else IdTagStatus.BLOCKED
+    else:
+        status = await tag_status(uow, id_tag)
+
+    accepted = status is IdTagStatus.ACCEPTED
+    if accepted:
+        await _end_predecessor(app, uow, charger, connector_id)
+    if connector_id not in known:
+        await uow.connection.execute(sa.insert(connectors).values(charger_id=charger.id, connector_id=connector_id))
+    transaction_id = await _insert(uow, received, charger, known.get(connector_id), connector_id, id_tag, request, status)
+    received.answer(StartTransactionDecision(transaction_id=transaction_id, status=status))
+    [transaction] = [t for t in await lock_transactions(uow, [charger.id], ids=[transaction_id]) if t.id == transaction_id]
+    if not accepted:
+        await want_stop(app, uow, charger, transaction, StopReason.START_REFUSED)
+        await save_transactions(uow, [transaction])
+        announce.audit(
+            uow,
+            entity="transaction",
+            entity_id=transaction_id,
+            action="start_refused",
+            trigger="StartTransaction",
+            at=uow.now,
+            after={"status": status.value, "id_tag": id_tag, "request_key": request.request_key if request is not None else None},
+        )
+        return
+    if request is not None:
+        state = next_start_request_state(StartRequestState(request.state), StartRequestHappening.TRANSACTION_STARTED)
+        await uow.connection.execute(
+            sa.update(start_requests)
+            .where(start_requests.c.id == request.id)
+            .values(state=state.value, transaction_id=transaction_id, decided_at=uow.now)
+        )
+    transaction.forecast(event.received_at, app.limits)
+    await save_transactions(uow, [transaction])
+    announce.started(uow, transaction)
+    if transaction.budget_paise is not None:
+        cache_budget(app.redis, app.service.tasks, uow, transaction)
+    uow.after_commit(app.metrics.sessions_started.inc)
+
+
+def _connector_of(event: StartTransactionReceived, known: dict[int, Connector]) -> int:
+    """Connector 0 of a box with one connector means that one; a start needs one in any case."""
+    numbered = [number for number in known if number > 0]
+    if event.connector_id == 0:
+        return numbered[0] if len(numbered) == 1 else 1
+    return event.connector_id
+
+
+async def _same_start(
+    uow: UnitOfWork, charger: Charger, event: StartTransactionReceived, connector_id: int, id_tag: str
+) -> Any | None:
+    return (
+        await uow.connection.execute(
+            sa.select(transactions.c.id, transactions.c.answer_status).where(
+                transactions.c.charger_id == charger.id,
+                transactions.c.connector_id == connector_id,
+                transactions.c.id_tag == id_tag,
+                transactions.c.timestamp_text == event.timestamp_text,
+                transactions.c.meter_start_wh == max(0, event.meter_start_wh),
+            )
+        )
+    ).one_or_none()
+
+
+async def _transaction_row(uow: UnitOfWork, transaction_id: int) -> Any:
+    return (
+        await uow.connection.execute(
+            sa.select(transactions.c.id, transactions.c.state).where(transactions.c.id == transaction_id)
+        )
+    ).one()
+
+
+async def _request_of(uow: UnitOfWork, charger: Charger, connector_id: int, id_tag: str) -> Any | None:
+    """The start request of this idTag; for a tag that nobody knows, the one whose RemoteStart is out there (row 53)."""
+    locked = sa.select(start_requests).where(start_requests.c.charger_id == charger.id).with_for_update()
+    found = (await uow.connection.execute(locked.where(start_requests.c.id_tag == id_tag))).one_or_none()
+    if found is not None:
+        return found
+    if await uow.connection.scalar(sa.select(id_tags.c.id).where(id_tags.c.id_tag == id_tag)):
+        return None
+    sent = sa.exists().where(
+        commands.c.start_request_id == start_requests.c.id,
+        commands.c.status.in_(("DISPATCHED", "ANSWERED", "TIMED_OUT", "UNKNOWN")),
+    )
+    pending = start_requests.c.state == StartRequestState.REQUESTED.value
+    return (
+        await uow.connection.execute(locked.where(start_requests.c.connector_id == connector_id, pending, sent))
+    ).one_or_none()
+
+
+async def tag_status(uow: UnitOfWork, id_tag: str) -> IdTagStatus:
+    """What a staff tag (normalised) may do."""
+    row = (
+        await uow.connection.execute(sa.select(id_tags.c.enabled, id_tags.c.expires_at).where(id_tags.c.id_tag == id_tag))
+    ).one_or_none()
+    if row is None:
+        return IdTagStatus.INVALID
+    if not row.enabled:
+        return IdTagStatus.BLOCKED
+    if row.expires_at is not None and row.expires_at <= uow.now:
+        return IdTagStatus.EXPIRED
+    return IdTagStatus.ACCEPTED
+
+
+async def _end_predecessor(app: Charging, uow: UnitOfWork, charger: Charger, connector_id: int) -> None:
+    """A new start on a connector proves that the session before it is over: its StopTransaction was lost."""
+    for before in await lock_transactions(uow, [charger.id]):
+        if before.connector_id == connector_id:
+            before.charger_stopped_at = uow.now
+            finalize(app, uow, before, StopReason.CHARGER, at=uow.now, trigger="another start on its connector")
+            await save_transactions(uow, [before])
+
+
+async def _insert(
+    uow: UnitOfWork,
+    received: Received,
+    charger: Charger,
+    connector: Connector | None,
+    connector_id: int,
+    id_tag: str,
+    request: Any | None,
+    status: IdTagStatus,
+) -> int:
+    """The transaction with its terms. One that is refused is final from its first moment: real id, no energy, no events."""
+    event: StartTransactionReceived = received.model
+    tariff: Tariff | None = tariff_in_force(
+        await tariffs_for(uow, charger_id=charger.id, station_id=charger.station_id), event.received_at
+    )
+    accepted = status is IdTagStatus.ACCEPTED
+    payer = request if accepted else None
+    franchisee_id = await uow.connection.scalar(sa.select(stations.c.franchisee_id).where(stations.c.id == charger.station_id))
+    paise_per_kwh, gst_bps = (tariff.paise_per_kwh, tariff.gst_bps) if tariff is not None else (0, 0)
+    meter = start_meter(
+        meter_start_wh=event.meter_start_wh,
+        received_at=event.received_at,
+        charger_at=sane_time(event.timestamp, event.received_at),
+    )
+    final = (
+        {}
+        if accepted
+        else {
+            "stopped_at": event.received_at,
+            "stop_reason": StopReason.START_REFUSED.value,
+            "energy_wh": 0,
+        }
+    )
+    inserted = await uow.connection.execute(
+        sa.insert(transactions)
+        .values(
+            charger_id=charger.id,
+            charge_point_id=charger.charge_point_id,
+            connector_id=connector_id,
+            station_id=charger.station_id,
+            franchisee_id=franchisee_id,
+            start_request_id=request.id if request is not None else None,
+            request_key=payer.request_key if payer is not None else None,
+            payer_reference=payer.payer_reference if payer is not None else None,
+            id_tag=id_tag,
+            tariff_id=tariff.id if tariff is not None else None,
+            tariff_paise_per_kwh=paise_per_kwh,
+            gst_bps=gst_bps,
+            budget_paise=payer.budget_paise if payer is not None else None,
+            platform_fee_paise=payer.platform_fee_paise if payer is not None else 0,
+            affordable_wh=affordable_wh(
+                budget_paise=payer.budget_paise if payer is not None else None,
+                tariff_paise_per_kwh=paise_per_kwh,
+                gst_bps=gst_bps,
+                platform_fee_paise=payer.platform_fee_paise if payer is not None else 0,
+            ),
+            rated_power_w=(connector.rated_power_w if connector is not None else None) or charger.rated_power_w,
+            connector_kind=(connector.kind if connector is not None else None) or charger.connector_kind,
+            started_at=event.received_at,
+            timestamp_text=event.timestamp_text,
+            traceparent=payer.traceparent if payer is not None else received.traceparent,
+            answer_status=status.value,
+            state=(TransactionState.STARTED if accepted else TransactionState.STOPPED).value,
+            last_activity_at=event.received_at,
+            last_progress_at=event.received_at,
+            meter_start_wh=meter.start_wh,
+            register_wh=meter.register_wh,
+            read_at=meter.read_at,
+            charger_read_at=meter.charger_read_at,
+            **final,
+        )
+        .returning(transactions.c.id)
+    )
+    transaction_id: int = inserted.scalar_one()
+    return transaction_id

@@ -1,0 +1,150 @@
+"""Sweeps: they look for columns that are due and say so in the lane. They never finalize, and never write the rows they watch.
+
+A notice is remembered in `deadline_notices`, so that a due row is not announced every second, and again after a minute should
+its first notice have come to nothing.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from charging.domain.states import StartRequestState
+from charging.gateway_registry import leases
+from charging.tables import chargers, commands, deadline_notices, gateways, start_requests, transactions
+from charging.usecases.complete_command import GATEWAY_REPORT_SLACK
+from charging.usecases.context import Charging
+from chassis.database import UnitOfWork
+from contracts.charging import DeadlineDue, DeadlineKind
+
+DUE_ROWS_MAX = 500
+"""Most rows of a kind announced in one sweep: after an outage the rest follows a second later."""
+
+NOTICE_REPEAT = timedelta(seconds=60)
+"""A row still due this long after its notice is announced again: the notice was put off, or parked."""
+
+NOTICE_KEPT = timedelta(days=1)
+"""Then it is forgotten."""
+
+LEASE_SWEEP_SECONDS = 5.0
+"""How often gateways' leases are looked at."""
+
+
+async def sweep_deadlines(app: Charging) -> None:
+    """Every second, and at start-up: what is due goes into its charger's lane."""
+    async with app.database.transaction() as uow:
+        active = transactions.c.state != "STOPPED"
+        unstopped = sa.and_(transactions.c.stop_intent.is_not(None), transactions.c.charger_stopped_at.is_(None))
+        await _announce(uow, DeadlineKind.STOP_DUE, await _due(uow, transactions, transactions.c.stop_due_at, active))
+        await _announce(
+            uow, DeadlineKind.STOP_UNCONFIRMED, await _due(uow, transactions, transactions.c.stop_confirm_due_at, unstopped)
+        )
+        for column in (transactions.c.suspension_deadline_at, transactions.c.availability_deadline_at):
+            await _announce(uow, DeadlineKind.SUSPENSION, await _due(uow, transactions, column, active))
+        requested = start_requests.c.state == StartRequestState.REQUESTED.value
+        await _announce(uow, DeadlineKind.START_REQUEST, await _due(uow, start_requests, start_requests.c.deadline_at, requested))
+        reported_by = commands.c.deadline_at + sa.func.make_interval(
+            0, 0, 0, 0, 0, 0, commands.c.timeout_seconds + GATEWAY_REPORT_SLACK.total_seconds()
+        )
+        pending, dispatched = commands.c.status == "PENDING", commands.c.status == "DISPATCHED"
+        await _announce(uow, DeadlineKind.COMMAND, await _due(uow, commands, commands.c.deadline_at, pending))
+        await _announce(uow, DeadlineKind.COMMAND, await _due(uow, commands, reported_by, dispatched))
+
+
+async def _due(
+    uow: UnitOfWork, table: sa.Table, due_at: sa.ColumnElement[Any], which: sa.ColumnElement[bool]
+) -> list[tuple[str, str, datetime]]:
+    """(id, charge_point_id, due_at) of rows that are due, the longest overdue first. `which` has a small partial index."""
+    statement = (
+        sa.select(table.c.id, table.c.charge_point_id, due_at.label("due_at"))
+        .where(which, due_at <= uow.now)
+        .order_by(sa.text("due_at"))
+        .limit(DUE_ROWS_MAX)
+    )
+    return [(str(row.id), row.charge_point_id, row.due_at) for row in await uow.connection.execute(statement)]
+
+
+async def _announce(uow: UnitOfWork, kind: DeadlineKind, due: Iterable[tuple[str, str, datetime]]) -> None:
+    """Put each into its lane, unless that was done within the last minute."""
+    found = {(subject_id, due_at): charge_point_id for subject_id, charge_point_id, due_at in due}
+    if not found:
+        return
+    statement = insert(deadline_notices).values(
+        [{"kind": kind.value, "subject_id": subject, "due_at": due_at, "published_at": uow.now} for subject, due_at in found]
+    )
+    statement = statement.on_conflict_do_update(
+        index_elements=[deadline_notices.c.kind, deadline_notices.c.subject_id, deadline_notices.c.due_at],
+        set_={"published_at": uow.now},
+        where=deadline_notices.c.published_at <= uow.now - NOTICE_REPEAT,
+    )
+    fresh = await uow.connection.execute(statement.returning(deadline_notices.c.subject_id, deadline_notices.c.due_at))
+    for subject_id, due_at in fresh:
+        uow.publish(
+            DeadlineDue(charge_point_id=found[subject_id, due_at], kind=kind, subject_id=subject_id, due_at=due_at),
+            subject=f"deadline/{kind.value}/{subject_id}",
+        )
+
+
+async def sweep_stale(app: Charging) -> None:
+    """Every 30 minutes, and at start-up: sessions silent beyond the guard that no other deadline will end."""
+    async with app.database.transaction() as uow:
+        silent = transactions.c.last_activity_at < uow.now - app.limits.resume_gap_max
+        rows = await uow.connection.execute(
+            sa.select(transactions.c.id, transactions.c.charge_point_id)
+            .where(transactions.c.state != "STOPPED", silent, transactions.c.suspension_deadline_at.is_(None))
+            .limit(DUE_ROWS_MAX)
+        )
+        await _announce(uow, DeadlineKind.SUSPENSION, [(str(row.id), row.charge_point_id, uow.now) for row in rows])
+        await uow.connection.execute(sa.delete(deadline_notices).where(deadline_notices.c.published_at < uow.now - NOTICE_KEPT))
+
+
+async def sweep_gateways(app: Charging) -> None:
+    """Connections whose gateway lost its lease, or came back as another process, count as dropped (`gateway_lost`)."""
+    async with app.database.transaction() as uow:
+        online = sa.select(chargers.c.gateway).where(chargers.c.online, chargers.c.gateway.is_not(None)).distinct()
+        names = sorted((await uow.connection.scalars(online)).all())
+        held = await leases(app.redis, [name for name in names if name is not None])
+        if not held:
+            return  # nobody is online, or Redis does not answer: absent means unknown
+        for name, process in held.items():
+            await uow.connection.execute(_note_gateway(name, process, uow.now))
+        lost_before = uow.now - timedelta(seconds=app.settings.gateway_lost_seconds)
+        # A charger that reached the new process before we noticed it must not be taken for one of the old.
+        noticed_within = timedelta(seconds=LEASE_SWEEP_SECONDS + 1)
+        rows = await uow.connection.execute(
+            sa.select(chargers.c.epoch, chargers.c.charge_point_id, chargers.c.online_since)
+            .join(gateways, gateways.c.name == chargers.c.gateway)
+            .where(
+                chargers.c.online,
+                sa.or_(
+                    gateways.c.missing_since <= lost_before,
+                    chargers.c.online_since < gateways.c.process_since - noticed_within,
+                ),
+            )
+            .limit(DUE_ROWS_MAX)
+        )
+        await _announce(
+            uow, DeadlineKind.GATEWAY_LEASE, [(str(row.epoch), row.charge_point_id, row.online_since) for row in rows]
+        )
+
+
+def _note_gateway(name: str, process: str | None, now: datetime) -> Any:
+    """What a look at a gateway's lease says: whose it is since when, or since when it is missing."""
+    statement = insert(gateways).values(
+        name=name,
+        process=process,
+        process_since=None,
+        missing_since=now if process is None else None,
+    )
+    if process is None:
+        values: dict[str, Any] = {"missing_since": sa.func.coalesce(gateways.c.missing_since, now)}
+    else:
+        changed = sa.and_(gateways.c.process.is_not(None), gateways.c.process != process)
+        values = {
+            "process": process,
+            "process_since": sa.case((changed, now), else_=gateways.c.process_since),
+            "missing_since": None,
+        }
+    return statement.on_conflict_do_update(index_elements=[gateways.c.name], set_=values)
