@@ -25,7 +25,7 @@ async def wake_refunds(app: Payments) -> None:
 def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:
     """Commits wake the workers at once; these find what was left between."""
     table: tuple[tuple[str, float, Callable[[Payments], Awaitable[None]]], ...] = (
-        ("webhooks", 1, wake_webhooks),
+        ("webhooks", 5, wake_webhooks),
         ("refunds", 5, wake_refunds),
         ("qr-codes", 5, settle_qr_codes),
         ("unanswered-starts", 10, chase_unanswered_starts),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.telemetry import mask_phone, mask_vpa
-from chassis.web import PageQuery, PrefixedId
+from chassis.web import Body, PageQuery, PrefixedId
 from payments.domain.qr_code import QrCodeStatus
 from payments.domain.qr_payment import PaymentState
 from payments.domain.refund import RefundStatus
@@ -36,7 +36,7 @@ class WebhookAccepted(BaseModel):
     status: str = "ok"
 
 
-class QrCodeCreate(BaseModel):
+class QrCodeCreate(Body):
     """A QR code for one connector."""
 
     model_config = ConfigDict(extra="forbid")

@@ -5,7 +5,6 @@ from chassis.web import Page, PageQuery, fetch_page
 from payments import tables
 from payments.domain.errors import NotFoundError
 from payments.repository import qr_payments, refunds, riders
-from payments.usecases.context import Payments
 from payments.views import (
     BillView,
     QrPaymentDetail,
@@ -20,7 +19,7 @@ from payments.views import (
 )
 
 
-async def list_payments(_app: Payments, uow: UnitOfWork, query: QrPaymentQuery) -> Page[QrPaymentView]:
+async def list_payments(uow: UnitOfWork, query: QrPaymentQuery) -> Page[QrPaymentView]:
     """`GET /v1/payments`, newest first."""
     statement = qr_payments.listing(
         state=query.state,
@@ -35,7 +34,7 @@ async def list_payments(_app: Payments, uow: UnitOfWork, query: QrPaymentQuery) 
     )
 
 
-async def show_payment(_app: Payments, uow: UnitOfWork, payment_id: QrPaymentId) -> QrPaymentDetail:
+async def show_payment(uow: UnitOfWork, payment_id: QrPaymentId) -> QrPaymentDetail:
     """`GET /v1/payments/{id}`, with its bill and every attempt of its refund."""
     payment = await qr_payments.get(uow.connection, payment_id)
     bill = await qr_payments.bill_of(uow.connection, payment.id)
@@ -48,7 +47,7 @@ async def show_payment(_app: Payments, uow: UnitOfWork, payment_id: QrPaymentId)
     )
 
 
-async def list_refunds(_app: Payments, uow: UnitOfWork, query: RefundQuery) -> Page[RefundView]:
+async def list_refunds(uow: UnitOfWork, query: RefundQuery) -> Page[RefundView]:
     """`GET /v1/refunds`, newest first."""
     statement = refunds.listing(status=query.status, qr_payment_id=query.qr_payment_id)
     return await fetch_page(
@@ -56,19 +55,19 @@ async def list_refunds(_app: Payments, uow: UnitOfWork, query: RefundQuery) -> P
     )
 
 
-async def show_refund(_app: Payments, uow: UnitOfWork, refund_id: RefundId) -> RefundView:
+async def show_refund(uow: UnitOfWork, refund_id: RefundId) -> RefundView:
     """`GET /v1/refunds/{id}`."""
     return RefundView.of(await refunds.get(uow.connection, refund_id))
 
 
-async def list_riders(_app: Payments, uow: UnitOfWork, query: PageQuery) -> Page[RiderView]:
+async def list_riders(uow: UnitOfWork, query: PageQuery) -> Page[RiderView]:
     """`GET /v1/riders`, newest first."""
     return await fetch_page(
         uow, riders.listing(), query, order=(tables.riders.c.id,), view=lambda row: RiderView.of(riders.rider_from(row))
     )
 
 
-async def show_rider(_app: Payments, uow: UnitOfWork, rider_id: RiderId) -> RiderView:
+async def show_rider(uow: UnitOfWork, rider_id: RiderId) -> RiderView:
     """`GET /v1/riders/{id}`."""
     rider = await riders.find(uow.connection, rider_id)
     if rider is None:

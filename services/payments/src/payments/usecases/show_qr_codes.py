@@ -10,7 +10,6 @@ from chassis.web import Page, fetch_page
 from payments.domain.errors import ConflictError
 from payments.repository import qr_codes
 from payments.tables import qr_codes as qr_codes_table
-from payments.usecases.context import Payments
 from payments.views import QrCodeId, QrCodeQuery, QrCodeView
 
 PNG_PIXELS_PER_MODULE = 16
@@ -21,7 +20,7 @@ ERROR_CORRECTION = "q"
 """A quarter of the code may be scratched or dirty: it hangs outdoors."""
 
 
-async def list_qr_codes(_app: Payments, uow: UnitOfWork, query: QrCodeQuery) -> Page[QrCodeView]:
+async def list_qr_codes(uow: UnitOfWork, query: QrCodeQuery) -> Page[QrCodeView]:
     """`GET /v1/qr-codes`, newest first."""
     statement = qr_codes.listing(charge_point_id=query.charge_point_id, status=query.status)
     return await fetch_page(
@@ -29,17 +28,17 @@ async def list_qr_codes(_app: Payments, uow: UnitOfWork, query: QrCodeQuery) -> 
     )
 
 
-async def show_qr_code(_app: Payments, uow: UnitOfWork, qr_code_id: QrCodeId) -> QrCodeView:
+async def show_qr_code(uow: UnitOfWork, qr_code_id: QrCodeId) -> QrCodeView:
     """`GET /v1/qr-codes/{id}`."""
     return QrCodeView.of(await qr_codes.get(uow.connection, qr_code_id))
 
 
-async def draw_qr_code_png(_app: Payments, uow: UnitOfWork, qr_code_id: QrCodeId) -> web.Response:
+async def draw_qr_code_png(uow: UnitOfWork, qr_code_id: QrCodeId) -> web.Response:
     """`GET /v1/qr-codes/{id}/image.png`."""
     return web.Response(body=await _draw(uow, qr_code_id, "png"), content_type="image/png")
 
 
-async def draw_qr_code_svg(_app: Payments, uow: UnitOfWork, qr_code_id: QrCodeId) -> web.Response:
+async def draw_qr_code_svg(uow: UnitOfWork, qr_code_id: QrCodeId) -> web.Response:
     """`GET /v1/qr-codes/{id}/image.svg`."""
     return web.Response(body=await _draw(uow, qr_code_id, "svg"), content_type="image/svg+xml")
 

@@ -11,7 +11,7 @@ from payments.usecases.context import Payments
 from payments.views import WebhookEventDetail, WebhookEventId, WebhookEventQuery, WebhookEventView
 
 
-async def list_webhook_events(_app: Payments, uow: UnitOfWork, query: WebhookEventQuery) -> Page[WebhookEventView]:
+async def list_webhook_events(uow: UnitOfWork, query: WebhookEventQuery) -> Page[WebhookEventView]:
     """`GET /v1/webhook-events`, newest first."""
     statement = webhook_events.listing(state=query.state, event=query.event)
     return await fetch_page(
@@ -23,7 +23,7 @@ async def list_webhook_events(_app: Payments, uow: UnitOfWork, query: WebhookEve
     )
 
 
-async def show_webhook_event(_app: Payments, uow: UnitOfWork, webhook_event_id: WebhookEventId) -> WebhookEventDetail:
+async def show_webhook_event(uow: UnitOfWork, webhook_event_id: WebhookEventId) -> WebhookEventDetail:
     """`GET /v1/webhook-events/{id}`, with its bytes."""
     return WebhookEventDetail.whole(await webhook_events.get(uow.connection, webhook_event_id))
 

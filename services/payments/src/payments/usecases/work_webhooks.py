@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 CONCURRENCY = 4
 """Events worked at a time: a payment that must be looked up at Razorpay keeps no other rider waiting."""
 
-RETRY_SECONDS = (1, 10, 60, 300, 1800, 7200)
+RETRY_SECONDS = (5, 10, 60, 300, 1800, 7200)
 """After a failure; then FAILED, with an alarm, until an operator replays it. Two and a half hours outlast a deployment."""
 
 LOOKUP_LEASE_SECONDS = 90

@@ -1,0 +1,152 @@
+"""A paid session from the QR code to the refund's end, told as diaries."""
+
+from contracts.charging import StartCancelRequested, StartRefusal, StartRequested
+from contracts.payments import PaymentBilled, PaymentReceived, PaymentRefundedInFull, RefundChanged
+
+from .conftest import World
+
+
+async def test_a_rider_pays_charges_and_gets_the_rest_back(world: World) -> None:
+    # A QR code hangs on the charger.
+    qr = await world.qr_code("CP-9", 2)
+    assert qr["status"] == "ACTIVE"
+    assert qr["image_content"].startswith("upi://pay?")
+
+    # 10:00 The rider scans it and pays 100 rupees. Charging is asked, once.
+    razorpay_id = await world.pay(qr, 10_000, vpa="Ravi@okhdfcbank", fee=236, tax=36)
+    payment = await world.payment(razorpay_id)
+    assert (payment["state"], payment["platform_fee_paise"], payment["fee_source"]) == ("START_REQUESTED", 236, "WEBHOOK")
+    assert payment["vpa"] == "Ra***@okhdfcbank"
+    (wish,) = await world.lane("CP-9")
+    assert isinstance(wish, StartRequested)
+    assert (wish.request_key, wish.connector_id, wish.budget_paise, wish.platform_fee_paise) == (
+        payment["request_key"],
+        2,
+        10_000,
+        236,
+    )
+    assert (wish.deadline - world.now()).total_seconds() == 120
+
+    # 10:01 The car charges.
+    started = world.started(payment)
+    await world.announce(started)
+    payment = await world.payment(razorpay_id)
+    assert (payment["state"], payment["transaction_id"]) == ("CHARGING", f"txn_{started.transaction_id}")
+
+    # 10:31 Unplugged after 3.333 kWh: 59.99 of energy, 10.80 of GST, 2.36 of fee; 26.85 goes back.
+    await world.announce(world.stopped(payment, 3333, started.transaction_id))
+    payment = await world.payment(razorpay_id)
+    bill = payment["bill"]
+    assert payment["state"] == "BILLED"
+    assert (bill["energy_charge_paise"], bill["gst_paise"], bill["platform_fee_paise"], bill["refund_paise"]) == (
+        5999,
+        1080,
+        236,
+        2685,
+    )
+    (billed,) = await world.said(PaymentBilled)
+    assert (billed.transaction_id, billed.franchisee_id, billed.refund_paise, billed.residue_paise) == (
+        started.transaction_id,
+        7,
+        2685,
+        0,
+    )
+
+    # The refund reaches Razorpay at once, and the rider within seconds.
+    (call,) = world.refund_calls()
+    assert call.idempotency_key == payment["request_key"]
+    assert (call.body["amount"], call.body["receipt"], call.body["speed"]) == (2685, payment["request_key"], "optimum")
+    assert payment["refunds"][0]["status"] == "PROCESSING"
+    await world.clock.advance(10)
+    (refund,) = (await world.payment(razorpay_id))["refunds"]
+    assert (refund["status"], refund["amount_paise"], refund["speed_processed"]) == ("PROCESSED", 2685, "instant")
+    assert refund["bank_reference"]
+    changes = await world.said(RefundChanged)
+    assert [change.status for change in changes] == ["PENDING", "PROCESSING", "PROCESSED"]
+    assert [change.subject_version for change in changes] == sorted({change.subject_version for change in changes})
+    assert len(await world.said(PaymentReceived)) == 1
+    assert len(world.refund_calls()) == 1
+
+
+async def test_a_refused_start_gives_everything_back(world: World) -> None:
+    qr = await world.qr_code()
+    razorpay_id = await world.pay(qr, 5_000)
+    payment = await world.payment(razorpay_id)
+    refused = world.refused(payment, StartRefusal.CHARGER_OFFLINE)
+    await world.announce(refused)
+    await world.announce(refused)  # said twice, under two message ids
+    await world.clock.advance(10)
+    payment = await world.payment(razorpay_id)
+    assert (payment["state"], payment["refund_reason"], payment["bill"]) == ("REFUNDED", "CHARGER_OFFLINE", None)
+    (refund,) = payment["refunds"]
+    assert (refund["status"], refund["amount_paise"]) == ("PROCESSED", 5_000)
+    (decided,) = await world.said(PaymentRefundedInFull)
+    assert (decided.amount_paise, decided.reason) == (5_000, "CHARGER_OFFLINE")
+
+
+async def test_no_energy_gives_everything_back_the_fee_included(world: World) -> None:
+    qr = await world.qr_code()
+    razorpay_id = await world.pay(qr, 5_000)
+    payment = await world.payment(razorpay_id)
+    started = world.started(payment)
+    await world.announce(started)
+    await world.announce(world.stopped(payment, 0, started.transaction_id))
+    await world.clock.advance(10)
+    payment = await world.payment(razorpay_id)
+    assert (payment["state"], payment["refund_reason"], payment["bill"]) == ("REFUNDED", "NO_ENERGY", None)
+    assert payment["refunds"][0]["amount_paise"] == 5_000
+    assert world.metric("zero_energy_stopped_total") == 1
+
+
+async def test_a_stop_that_overtakes_its_start_is_billed_once(world: World) -> None:
+    qr = await world.qr_code()
+    payment = await world.payment(await world.pay(qr, 10_000))
+    started = world.started(payment)
+    stopped = world.stopped(payment, 1000, started.transaction_id)
+    await world.announce(stopped)
+    await world.announce(started)
+    await world.announce(stopped)
+    detail = await world.payment(payment["razorpay_payment_id"])
+    assert (detail["state"], len(detail["refunds"])) == ("BILLED", 1)
+    assert len(await world.said(PaymentBilled)) == 1
+
+
+async def test_a_bill_that_leaves_less_than_a_rupee_books_a_residue(world: World) -> None:
+    # 10.00 paid, no fee: 0.465 kWh is 8.37 and 1.51 of GST; 12 paise are left, which Razorpay can't refund.
+    qr = await world.qr_code()
+    payment = await world.payment(await world.pay(qr, 1_000, fee=0, tax=0))
+    assert (payment["platform_fee_paise"], payment["fee_source"]) == (0, "WEBHOOK")
+    await world.announce(world.stopped(payment, 465))
+    payment = await world.payment(payment["razorpay_payment_id"])
+    assert (payment["state"], payment["residue_paise"], payment["refunds"]) == ("BILLED", 12, [])
+    assert world.refund_calls() == []
+
+
+async def test_a_small_payment_that_is_not_served_is_owed_as_a_residue(world: World) -> None:
+    qr = await world.qr_code()
+    payment = await world.payment(await world.pay(qr, 99))
+    await world.announce(world.refused(payment))
+    payment = await world.payment(payment["razorpay_payment_id"])
+    assert (payment["state"], payment["residue_paise"], payment["refunds"]) == ("RESIDUE_OWED", 99, [])
+
+
+async def test_an_unanswered_start_is_chased_and_never_refunded_on_our_own_clock(world: World) -> None:
+    # Charging is away: the wish lies in the lane, and nobody answers.
+    qr = await world.qr_code("CP-3")
+    payment = await world.payment(await world.pay(qr, 5_000))
+    (first,) = await world.lane("CP-3")
+    await world.clock.advance(200)
+    detail = await world.payment(payment["razorpay_payment_id"])
+    assert (detail["state"], detail["refunds"]) == ("START_REQUESTED", [])
+    assert world.metric("start_unanswered_total") == 1
+    assert world.metric("unanswered") == 1
+    # The same wish again, with its first deadline, and a wish to cancel it.
+    again, cancel = await world.lane("CP-3")
+    assert again == first
+    assert isinstance(cancel, StartCancelRequested)
+    assert cancel.request_key == payment["request_key"]
+    # Charging comes back and says that it expired.
+    await world.announce(world.refused(payment, StartRefusal.DEADLINE_PASSED))
+    await world.clock.advance(20)
+    assert (await world.payment(payment["razorpay_payment_id"]))["state"] == "REFUNDED"
+    assert world.metric("unanswered") == 0
