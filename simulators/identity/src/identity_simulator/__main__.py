@@ -1,0 +1,5 @@
+"""`python -m identity_simulator`."""
+
+from identity_simulator.cli import app
+
+app()
