@@ -84,3 +84,21 @@ def dotenv() -> None:
     from voltlync.dotenv import dotenv as text
 
     typer.echo(text(Credentials.make()), nl=False)
+
+
+@app.command()
+def schemas() -> None:
+    """Write docs/schemas: the JSON Schema of every message."""
+    from voltlync.generated import write_schemas
+
+    for path in write_schemas():
+        typer.echo(f"written: {path}")
+
+
+@app.command()
+def docs() -> None:
+    """Write the generated pages: docs/events.md, docs/asyncapi.json, .env.example."""
+    from voltlync.generated import pages, write
+
+    for path in write(pages()):
+        typer.echo(f"written: {path}")
