@@ -307,3 +307,30 @@ async def test_a_delayed_answer_is_lost_with_its_socket_and_has_no_effect(world)
     await cp.connect()
     await world.clock.advance(60)
     assert cp.connectors[1].status == "Charging"
+
+
+async def test_stopped_and_started_again_it_goes_on_where_it_was(world):
+    cp = world.make()
+    await world.charging(cp)
+    await cp.disconnect(500)
+    await cp.stop()
+    await world.clock.advance(600)
+    assert len(world.csms.requests) == 1
+    await cp.start()
+    await world.clock.advance(60)
+    assert len(world.csms.sent("BootNotification")) == 1
+    (sample,) = world.csms.sent("MeterValues")
+    assert sample["meterValue"][0]["sampledValue"][0]["value"] == str(7400 * 660 // 3600)
+
+
+async def test_stopped_while_rebooting_it_starts_again_with_a_boot(world):
+    cp = world.make()
+    await world.charging(cp)
+    await cp.reboot(hard=True)
+    await cp.stop()
+    await world.clock.advance(60)
+    assert len(world.csms.requests) == 1
+    await cp.start()
+    await world.settle()
+    assert (cp.boots, cp.connectors[1].power_w) == (2, 0)
+    assert world.csms.sent("StopTransaction")[0]["reason"] == "HardReset"

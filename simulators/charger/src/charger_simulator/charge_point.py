@@ -75,9 +75,19 @@ class ChargePoint(Charging):
         self._keep_alive: Every | None = None
         self._aligned: Every | None = None
         self._boot_retry: Timer | None = None
+        self._restart: Timer | None = None
+
+    async def start(self) -> None:
+        for connector in self.connectors.values():
+            if connector.transaction is not None and connector.transaction.sampling is None:
+                self._sample_regularly(connector)  # it was stopped during a transaction
+            connector.update()
+        await super().start()
 
     async def stop(self) -> None:
         await super().stop()
+        if not self._powered.is_set():
+            self._power_on()  # it is to be found switched on when started again
         self._stand_still()
 
     # -- what people do to it
@@ -185,7 +195,7 @@ class ChargePoint(Charging):
             else:
                 await self._connection.close()
         await self._closed.wait()
-        Timer(self.clock, self.settings.reboot_seconds, self._power_on)
+        self._restart = Timer(self.clock, self.settings.reboot_seconds, self._power_on)
 
     async def _flushed(self) -> None:
         if not self.connected or not self.booted:
@@ -215,9 +225,10 @@ class ChargePoint(Charging):
             if every is not None:
                 every.cancel()
         self._heartbeat = self._keep_alive = self._aligned = None
-        if self._boot_retry is not None:
-            self._boot_retry.cancel()
-            self._boot_retry = None
+        for timer in (self._boot_retry, self._restart):
+            if timer is not None:
+                timer.cancel()
+        self._boot_retry = self._restart = None
         for connector in self._all():
             self._forget_pending(connector)
             connector.stop_watching()

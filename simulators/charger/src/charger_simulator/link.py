@@ -81,7 +81,7 @@ class Link(Messaging):
         await self._settled.wait()
 
     async def stop(self) -> None:
-        """Leaves with a clean Close. What is queued stays queued: `start` goes on from there."""
+        """Leaves with a clean Close. What is queued stays queued and power flows on: `start` goes on from there."""
         life, self._life = self._life, None
         if life is None:
             return
@@ -91,6 +91,10 @@ class Link(Messaging):
             await self._closed.wait()
         life.cancel()
         await asyncio.gather(life, return_exceptions=True)
+        if self._return is not None:
+            self._return.cancel()
+            self._return = None
+        self._allowed.set()
         await self.close_stale_socket()
         for task in list(self._tasks):
             task.cancel()
