@@ -1,0 +1,15 @@
+"""DiagnosticsStatusNotification (OCPP 1.6 §4.4)."""
+
+from datetime import datetime
+from typing import Any
+
+from contracts.ocpp_gateway import DiagnosticsStatusReceived
+from ocpp_gateway.actions.kinds import Payload, TellLane
+
+
+def fields(payload: Payload, _original: Payload, _received_at: datetime) -> dict[str, Any]:
+    """DiagnosticsStatusReceived."""
+    return {"status": payload["status"]}
+
+
+ACTION = TellLane(DiagnosticsStatusReceived, fields)

@@ -1,0 +1,233 @@
+"""The chargers' door: the handshake (OCPP-J §3), then one reader per socket. `ws://HOST:9000/ocpp/{charge_point_id}`."""
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+
+import structlog
+from aiohttp import WebSocketError, WSMsgType, web
+
+from chassis.messaging import Bus, MessagingError
+from chassis.runtime import Service
+from contracts.ocpp_gateway import DisconnectReason, UnknownChargePointSeen
+from contracts.topology import address_of
+from ocpp_gateway.connection import Connection
+from ocpp_gateway.connections import Connections
+from ocpp_gateway.credentials import Credentials, CredentialsUnavailable
+from ocpp_gateway.handshake import basic_password, charge_point_id_of, choose_subprotocol, password_matches
+from ocpp_gateway.metrics import Metrics
+from ocpp_gateway.registry import Registry
+from ocpp_gateway.settings import GatewaySettings
+from ocpp_gateway.streams import SENDER
+
+log = structlog.get_logger(__name__)
+
+CLOSE_SECONDS = 3.0
+"""Real time that a peer has to answer our Close frame; half-open sockets never do."""
+
+FRAMES_PER_TURN = 64
+"""A socket that always has another frame ready gives the others their turn after so many."""
+
+RETRY_AFTER_SECONDS = 10
+"""Told with 503."""
+
+SEEN_SECONDS = 60.0
+"""An unknown charge point is announced at most so often."""
+
+SEEN_MAX = 1000
+"""Unknown charge points whose last announcement is remembered."""
+
+
+class Refused(Exception):
+    """The handshake ends here, with this HTTP status."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class OpenSocket:
+    """connections.Socket over aiohttp."""
+
+    def __init__(
+        self, ws: "web.WebSocketResponse[bool]", transport: asyncio.Transport, remote: str | None, offered: str | None
+    ) -> None:
+        self.ws = ws
+        self.transport = transport
+        self.remote_address = remote
+        self.subprotocol = offered
+
+    async def close(self, code: int, *, drop: bool) -> None:
+        """Close politely where the peer answers, else drop the connection."""
+        if not drop:
+            with suppress(TimeoutError, OSError, RuntimeError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self.ws.close(code=code)
+        self.transport.abort()
+
+
+class OcppDoor:
+    """The listener on the chargers' port. A Part."""
+
+    def __init__(
+        self,
+        *,
+        service: Service,
+        settings: GatewaySettings,
+        bus: Bus,
+        credentials: Credentials,
+        registry: Registry,
+        connections: Connections,
+        metrics: Metrics,
+    ) -> None:
+        self._service = service
+        self._settings = settings
+        self._bus = bus
+        self._credentials = credentials
+        self._registry = registry
+        self._connections = connections
+        self._metrics = metrics
+        self._seen: OrderedDict[str, float] = OrderedDict()
+        self._runner: web.ServerRunner | None = None
+        self._site: web.TCPSite | None = None
+        self.port = 0
+        """Where it listens, once started."""
+
+    async def start(self) -> None:
+        """Listen."""
+        # No router: chargers' paths are too odd for one, and we have a single resource.
+        server = web.Server(self._handle, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_SECONDS)
+        await self._runner.setup()
+        self._site = web.TCPSite(self._runner, self._settings.ocpp_host, self._settings.ocpp_port, backlog=1024)
+        await self._site.start()
+        self.port = self._runner.addresses[0][1]
+        log.info("door.open", host=self._settings.ocpp_host, port=self.port)
+
+    async def stop(self) -> None:
+        """Take no new sockets. Those that are open are closed by `Connections`."""
+        if self._site is not None:
+            await self._site.stop()
+
+    async def close(self) -> None:
+        """Let go of what is left of the server, after the sockets."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            charge_point_id = await self._authenticated(request)
+        except Refused as refusal:
+            self._metrics.handshakes.labels(str(refusal.status)).inc()
+            log.info(
+                "handshake.refused",
+                status=refusal.status,
+                reason=str(refusal),
+                path=request.raw_path[:200],
+                remote=request.remote,
+            )
+            headers = {"Connection": "close"}
+            if refusal.status == web.HTTPUnauthorized.status_code:
+                headers["WWW-Authenticate"] = 'Basic realm="OCPP", charset="UTF-8"'
+            elif refusal.status == web.HTTPServiceUnavailable.status_code:
+                headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+            return web.Response(status=refusal.status, text=f"{refusal}\n", headers=headers)
+        return await self._serve(request, charge_point_id)
+
+    async def _authenticated(self, request: web.BaseRequest) -> str:
+        """The registered spelling of who this is. Raises Refused."""
+        if self._service.stopping.is_set():
+            raise Refused(503, "this gateway is stopping")
+        identity = charge_point_id_of(request.raw_path)
+        if identity is None:
+            raise Refused(404, "no charge point id in the path")
+        try:
+            credential = await self._credentials.find(identity)
+        except CredentialsUnavailable as error:
+            log.warning("handshake.credentials_unavailable", charge_point_id=identity, error=str(error))
+            raise Refused(503, "credentials can't be read just now") from error
+        if credential is None:
+            self._announce_unknown(identity, request.remote)
+            raise Refused(404, "unknown charge point")
+        password = basic_password(request.headers.get("Authorization"))
+        if password is None or not password_matches(credential.salt, credential.password_hash, password):
+            raise Refused(401, "wrong or missing password")
+        if request.headers.get("Upgrade", "").strip().lower() != "websocket":
+            raise Refused(426, "this is a WebSocket door")
+        return credential.charge_point_id
+
+    def _announce_unknown(self, charge_point_id: str, remote: str | None) -> None:
+        clock = self._service.clock
+        now = clock.monotonic()
+        last = self._seen.pop(charge_point_id, None)
+        self._seen[charge_point_id] = now if last is None or now - last >= SEEN_SECONDS else last
+        if len(self._seen) > SEEN_MAX:
+            self._seen.popitem(last=False)
+        if self._seen[charge_point_id] == now and last != now:
+            event = UnknownChargePointSeen(charge_point_id=charge_point_id, remote_address=remote, seen_at=clock.now())
+            self._service.tasks.start("unknown.seen", self._publish(event))
+
+    async def _publish(self, event: UnknownChargePointSeen) -> None:
+        try:
+            await self._bus.publish(event, to=address_of(event, sender=SENDER))
+        except MessagingError as error:
+            # A hint for operators; the charger knocks again.
+            log.info("unknown.not_announced", charge_point_id=event.charge_point_id, error=str(error))
+
+    async def _serve(self, request: web.BaseRequest, charge_point_id: str) -> web.StreamResponse:
+        offered = request.headers.get("Sec-WebSocket-Protocol")
+        chosen = choose_subprotocol(offered)
+        # aiohttp's limit is exclusive. Text is not decoded: a box's Latin-1 must not cost it its socket.
+        ws = web.WebSocketResponse(
+            protocols=(chosen.echo,) if chosen.echo else (),
+            compress=False,
+            autoping=False,
+            heartbeat=None,
+            max_msg_size=self._settings.frame_bytes_max + 1,
+            timeout=CLOSE_SECONDS,
+            decode_text=False,
+        )
+        epoch = await self._registry.open(charge_point_id)
+        try:
+            await ws.prepare(request)
+        except web.HTTPException as error:
+            self._metrics.handshakes.labels(str(error.status)).inc()
+            return error
+        self._metrics.handshakes.labels("101").inc()
+        transport = request.transport
+        if not chosen.accepted or transport is None or self._service.stopping.is_set():
+            log.info("handshake.closed", charge_point_id=charge_point_id, offered=offered)
+            await ws.close(code=1002)
+            return ws
+        socket = OpenSocket(ws, transport, request.remote, offered)
+        connection = self._connections.opened(charge_point_id, epoch, socket)
+        if connection is None:
+            await socket.close(1000, drop=False)
+            return ws
+        reason = DisconnectReason.CLOSED
+        try:
+            reason = await self._read(ws, connection)
+        finally:
+            self._connections.end(connection, reason, ws.close_code)
+        return ws
+
+    async def _read(self, ws: "web.WebSocketResponse[bool]", connection: Connection) -> DisconnectReason:
+        in_flight_max = self._settings.in_flight_max
+        while True:
+            for _ in range(FRAMES_PER_TURN):
+                message = await ws.receive()
+                kind = message.type
+                if kind is WSMsgType.TEXT or kind is WSMsgType.BINARY:
+                    connection.frame(message.data)
+                    if connection.in_flight >= in_flight_max:
+                        await connection.room()
+                elif kind is WSMsgType.PING:
+                    connection.pong(message.data)
+                elif kind is WSMsgType.PONG:
+                    connection.touch()
+                elif kind is WSMsgType.ERROR and isinstance(message.data, WebSocketError):
+                    log.warning("charger.broke_websocket", charge_point_id=connection.charge_point_id, error=str(message.data))
+                    return DisconnectReason.PROTOCOL_ERROR
+                else:
+                    return DisconnectReason.CLOSED
+            await asyncio.sleep(0)  # noqa: TID251  (no time passes: the others' turn)
