@@ -4,7 +4,10 @@ import asyncio
 
 import typer
 
+from voltlync.dead import app as dead
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="VoltLync on one machine.")
+app.add_typer(dead, name="dead")
 
 
 @app.command()

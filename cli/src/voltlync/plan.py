@@ -78,6 +78,10 @@ class Installation:
     def identity_url(self) -> str:
         return f"http://{LOOPBACK}:{self.ports.identity}"
 
+    @property
+    def chargers_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.charger_control}"
+
     def simulators(self) -> list[Child]:
         """Stage one: the outside world."""
         razorpay = (
@@ -105,6 +109,14 @@ class Installation:
     def doors(self) -> list[Child]:
         """Stage three: what the outside world reaches."""
         return [self.service("ocpp_gateway"), self.service("api_gateway")]
+
+    def chargers(self) -> Child:
+        """Stage four: the demo network's charge points; those of the last run connect at once."""
+        argv = (
+            *module("voltlync.chargers"), "--ocpp-url", self.ocpp_url, "--port", str(self.ports.charger_control),
+            "--state", str(self.data / "chargers.json"),
+        )  # fmt: skip
+        return Child("chargers", argv, {}, f"{self.chargers_url}/chargers")
 
     def service(self, name: str) -> Child:
         """One service by its package's name."""

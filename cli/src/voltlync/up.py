@@ -1,7 +1,6 @@
 """`voltlync up`, which is `make run`: servers, migrations, simulators, services, a small network, one paid session; stays up."""
 
 import asyncio
-import json
 import signal
 import sys
 import time
@@ -14,6 +13,7 @@ from voltlync.plan import Installation, Ports
 from voltlync.provision import broker_users, provision
 from voltlync.supervisor import ChildFailed, Supervisor
 from voltlync.workspace import CREDENTIALS, LOGS, RUN, SERVERS, STATE
+from voltlync.world import Addresses
 
 
 def say(line: str = "") -> None:
@@ -82,7 +82,7 @@ async def _serve(installation: Installation, *, began: float, play: bool) -> int
         for stage in (installation.simulators(), installation.services(), installation.doors()):
             say(f"Starting {', '.join(child.name for child in stage)} ...")
             await supervisor.start_stage(stage)
-        STATE.write_text(json.dumps(state_of(installation), indent=1))
+        addresses_of(installation).keep()
         say(f"All services ready after {time.monotonic() - began:.1f} s.")
         name = await supervisor.watch()
         say(f"\n{name} ended by itself. The end of its log:\n{supervisor.end_of_log(name)}\nStopping everything, in order ...")
@@ -94,11 +94,13 @@ async def _serve(installation: Installation, *, began: float, play: bool) -> int
     return 1
 
 
-def state_of(installation: Installation) -> dict[str, str]:
-    """What `voltlync demo` needs to know of a running installation. No secret: tokens come from the identity simulator."""
-    return {
-        "door_url": installation.door_url,
-        "ocpp_url": installation.ocpp_url,
-        "razorpay_url": installation.razorpay_url,
-        "identity_url": installation.identity_url,
-    }
+def addresses_of(installation: Installation) -> Addresses:
+    """What `voltlync demo` and `voltlync dead` need to know of a running installation."""
+    return Addresses(
+        door_url=installation.door_url,
+        ocpp_url=installation.ocpp_url,
+        razorpay_url=installation.razorpay_url,
+        identity_url=installation.identity_url,
+        chargers_url=installation.chargers_url,
+        admin_amqp_url=installation.servers.rabbitmq.url,
+    )
