@@ -58,6 +58,16 @@ def test_reading_and_setting_in_between_changes_nothing(cuts):
         assert interrupted.wh == whole.wh
 
 
+def test_a_watt_hour_in_seconds_is_a_watt_hour():
+    clock = Hands()
+    meter = Meter(clock, 0)
+    for _ in range(3600):
+        assert meter.wh == 0
+        meter.power_w = 1
+        clock.nanoseconds += 10**9
+    assert meter.wh == 1
+
+
 def test_power_is_never_negative():
     with pytest.raises(ValueError, match="negative"):
         Meter(Hands(), 0).power_w = -1

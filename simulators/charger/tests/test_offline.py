@@ -301,12 +301,14 @@ async def test_a_status_that_was_not_answered_is_told_again_after_the_return(wor
 async def test_a_delayed_answer_is_lost_with_its_socket_and_has_no_effect(world):
     cp = world.make(quirks=Quirks(answer_delay_seconds=10))
     await world.charging_locally(cp)
-    await world.csms.send("RemoteStopTransaction", {"transactionId": 101})
-    await world.settle()
-    await cp.disconnect()
-    await cp.connect()
-    await world.clock.advance(60)
-    assert cp.connectors[1].status == "Charging"
+    for comes_back in ([cp.disconnect, cp.connect], [cp.connect_again]):
+        answer = await world.csms.send("RemoteStopTransaction", {"transactionId": 101})
+        await world.settle()
+        for step in comes_back:
+            await step()
+        await world.clock.advance(60)
+        assert not answer.done()
+        assert cp.connectors[1].status == "Charging"
 
 
 async def test_stopped_and_started_again_it_goes_on_where_it_was(world):

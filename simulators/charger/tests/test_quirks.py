@@ -153,6 +153,14 @@ async def test_duplicates_and_reused_ids(world):
     assert cp.connectors[1].status == "Available"
 
 
+async def test_ids_start_anew_on_each_connection(world):
+    cp = world.make(quirks=Quirks.of("restarts_message_ids", "boots_on_reconnect"))
+    await cp.start()
+    await cp.disconnect()
+    await cp.connect()
+    assert world.csms.ids == ["1000001", "1000002", "1000003"] * 2
+
+
 async def test_reordered_transaction_messages(world):
     cp = world.make(quirks=Quirks.of("reorders"))
     await world.charging(cp)
