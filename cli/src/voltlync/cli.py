@@ -105,3 +105,21 @@ def docs() -> None:
 
     for path in write(pages()):
         typer.echo(f"written: {path}")
+
+
+@app.command()
+def demo() -> None:
+    """Play sessions against a running `make run`."""
+    from voltlync.demo import SessionWentWrong, show_more_sessions
+    from voltlync.seed import seed
+    from voltlync.world import Addresses, NothingRuns, Refused, World
+
+    async def run() -> None:
+        async with World.at(Addresses.of_running()) as world:
+            await show_more_sessions(world, await seed(world, typer.echo), typer.echo)
+
+    try:
+        asyncio.run(run())
+    except (NothingRuns, Refused, SessionWentWrong, TimeoutError) as failure:
+        typer.echo(str(failure), err=True)
+        raise typer.Exit(1) from None

@@ -54,6 +54,7 @@ class Supervisor:
         self._palette = Palette()
         self._guardian = Guardian()
         self._children: dict[str, Child] = {}
+        self._stages: list[list[str]] = []
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._pumps: dict[str, asyncio.Task[None]] = {}
         self._expected: set[str] = set()
@@ -69,6 +70,7 @@ class Supervisor:
 
     async def start_stage(self, children: Sequence[Child]) -> None:
         """Start these together; return when all are ready. Raises ChildFailed."""
+        self._stages.append([child.name for child in children if child.name not in self._children])
         for child in children:
             await self._spawn(child)
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PROBE_SECONDS_MAX)) as http:
@@ -87,9 +89,9 @@ class Supervisor:
         await self._end(name, signal.SIGTERM)
 
     async def stop(self) -> None:
-        """Stop all, the last started first, and leave nothing behind."""
-        for name in reversed(list(self._processes)):
-            await self.stop_child(name)
+        """Stop all, the last stage first, and leave nothing behind."""
+        for stage in reversed(self._stages):
+            await asyncio.gather(*(self.stop_child(name) for name in stage))
         await asyncio.to_thread(self._guardian.close)
 
     async def watch(self) -> str:

@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 
 from testkit.servers import Servers
 from voltlync.credentials import Credentials
+from voltlync.demo import SessionWentWrong, show_one_session
 from voltlync.plan import Installation, Ports
 from voltlync.provision import broker_users, provision
+from voltlync.seed import seed
 from voltlync.supervisor import ChildFailed, Supervisor
-from voltlync.workspace import CREDENTIALS, LOGS, RUN, SERVERS, STATE
-from voltlync.world import Addresses
+from voltlync.workspace import CREDENTIALS, LOGS, ROOT, RUN, SERVERS, STATE
+from voltlync.world import Addresses, Refused, World
 
 
 def say(line: str = "") -> None:
@@ -82,8 +84,13 @@ async def _serve(installation: Installation, *, began: float, play: bool) -> int
         for stage in (installation.simulators(), installation.services(), installation.doors()):
             say(f"Starting {', '.join(child.name for child in stage)} ...")
             await supervisor.start_stage(stage)
-        addresses_of(installation).keep()
-        say(f"All services ready after {time.monotonic() - began:.1f} s.")
+        await supervisor.start_stage([installation.chargers()])
+        addresses = addresses_of(installation)
+        addresses.keep()
+        say(f"All services ready after {time.monotonic() - began:.1f} s.\n")
+        if not await _show(addresses, play=play):
+            return 1
+        say(f"\n{front_page(addresses)}\nUp after {time.monotonic() - began:.1f} s. Ctrl-C stops everything.\n")
         name = await supervisor.watch()
         say(f"\n{name} ended by itself. The end of its log:\n{supervisor.end_of_log(name)}\nStopping everything, in order ...")
     except ChildFailed as failure:
@@ -92,6 +99,36 @@ async def _serve(installation: Installation, *, began: float, play: bool) -> int
         STATE.unlink(missing_ok=True)
         await supervisor.stop()
     return 1
+
+
+async def _show(addresses: Addresses, *, play: bool) -> bool:
+    """Seed, and play the session that a reader came to see. False where it did not come out, told why."""
+    try:
+        async with World.at(addresses) as world:
+            network = await seed(world, say)
+            if play:
+                await show_one_session(world, network, say)
+    except (Refused, TimeoutError, SessionWentWrong, RuntimeError) as failure:
+        say(
+            f"\nThe demo did not come out: {failure}\nAll logs are in {LOGS.relative_to(ROOT)}. Stopping everything, in order ..."
+        )
+        return False
+    return True
+
+
+def front_page(addresses: Addresses) -> str:
+    """Where everything is and how to get in."""
+    return "\n".join(
+        (
+            f"REST API       {addresses.door_url}/docs  (OpenAPI: {addresses.door_url}/v1/openapi.json)",
+            f"a token        curl -s {addresses.identity_url}/token -d grant_type=client_credentials -d client_id=admin",
+            "               personas: admin, operator, finance, franchisee, rider",
+            f"chargers       {addresses.ocpp_url}/{{charge_point_id}}  (OCPP 1.6-J)",
+            f"drivers        {addresses.chargers_url}/chargers  (the simulated charge points: plug, unplug, power)",
+            f"Razorpay       {addresses.razorpay_url}  (sandbox; payers and reviewers: /_sandbox)",
+            "another        make demo",
+        )
+    )
 
 
 def addresses_of(installation: Installation) -> Addresses:

@@ -39,7 +39,7 @@ class NothingRuns(RuntimeError):
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where a running installation listens. Kept in .run/state.json for its owner alone: the broker's address bears a password."""
+    """Where a running installation listens. Kept for its owner alone: the broker's address bears a password."""
 
     door_url: str
     ocpp_url: str
