@@ -159,7 +159,7 @@ class Installation:
                     "VOLTLYNC_PRINCIPAL_PRIVATE_KEY": self.credentials.principal_private_key,
                     **{
                         f"VOLTLYNC_{service.upper()}_URL": f"http://{LOOPBACK}:{getattr(self.ports, service)}"
-                        for service in (*DATABASE_SERVICES, "ocpp_gateway")
+                        for service in DATABASE_SERVICES
                     },
                 }
         return {**environment, **self.overrides}

@@ -16,11 +16,18 @@ ACTIVATION_SECONDS_MAX = 60.0
 QR_CODE_SECONDS_MAX = 30.0
 ONLINE_SECONDS_MAX = 30.0
 
-FRANCHISEE_NAME = "Shetty Charging LLP"
+BENGALURU: Json = {"city": "Bengaluru", "state": "Karnataka"}
+
 FRANCHISEE: Json = {
-    "name": FRANCHISEE_NAME,
+    "legal_business_name": "Shetty Charging LLP",
+    "business_type": "llp",
     "email": "farhan@site.example",
     "phone": "+919800000001",
+    "contact_name": "Farhan Shetty",
+    "pan": "AAACS1234C",
+    "address": {"street1": "12, 100 Feet Road", "street2": "Indiranagar", "postal_code": "560038", **BENGALURU},
+    "stakeholder": {"name": "Farhan Shetty", "email": "farhan@site.example", "pan": "AAAPS1234D"},
+    "bank": {"account_number": "50100012345678", "ifsc_code": "HDFC0000317", "beneficiary_name": "Shetty Charging LLP"},
     "commission_bps": 1000,
 }
 
@@ -36,7 +43,6 @@ class PlannedCharger:
     rated_power_w: int
 
 
-BENGALURU: Json = {"city": "Bengaluru", "state": "Karnataka"}
 STATIONS: tuple[Json, ...] = (
     {"name": "Indiranagar 100 Feet Road", "address": "12, 100 Feet Road", "postal_code": "560038", **BENGALURU},
     {"name": "Koramangala Forum", "address": "21, Hosur Road", "postal_code": "560095", **BENGALURU},
@@ -66,7 +72,7 @@ class Network:
 async def seed(world: World, say: Say) -> Network:
     """Make what is missing and say what there is. Raises Refused or TimeoutError with the reason."""
     franchisee = await _franchisee(world)
-    say(f"franchisee  {franchisee['id']}  {franchisee['name']}, {franchisee['status']}")
+    say(f"franchisee  {franchisee['id']}  {franchisee['display_name']}, {franchisee['status']} at Razorpay")
     stations = {}
     for place in STATIONS:
         name = place["name"]
@@ -95,7 +101,7 @@ async def _found(world: World, path: str, field: str, value: str) -> Json | None
 
 
 async def _franchisee(world: World) -> Json:
-    found = await _found(world, "/v1/franchisees", "name", FRANCHISEE_NAME)
+    found = await _found(world, "/v1/franchisees", "legal_business_name", FRANCHISEE["legal_business_name"])
     franchisee = found or await world.api("POST", "/v1/franchisees", FRANCHISEE, key="seed-franchisee")
 
     async def activated() -> Json | None:
