@@ -33,6 +33,15 @@ def upgrade() -> None:
     )
     op.create_index(op.f("deadline_notices_published_at"), "deadline_notices", ["published_at"], unique=False, schema=SCHEMA)
     op.create_table(
+        "gateways",
+        sa.Column("name", sa.Text(), nullable=False, comment="stable name of an ocpp-gateway"),
+        sa.Column("process", sa.Text(), nullable=True, comment="whose lease was seen last: another one has none of its sockets"),
+        sa.Column("process_since", Time, nullable=True, comment="when this process was first seen"),
+        sa.Column("missing_since", Time, nullable=True, comment="since when its lease is missing from a Redis that answers"),
+        sa.PrimaryKeyConstraint("name", name=op.f("gateways_pkey")),
+        schema=SCHEMA,
+    )
+    op.create_table(
         "id_tags",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("id_tag", sa.Text(), nullable=False, comment="as compared: upper case, no spaces"),
@@ -233,7 +242,7 @@ def upgrade() -> None:
         sa.Column("requested_at", Time, nullable=False, comment="when it was first read"),
         sa.Column("decided_at", Time, nullable=True, comment="when it left REQUESTED"),
         sa.CheckConstraint(
-            "reason IN ('UNKNOWN_CHARGER', 'CHARGER_OFFLINE', 'CONNECTOR_BUSY', 'CONNECTOR_FAULTED', 'CONNECTOR_UNAVAILABLE', 'NO_TARIFF', 'REMOTE_START_REJECTED', 'NOT_PLUGGED_IN', 'DEADLINE_PASSED', 'CANCELLED')",
+            "reason IN ('UNKNOWN_CHARGER', 'CHARGER_OFFLINE', 'CONNECTOR_BUSY', 'CONNECTOR_FAULTED', 'CONNECTOR_UNAVAILABLE', 'NO_TARIFF', 'REMOTE_START_REJECTED', 'NOT_PLUGGED_IN', 'DEADLINE_PASSED', 'CANCELLED')",  # noqa: E501
             name=op.f("start_requests_reason_check"),
         ),
         sa.CheckConstraint("state IN ('REQUESTED', 'STARTED', 'REFUSED', 'EXPIRED')", name=op.f("start_requests_state_check")),
@@ -490,11 +499,11 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("state IN ('STARTED', 'RUNNING', 'SUSPENDED', 'STOPPED')", name=op.f("transactions_state_check")),
         sa.CheckConstraint(
-            "stop_intent IN ('CHARGER', 'BUDGET_EXHAUSTED', 'DISCONNECT_TIMEOUT', 'BOOT_TIMEOUT', 'STALE_RECONNECT', 'GRACE_EXPIRED', 'CONNECTOR_UNAVAILABLE', 'FLAP_LIMIT', 'START_REFUSED', 'OPERATOR', 'METER_LOST', 'SWEPT')",
+            "stop_intent IN ('CHARGER', 'BUDGET_EXHAUSTED', 'DISCONNECT_TIMEOUT', 'BOOT_TIMEOUT', 'STALE_RECONNECT', 'GRACE_EXPIRED', 'CONNECTOR_UNAVAILABLE', 'FLAP_LIMIT', 'START_REFUSED', 'OPERATOR', 'METER_LOST', 'SWEPT')",  # noqa: E501
             name=op.f("transactions_stop_intent_check"),
         ),
         sa.CheckConstraint(
-            "stop_reason IN ('CHARGER', 'BUDGET_EXHAUSTED', 'DISCONNECT_TIMEOUT', 'BOOT_TIMEOUT', 'STALE_RECONNECT', 'GRACE_EXPIRED', 'CONNECTOR_UNAVAILABLE', 'FLAP_LIMIT', 'START_REFUSED', 'OPERATOR', 'METER_LOST', 'SWEPT')",
+            "stop_reason IN ('CHARGER', 'BUDGET_EXHAUSTED', 'DISCONNECT_TIMEOUT', 'BOOT_TIMEOUT', 'STALE_RECONNECT', 'GRACE_EXPIRED', 'CONNECTOR_UNAVAILABLE', 'FLAP_LIMIT', 'START_REFUSED', 'OPERATOR', 'METER_LOST', 'SWEPT')",  # noqa: E501
             name=op.f("transactions_stop_reason_check"),
         ),
         sa.CheckConstraint("confirmed_wh >= 0 AND energy_wh >= 0 AND late_wh >= 0", name=op.f("transactions_energy_check")),
@@ -526,6 +535,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("transactions_start_request_id"), "transactions", ["start_request_id"], unique=False, schema=SCHEMA)
     op.create_index("transactions_station_id_id", "transactions", ["station_id", "id"], unique=False, schema=SCHEMA)
+    op.create_index(
+        "transactions_unstopped",
+        "transactions",
+        ["charger_id"],
+        unique=False,
+        schema=SCHEMA,
+        postgresql_where=sa.text("stop_intent IS NOT NULL AND charger_stopped_at IS NULL"),
+    )
     op.create_table(
         "stop_attempts",
         sa.Column("transaction_id", sa.BigInteger(), nullable=False, comment="what is to stop"),
@@ -561,6 +578,7 @@ def downgrade() -> None:
     op.drop_table("stations", schema=SCHEMA)
     op.drop_table("meter_values", schema=SCHEMA)
     op.drop_table("id_tags", schema=SCHEMA)
+    op.drop_table("gateways", schema=SCHEMA)
     op.drop_table("deadline_notices", schema=SCHEMA)
     for statement in drop_standard_tables(SCHEMA):
         op.execute(statement)

@@ -1,10 +1,12 @@
 """The broker door: message type → use case."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from charging.usecases.answer_queries import authorize, list_credentials
 from charging.usecases.complete_command import command_completed
 from charging.usecases.connection import booted, connected, disconnected
+from charging.usecases.context import Charging
 from charging.usecases.deadline import deadline_due
 from charging.usecases.decide_start import cancel_requested, fee_recorded, start_requested
 from charging.usecases.handle_batch import LaneHandler, in_order_per_charger
@@ -16,10 +18,13 @@ from charging.usecases.stop_session import stop_requested
 from charging.usecases.stop_transaction import stop_transaction
 from charging.usecases.transfer_data import data_transferred
 from charging.usecases.upkeep import upkeep_reported
+from chassis.database import UnitOfWork
 from contracts import charging as own
 from contracts import ocpp_gateway as gateway
 from contracts import payments
-from contracts.base import LaneEvent
+from contracts.base import Event, LaneEvent
+
+EventHandler = Callable[[Charging, UnitOfWork, Any], Awaitable[None]]
 
 LANE: Mapping[type[LaneEvent], LaneHandler] = {
     # chargers' frames and sockets
@@ -51,7 +56,7 @@ LANE_MODELS: Mapping[str, type[LaneEvent]] = {
 
 handle_batch = in_order_per_charger(LANE)
 
-EVENTS = {
+EVENTS: Mapping[type[Event], EventHandler] = {
     payments.PaymentBilled: record_bill,
     gateway.UnknownChargePointSeen: note_unknown_charge_point,
 }

@@ -27,7 +27,9 @@ class Limits:
     stop_confirm: timedelta = timedelta(seconds=60)
     """A stop is confirmed by StopTransaction or flat energy within this, else it is repeated and escalated."""
     stop_latency_ms: int = 2000
-    """From deciding on a stop until the energy is off: up to 1 s for the sweep, about 1 s for the command and the contactor."""
+    """From deciding on a stop until the energy is off: the way to the charger, its answer, its contactor."""
+    stop_lookahead: timedelta = timedelta(seconds=1)
+    """A stop that falls due before the next sweep goes out with this one: the sweep's period is never the rider's energy."""
     stops_without_reading_max: int = 3
     """After so many unanswered stops without a single reading between, the session is closed at its last good reading."""
     live_within: timedelta = timedelta(seconds=120)

@@ -81,7 +81,8 @@ async def _came_back_unheard(app: Charging, charger: Charger) -> bool:
 
 async def _stop_due(app: Charging, uow: UnitOfWork, charger: Charger, transaction: Transaction) -> None:
     """The forecast crossing of the budget is here: stop, without waiting for the next reading."""
-    if transaction.active and transaction.stop_due_at is not None and transaction.stop_due_at <= uow.now:
+    due_at = transaction.stop_due_at
+    if transaction.active and due_at is not None and due_at <= uow.now + app.limits.stop_lookahead:
         transaction.stop_due_at = None
         await want_stop(app, uow, charger, transaction, StopReason.BUDGET_EXHAUSTED)
 

@@ -117,11 +117,11 @@ async def _advance(
         announce.stepped(uow, transaction, before, trigger=trigger, at=at)
     for reading in readings:
         transaction.read(reading, at, app.limits)
-    if transaction.budget_used_up():
+    if transaction.stop_intent is not None or transaction.budget_used_up():
+        # Decided already: this only acts if no attempt is in flight, as after a stop that was due while the charger was away.
         transaction.stop_due_at = None
-        if transaction.stop_intent is None:
-            await want_stop(app, uow, charger, transaction, StopReason.BUDGET_EXHAUSTED)
-    elif transaction.stop_intent is None:
+        await want_stop(app, uow, charger, transaction, transaction.stop_intent or StopReason.BUDGET_EXHAUSTED)
+    else:
         transaction.forecast(at, app.limits)
 
 

@@ -32,58 +32,65 @@ LEASE_SWEEP_SECONDS = 5.0
 """How often gateways' leases are looked at."""
 
 
-async def sweep_deadlines(app: Charging) -> None:
-    """Every second, and at start-up: what is due goes into its charger's lane."""
-    async with app.database.transaction() as uow:
-        active = transactions.c.state != "STOPPED"
-        unstopped = sa.and_(transactions.c.stop_intent.is_not(None), transactions.c.charger_stopped_at.is_(None))
-        await _announce(uow, DeadlineKind.STOP_DUE, await _due(uow, transactions, transactions.c.stop_due_at, active))
-        await _announce(
-            uow, DeadlineKind.STOP_UNCONFIRMED, await _due(uow, transactions, transactions.c.stop_confirm_due_at, unstopped)
-        )
-        for column in (transactions.c.suspension_deadline_at, transactions.c.availability_deadline_at):
-            await _announce(uow, DeadlineKind.SUSPENSION, await _due(uow, transactions, column, active))
-        requested = start_requests.c.state == StartRequestState.REQUESTED.value
-        await _announce(uow, DeadlineKind.START_REQUEST, await _due(uow, start_requests, start_requests.c.deadline_at, requested))
-        reported_by = commands.c.deadline_at + sa.func.make_interval(
-            0, 0, 0, 0, 0, 0, commands.c.timeout_seconds + GATEWAY_REPORT_SLACK.total_seconds()
-        )
-        pending, dispatched = commands.c.status == "PENDING", commands.c.status == "DISPATCHED"
-        await _announce(uow, DeadlineKind.COMMAND, await _due(uow, commands, commands.c.deadline_at, pending))
-        await _announce(uow, DeadlineKind.COMMAND, await _due(uow, commands, reported_by, dispatched))
-
-
-async def _due(
-    uow: UnitOfWork, table: sa.Table, due_at: sa.ColumnElement[Any], which: sa.ColumnElement[bool]
-) -> list[tuple[str, str, datetime]]:
-    """(id, charge_point_id, due_at) of rows that are due, the longest overdue first. `which` has a small partial index."""
-    statement = (
-        sa.select(table.c.id, table.c.charge_point_id, due_at.label("due_at"))
-        .where(which, due_at <= uow.now)
-        .order_by(sa.text("due_at"))
+def _due(
+    kind: DeadlineKind, table: sa.Table, due_at: sa.ColumnElement[Any], now: datetime, which: sa.ColumnElement[bool]
+) -> sa.Subquery:
+    """(kind, id, charge_point_id, due_at) of rows that are due, the longest overdue first. `which` has a small partial index."""
+    return (
+        sa.select(sa.literal(kind.value).label("kind"), table.c.id, table.c.charge_point_id, due_at.label("due_at"))
+        .where(which, due_at <= now)
+        .order_by(due_at)
         .limit(DUE_ROWS_MAX)
+        .subquery()
     )
-    return [(str(row.id), row.charge_point_id, row.due_at) for row in await uow.connection.execute(statement)]
 
 
-async def _announce(uow: UnitOfWork, kind: DeadlineKind, due: Iterable[tuple[str, str, datetime]]) -> None:
+async def sweep_deadlines(app: Charging) -> None:
+    """Every second, and at start-up: what is due goes into its charger's lane. One statement looks at all columns."""
+    active = transactions.c.state != "STOPPED"
+    unstopped = sa.and_(transactions.c.stop_intent.is_not(None), transactions.c.charger_stopped_at.is_(None))
+    requested = start_requests.c.state == StartRequestState.REQUESTED.value
+    pending, dispatched = commands.c.status == "PENDING", commands.c.status == "DISPATCHED"
+    slack_seconds = GATEWAY_REPORT_SLACK.total_seconds()
+    report_due = commands.c.deadline_at + sa.func.make_interval(0, 0, 0, 0, 0, 0, commands.c.timeout_seconds + slack_seconds)
+    async with app.database.transaction() as uow:
+        now = uow.now
+        columns = (
+            _due(DeadlineKind.STOP_DUE, transactions, transactions.c.stop_due_at, now + app.limits.stop_lookahead, active),
+            _due(DeadlineKind.STOP_UNCONFIRMED, transactions, transactions.c.stop_confirm_due_at, now, unstopped),
+            _due(DeadlineKind.SUSPENSION, transactions, transactions.c.suspension_deadline_at, now, active),
+            _due(DeadlineKind.SUSPENSION, transactions, transactions.c.availability_deadline_at, now, active),
+            _due(DeadlineKind.START_REQUEST, start_requests, start_requests.c.deadline_at, now, requested),
+            _due(DeadlineKind.COMMAND, commands, commands.c.deadline_at, now, pending),
+            _due(DeadlineKind.COMMAND, commands, report_due, now, dispatched),
+        )
+        rows = (await uow.connection.execute(sa.union_all(*(sa.select(column) for column in columns)))).all()
+        await _announce(uow, [(DeadlineKind(row.kind), str(row.id), row.charge_point_id, row.due_at) for row in rows])
+
+
+async def _announce(uow: UnitOfWork, due: Iterable[tuple[DeadlineKind, str, str, datetime]]) -> None:
     """Put each into its lane, unless that was done within the last minute."""
-    found = {(subject_id, due_at): charge_point_id for subject_id, charge_point_id, due_at in due}
+    found = {(kind.value, subject_id, due_at): charge_point_id for kind, subject_id, charge_point_id, due_at in due}
     if not found:
         return
+    n = deadline_notices.c
     statement = insert(deadline_notices).values(
-        [{"kind": kind.value, "subject_id": subject, "due_at": due_at, "published_at": uow.now} for subject, due_at in found]
+        [{"kind": kind, "subject_id": subject, "due_at": due_at, "published_at": uow.now} for kind, subject, due_at in found]
     )
     statement = statement.on_conflict_do_update(
-        index_elements=[deadline_notices.c.kind, deadline_notices.c.subject_id, deadline_notices.c.due_at],
+        index_elements=[n.kind, n.subject_id, n.due_at],
         set_={"published_at": uow.now},
-        where=deadline_notices.c.published_at <= uow.now - NOTICE_REPEAT,
+        where=n.published_at <= uow.now - NOTICE_REPEAT,
     )
-    fresh = await uow.connection.execute(statement.returning(deadline_notices.c.subject_id, deadline_notices.c.due_at))
-    for subject_id, due_at in fresh:
+    for kind, subject_id, due_at in await uow.connection.execute(statement.returning(n.kind, n.subject_id, n.due_at)):
         uow.publish(
-            DeadlineDue(charge_point_id=found[subject_id, due_at], kind=kind, subject_id=subject_id, due_at=due_at),
-            subject=f"deadline/{kind.value}/{subject_id}",
+            DeadlineDue(
+                charge_point_id=found[kind, subject_id, due_at],
+                kind=DeadlineKind(kind),
+                subject_id=subject_id,
+                due_at=due_at,
+            ),
+            subject=f"deadline/{kind}/{subject_id}",
         )
 
 
@@ -96,7 +103,7 @@ async def sweep_stale(app: Charging) -> None:
             .where(transactions.c.state != "STOPPED", silent, transactions.c.suspension_deadline_at.is_(None))
             .limit(DUE_ROWS_MAX)
         )
-        await _announce(uow, DeadlineKind.SUSPENSION, [(str(row.id), row.charge_point_id, uow.now) for row in rows])
+        await _announce(uow, [(DeadlineKind.SUSPENSION, str(row.id), row.charge_point_id, uow.now) for row in rows])
         await uow.connection.execute(sa.delete(deadline_notices).where(deadline_notices.c.published_at < uow.now - NOTICE_KEPT))
 
 
@@ -119,14 +126,15 @@ async def sweep_gateways(app: Charging) -> None:
             .where(
                 chargers.c.online,
                 sa.or_(
-                    gateways.c.missing_since <= lost_before,
+                    # A lease that was never seen says nothing: absent means unknown.
+                    sa.and_(gateways.c.missing_since <= lost_before, gateways.c.process.is_not(None)),
                     chargers.c.online_since < gateways.c.process_since - noticed_within,
                 ),
             )
             .limit(DUE_ROWS_MAX)
         )
         await _announce(
-            uow, DeadlineKind.GATEWAY_LEASE, [(str(row.epoch), row.charge_point_id, row.online_since) for row in rows]
+            uow, [(DeadlineKind.GATEWAY_LEASE, str(row.epoch), row.charge_point_id, row.online_since) for row in rows]
         )
 
 
