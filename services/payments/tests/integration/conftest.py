@@ -4,6 +4,7 @@ The tests play charging: they read the chargers' lanes and announce what chargin
 """
 
 import asyncio
+import base64
 import itertools
 import json
 from collections.abc import AsyncIterator
@@ -206,6 +207,12 @@ class World:
             "gst_bps": 1800,
             "started_at": self.clock.now() - timedelta(minutes=30),
         }
+
+    @property
+    def basic(self) -> str:
+        """The Authorization header of our own keys at Razorpay."""
+        keys = f"{self.settings.razorpay_key_id}:{self.settings.razorpay_key_secret.get_secret_value()}"
+        return f"Basic {base64.b64encode(keys.encode()).decode()}"
 
     def refund_calls(self) -> list[Any]:
         """The refund requests that Razorpay got."""

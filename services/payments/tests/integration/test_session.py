@@ -12,7 +12,7 @@ async def test_a_rider_pays_charges_and_gets_the_rest_back(world: World) -> None
     assert qr["status"] == "ACTIVE"
     assert qr["image_content"].startswith("upi://pay?")
 
-    # 10:00 The rider scans it and pays 100 rupees. Charging is asked, once.
+    # The rider scans it and pays 100 rupees. Charging is asked, once.
     razorpay_id = await world.pay(qr, 10_000, vpa="Ravi@okhdfcbank", fee=236, tax=36)
     payment = await world.payment(razorpay_id)
     assert (payment["state"], payment["platform_fee_paise"], payment["fee_source"]) == ("START_REQUESTED", 236, "WEBHOOK")
@@ -27,13 +27,13 @@ async def test_a_rider_pays_charges_and_gets_the_rest_back(world: World) -> None
     )
     assert (wish.deadline - world.now()).total_seconds() == 120
 
-    # 10:01 The car charges.
+    # The car charges.
     started = world.started(payment)
     await world.announce(started)
     payment = await world.payment(razorpay_id)
     assert (payment["state"], payment["transaction_id"]) == ("CHARGING", f"txn_{started.transaction_id}")
 
-    # 10:31 Unplugged after 3.333 kWh: 59.99 of energy, 10.80 of GST, 2.36 of fee; 26.85 goes back.
+    # Unplugged after 3.333 kWh: 59.99 of energy, 10.80 of GST, 2.36 of fee; 26.85 goes back.
     await world.announce(world.stopped(payment, 3333, started.transaction_id))
     payment = await world.payment(razorpay_id)
     bill = payment["bill"]

@@ -31,6 +31,9 @@ class Secret(StrEnum):
     PREVIOUS = "PREVIOUS"
 
 
+PAISE_MAX = 10**12
+"""A thousand crore rupees: beyond any payment, within a bigint."""
+
 FORWARDED_PREFIXES = ("settlement.", "transfer.", "transfers.", "account.", "product.route.")
 """Settlement's business. One of Razorpay's pages spells `transfers.failed`: both are taken."""
 
@@ -135,7 +138,7 @@ def read_credit(envelope: Envelope) -> Credit:
     payment_id, qr_code_id, amount = payment.get("id"), qr_code.get("id"), payment.get("amount")
     if not isinstance(payment_id, str) or not isinstance(qr_code_id, str):
         raise MalformedEventError("qr_code.credited without ids")
-    if not isinstance(amount, int) or isinstance(amount, bool) or amount <= 0:
+    if not isinstance(amount, int) or isinstance(amount, bool) or not 0 < amount <= PAISE_MAX:
         raise MalformedEventError(f"qr_code.credited of {amount!r} paise")
     if payment.get("currency", "INR") != "INR":
         raise MalformedEventError(f"qr_code.credited in {payment.get('currency')!r}")
@@ -159,7 +162,7 @@ def read_credit(envelope: Envelope) -> Credit:
 
 def read_paise(value: object) -> int | None:
     """A fee or tax: 0 is a figure, null is unknown, and so is what is no whole number of paise."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= PAISE_MAX else None
 
 
 def _text(value: object) -> str | None:

@@ -92,22 +92,24 @@ async def take_due(connection: AsyncConnection, *, now: datetime, event_id: int 
     return None if row is None else event_from(row)
 
 
-async def finish(connection: AsyncConnection, event_id: int, *, state: WebhookState, reason: str | None, now: datetime) -> None:
+async def finish(
+    connection: AsyncConnection, event: WebhookEvent, *, state: WebhookState, reason: str | None, now: datetime
+) -> bool:
     """It is HANDLED, IGNORED or FAILED; nothing more happens to it unless an operator replays it."""
-    await connection.execute(
-        update(webhook_events)
-        .where(_T.id == event_id)
-        .values(state=state.value, reason=reason, next_attempt_at=None, handled_at=now)
-    )
+    return await _change(connection, event, state=state.value, reason=reason, next_attempt_at=None, handled_at=now)
 
 
-async def postpone(connection: AsyncConnection, event_id: int, *, reason: str | None, until: datetime, attempts: int) -> None:
+async def postpone(
+    connection: AsyncConnection, event: WebhookEvent, *, reason: str | None, until: datetime, attempts: int
+) -> bool:
     """It is not finished; worked again at `until`."""
-    await connection.execute(
-        update(webhook_events)
-        .where(_T.id == event_id, _T.state == WebhookState.RECEIVED.value)
-        .values(reason=reason, next_attempt_at=until, attempts=attempts)
-    )
+    return await _change(connection, event, reason=reason, next_attempt_at=until, attempts=attempts)
+
+
+async def _change(connection: AsyncConnection, event: WebhookEvent, **values: object) -> bool:
+    """Change it, if nobody has since it was read. Returns whether."""
+    unchanged = (_T.id == event.id, _T.state == WebhookState.RECEIVED.value, _T.attempts == event.attempts)
+    return bool((await connection.execute(update(webhook_events).where(*unchanged).values(**values))).rowcount)
 
 
 async def replay(connection: AsyncConnection, event_id: int, *, now: datetime) -> None:

@@ -64,7 +64,6 @@ async def _work_next(app: Payments) -> bool:
     event, problem = await _attempt(app, lookups)
     taken = event is not None
     while event is not None and isinstance(problem, LookupNeeded):
-        await _lease(app, event)
         try:
             await lookups.look_up(app.razorpay, problem)
         except RazorpayError as error:
@@ -79,14 +78,21 @@ async def _work_next(app: Payments) -> bool:
 async def _attempt(
     app: Payments, lookups: Lookups, *, event_id: int | None = None
 ) -> tuple[WebhookEvent | None, Exception | None]:
-    """Take an event and work it, in one transaction: (the event, why it was rolled back). Raises where none could be taken."""
+    """Take an event and work it, in one transaction: (the event, what hindered it). Raises where none could be taken."""
     event: WebhookEvent | None = None
     try:
         async with app.database.transaction() as uow:
             event = await webhook_events.take_due(uow.connection, now=uow.now, event_id=event_id)
-            if event is not None:
+            if event is None:
+                return None, None
+            try:
                 with app.telemetry.span(f"webhook {event.event}", traceparent=event.traceparent, webhook_event_id=event.id):
                     await _work(app, uow, event, lookups)
+            except LookupNeeded as needed:
+                # Asked for before anything is written. The due time keeps others away when the row's lock goes.
+                until = uow.now + timedelta(seconds=LOOKUP_LEASE_SECONDS)
+                await webhook_events.postpone(uow.connection, event, reason=str(needed), until=until, attempts=event.attempts)
+                return event, needed
     except Exception as problem:
         if event is None:
             raise  # the database is away: the sweep comes back
@@ -106,13 +112,12 @@ async def _work(app: Payments, uow: UnitOfWork, event: WebhookEvent, lookups: Lo
     else:
         result = Ignored("payments does not act on this event")
     if isinstance(result, Later):
-        await webhook_events.postpone(
-            uow.connection, event.id, reason=result.reason, until=uow.now + result.after, attempts=event.attempts + 1
-        )
+        until = uow.now + result.after
+        await webhook_events.postpone(uow.connection, event, reason=result.reason, until=until, attempts=event.attempts)
         log.info("webhook.waits", webhook_event_id=event.id, razorpay_event=envelope.event, reason=result.reason)
         return
     state = WebhookState.IGNORED if result is not None else WebhookState.HANDLED
-    await webhook_events.finish(uow.connection, event.id, state=state, reason=result.reason if result else None, now=uow.now)
+    await webhook_events.finish(uow.connection, event, state=state, reason=result.reason if result else None, now=uow.now)
     label = envelope.event if handler is not None else envelope.event.partition(".")[0][:40]
     uow.after_commit(lambda: app.metrics.webhooks.labels(label, state.value).inc())
     log.info(
@@ -124,15 +129,6 @@ async def _work(app: Payments, uow: UnitOfWork, event: WebhookEvent, lookups: Lo
     )
 
 
-async def _lease(app: Payments, event: WebhookEvent) -> None:
-    """The transaction, and with it the row's lock, ends for the lookup: the due time keeps others away meanwhile."""
-    async with app.database.transaction() as uow:
-        until = uow.now + timedelta(seconds=LOOKUP_LEASE_SECONDS)
-        await webhook_events.postpone(
-            uow.connection, event.id, reason="looked up at Razorpay", until=until, attempts=event.attempts
-        )
-
-
 async def _failed(app: Payments, event: WebhookEvent, error: Exception) -> None:
     """Try again by the ladder. What can't be read now can't be read later: FAILED at once; what passes by itself never fails."""
     passing = is_transient(error) or isinstance(error, RazorpayError)
@@ -140,12 +136,12 @@ async def _failed(app: Payments, event: WebhookEvent, error: Exception) -> None:
     reason = webhook.storable(f"{type(error).__name__}: {error}")
     async with app.database.transaction() as uow:
         if final:
-            await webhook_events.finish(uow.connection, event.id, state=WebhookState.FAILED, reason=reason, now=uow.now)
+            ours = await webhook_events.finish(uow.connection, event, state=WebhookState.FAILED, reason=reason, now=uow.now)
         else:
-            pause = RETRY_SECONDS[min(event.attempts, len(RETRY_SECONDS) - 1)]
-            await webhook_events.postpone(
-                uow.connection, event.id, reason=reason, until=uow.now + timedelta(seconds=pause), attempts=event.attempts + 1
-            )
+            until = uow.now + timedelta(seconds=RETRY_SECONDS[min(event.attempts, len(RETRY_SECONDS) - 1)])
+            ours = await webhook_events.postpone(uow.connection, event, reason=reason, until=until, attempts=event.attempts + 1)
+    if not ours:
+        return  # its lock went with the rollback, and somebody else tried, and wrote down, the same
     if final:
         app.metrics.webhook_failed.inc()
         log.error(
