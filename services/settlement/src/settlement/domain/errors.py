@@ -1,0 +1,81 @@
+"""What can be wrong with what is asked of settlement. The texts are written for the caller.
+
+SettlementError
+├── NoSuchFranchisee, NoSuchLedgerEntry, NoSuchTransfer, NoSuchSettlement    404
+├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry                 409
+└── ForbiddenTransition, UnknownFranchisee                                   never by a caller: the message is parked
+"""
+
+
+class SettlementError(Exception):
+    """Base of the family."""
+
+
+class NoSuchFranchisee(SettlementError):
+    """No franchisee of this id, or not the caller's own."""
+
+    def __init__(self, franchisee_id: int) -> None:
+        super().__init__(f"frn_{franchisee_id} does not exist.")
+
+
+class NoSuchLedgerEntry(SettlementError):
+    """No ledger entry of this id, or not the caller's own."""
+
+    def __init__(self, ledger_entry_id: int) -> None:
+        super().__init__(f"led_{ledger_entry_id} does not exist.")
+
+
+class NoSuchTransfer(SettlementError):
+    """No transfer of this id, or not the caller's own."""
+
+    def __init__(self, transfer_id: int) -> None:
+        super().__init__(f"xfr_{transfer_id} does not exist.")
+
+
+class NoSuchSettlement(SettlementError):
+    """No settlement of this id, or not the caller's own."""
+
+    def __init__(self, settlement_id: str) -> None:
+        super().__init__(f"{settlement_id[:40]} does not exist.")
+
+
+class EmailTaken(SettlementError):
+    """Razorpay wants one address per linked account."""
+
+    def __init__(self) -> None:
+        super().__init__("Another franchisee has this e-mail address; Razorpay takes each only once.")
+
+
+class TermsExist(SettlementError):
+    """Terms are added, never rewritten: entries were made on them."""
+
+    def __init__(self) -> None:
+        super().__init__("There are terms from this very moment already; terms are never rewritten.")
+
+
+class NotHeldForReview(SettlementError):
+    """Only an entry held for an implausible reading is released by a person."""
+
+    def __init__(self, ledger_entry_id: int) -> None:
+        super().__init__(f"led_{ledger_entry_id} is not held for review.")
+
+
+class NothingToRetry(SettlementError):
+    """Only a failed entry is tried again by a person."""
+
+    def __init__(self, ledger_entry_id: int) -> None:
+        super().__init__(f"led_{ledger_entry_id} has not failed.")
+
+
+class ForbiddenTransition(SettlementError):
+    """A step that the state machine does not have."""
+
+    def __init__(self, before: str, after: str) -> None:
+        super().__init__(f"{before} does not become {after}")
+
+
+class UnknownFranchisee(SettlementError):
+    """A bill names an owner that we don't have: nobody to pay, and nobody's terms."""
+
+    def __init__(self, franchisee_id: int, transaction_id: int) -> None:
+        super().__init__(f"txn_{transaction_id} was billed for frn_{franchisee_id}, which does not exist in settlement")

@@ -1,0 +1,41 @@
+"""What can go wrong in settlement, counted. Each failure has a runbook: docs/runbooks/settlement-*.md names the metric."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class Metrics:
+    """The service's own counters, in its own registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        self.entries_created = counter("voltlync_settlement_entries_created_total", "Ledger entries booked")
+        self.bill_conflict = counter(
+            "voltlync_settlement_bill_mismatches_total", "Second bills of a transaction with other figures than the first"
+        )
+        self.transfer_failed = counter("voltlync_settlement_transfer_failed_total", "Transfer attempts that failed definitively")
+        self.transfer_given_up = counter(
+            "voltlync_settlement_transfer_stuck_total", "Entries whose attempts are used up: a person has to look"
+        )
+        self.transfer_unknown = counter("voltlync_settlement_transfer_unknown_total", "Transfer calls whose outcome was unknown")
+        self.transfer_twice = counter(
+            "voltlync_settlement_transfer_twice_failed_total", "Transfers that live beside another of the same entry: paid twice"
+        )
+        self.settlement_mismatch = counter(
+            "voltlync_settlement_settlement_mismatches_total", "Settlements whose amount is not the sum of our transfers in it"
+        )
+        self.link_failed = counter("voltlync_settlement_link_failed_total", "Onboarding steps that Razorpay refused", ("step",))
+        self.work_failed = counter("voltlync_settlement_work_failed_total", "Rows whose working off raised an error", ("kind",))
+        self.entries = Gauge(
+            "voltlync_settlement_entries", "Ledger entries not settled yet, by status and what they wait for",
+            ("status", "hold_kind"), registry=registry,
+        )  # fmt: skip
+        self.entries_paise = Gauge(
+            "voltlync_settlement_entries_payout_paise", "Payouts not settled yet, by status and what they wait for, in paise",
+            ("status", "hold_kind"), registry=registry,
+        )  # fmt: skip
+        self.oldest_unsettled_seconds = Gauge(
+            "voltlync_settlement_oldest_unsettled_seconds", "Age of the oldest entry that is neither settled nor on hold",
+            registry=registry,
+        )  # fmt: skip

@@ -1,0 +1,62 @@
+"""The HTTP door: method and path → use case, roles."""
+
+from chassis.web import ADMIN, FINANCE, FRANCHISEE, OPERATOR, STAFF, Errors, Route
+from settlement.domain import errors
+from settlement.usecases.manage_franchisee import create_franchisee, create_terms, patch_franchisee
+from settlement.usecases.release_entry import release_ledger_entry, retry_ledger_entry
+from settlement.usecases.see import (
+    get_franchisee,
+    get_ledger_entry,
+    get_settlement,
+    get_transfer,
+    list_franchisees,
+    list_ledger_entries,
+    list_settlements,
+    list_terms,
+    list_transfers,
+)
+
+READERS = STAFF | FRANCHISEE
+
+ROUTES = (
+    Route(
+        "POST", "/v1/franchisees", create_franchisee, roles=ADMIN | OPERATOR, status=201,
+        summary="Enter a franchisee; its onboarding at Razorpay begins",
+    ),
+    Route("GET", "/v1/franchisees", list_franchisees, roles=READERS, summary="Franchisees; a franchisee sees itself"),
+    Route("GET", "/v1/franchisees/{franchisee_id}", get_franchisee, roles=READERS, summary="A franchisee, and if it is paid"),
+    Route(
+        "PATCH", "/v1/franchisees/{franchisee_id}", patch_franchisee, roles=ADMIN | OPERATOR | FINANCE,
+        summary="Hold or release payouts, correct details",
+    ),
+    Route("GET", "/v1/franchisees/{franchisee_id}/terms", list_terms, roles=READERS, summary="Commission and TDS over time"),
+    Route(
+        "POST", "/v1/franchisees/{franchisee_id}/terms", create_terms, roles=ADMIN | FINANCE, status=201,
+        summary="New terms, for sessions to come",
+    ),
+    Route("GET", "/v1/ledger-entries", list_ledger_entries, roles=READERS, summary="Ledger entries, newest first"),
+    Route("GET", "/v1/ledger-entries/{ledger_entry_id}", get_ledger_entry, roles=READERS, summary="A session's split and payout"),
+    Route(
+        "POST", "/v1/ledger-entries/{ledger_entry_id}/release", release_ledger_entry, roles=ADMIN | FINANCE,
+        summary="Let the payout of an implausible session go",
+    ),
+    Route(
+        "POST", "/v1/ledger-entries/{ledger_entry_id}/retry", retry_ledger_entry, roles=ADMIN | FINANCE,
+        summary="Try a failed payout once more, now",
+    ),
+    Route("GET", "/v1/transfers", list_transfers, roles=READERS, summary="Transfers to linked accounts, newest first"),
+    Route("GET", "/v1/transfers/{transfer_id}", get_transfer, roles=READERS, summary="A transfer and the entries it pays"),
+    Route("GET", "/v1/settlements", list_settlements, roles=READERS, summary="What Razorpay paid to banks, newest first"),
+    Route("GET", "/v1/settlements/{settlement_id}", get_settlement, roles=READERS, summary="One settlement, with its UTR"),
+)  # fmt: skip
+
+ERRORS: Errors = {
+    errors.NoSuchFranchisee: (404, "No such franchisee"),
+    errors.NoSuchLedgerEntry: (404, "No such ledger entry"),
+    errors.NoSuchTransfer: (404, "No such transfer"),
+    errors.NoSuchSettlement: (404, "No such settlement"),
+    errors.EmailTaken: (409, "The e-mail address is taken"),
+    errors.TermsExist: (409, "There are such terms already"),
+    errors.NotHeldForReview: (409, "Not held for review"),
+    errors.NothingToRetry: (409, "Nothing to retry"),
+}

@@ -1,0 +1,31 @@
+"""What every use case works with."""
+
+from dataclasses import dataclass
+
+from chassis.database import Database
+from chassis.messaging import Bus
+from chassis.runtime import Clock
+from chassis.telemetry import Telemetry
+from settlement.metrics import Metrics
+from settlement.razorpay import Razorpay
+from settlement.settings import SettlementSettings
+from settlement.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The service's collaborators."""
+
+    settings: SettlementSettings
+    clock: Clock
+    database: Database
+    bus: Bus
+    razorpay: Razorpay
+    telemetry: Telemetry
+    metrics: Metrics
+    payouts: Worker
+    """Brings due entries and transfers to Razorpay."""
+    links: Worker
+    """Takes franchisees through their onboarding."""
+    settlements: Worker
+    """Finds the transfers of settlements."""

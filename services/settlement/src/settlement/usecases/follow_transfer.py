@@ -1,0 +1,109 @@
+"""Razorpay spoke of a transfer, in an answer, an event, a scan, a poll or a settlement: take it over, forward only."""
+
+from typing import Any
+
+import structlog
+
+from chassis.database import UnitOfWork
+from settlement.domain.due import later
+from settlement.domain.ledger_entry import BELOW_MINIMUM_WORDS, EntryStatus, HoldKind
+from settlement.domain.transfer import ENTRY_STATUS, Observed, TransferStatus, advance
+from settlement.repository import transfers
+from settlement.repository.transfers import Transfer
+from settlement.usecases.announce import change_entry
+from settlement.usecases.context import Settlement
+
+log = structlog.get_logger(__name__)
+
+
+async def follow_transfer(
+    app: Settlement, uow: UnitOfWork, transfer: Transfer, seen: Observed, *, utr: str | None = None
+) -> Transfer:
+    """Bring a locked transfer and its entries to where Razorpay has them. Late and repeated words change nothing.
+
+    Emits LedgerEntryChanged per entry whose status changes.
+    """
+    if seen.amount_paise not in (None, transfer.amount_paise):
+        log.error("transfer.amount_differs", key=transfer.key, ours_paise=transfer.amount_paise, theirs_paise=seen.amount_paise)
+    facts = {
+        "razorpay_transfer_id": seen.razorpay_transfer_id,
+        "fee_paise": seen.fee_paise,
+        "tax_paise": seen.tax_paise,
+        "razorpay_settlement_id": seen.razorpay_settlement_id,
+        "utr": utr,
+    }
+    # Facts are added, never taken back: a shorter word (a settlement's list) does not unsay a longer one.
+    news = {name: value for name, value in facts.items() if value is not None and value != getattr(transfer, name)}
+    status = advance(transfer.status, seen.status)
+    if status is TransferStatus.FAILED and status is not transfer.status:
+        return await fail_transfer(app, uow, transfer, error=seen.error or "failed at Razorpay", **news)
+    if transfer.status is TransferStatus.FAILED and status is not TransferStatus.FAILED:
+        entries = await transfers.entries_of(uow.connection, transfer.id)
+        if not await transfers.take_entries_back(uow.connection, transfer, entries):
+            app.metrics.transfer_twice.inc()
+            log.error("transfer.lives_beside_another", key=transfer.key, razorpay_transfer_id=seen.razorpay_transfer_id)
+            return await transfers.set_values(
+                uow.connection, transfer.id, last_error="Went through after all: paid twice", **news
+            )
+    if status is transfer.status:
+        return await transfers.set_values(uow.connection, transfer.id, **news) if news else transfer
+    transfer = await transfers.set_values(
+        uow.connection,
+        transfer.id,
+        status=status.value,
+        last_error=None,
+        updated_at=uow.now,
+        **_times(app, uow, transfer, status),
+        **news,
+    )
+    log.info("transfer.moved", key=transfer.key, status=status.value, amount_paise=transfer.amount_paise)
+    for entry in await transfers.entries_of(uow.connection, transfer.id):
+        await change_entry(uow, entry, ENTRY_STATUS[status], transfer=transfer, due_at=None)
+    return transfer
+
+
+def _times(app: Settlement, uow: UnitOfWork, transfer: Transfer, status: TransferStatus) -> dict[str, Any]:
+    """When it is looked at next, and since when it is what it is."""
+    if status is TransferStatus.ACCEPTED:
+        return {"next_attempt_at": later(uow.now, app.settings.transfer_poll_seconds)}
+    processed_at = transfer.processed_at or uow.now
+    if status is TransferStatus.PROCESSED:
+        return {"next_attempt_at": later(uow.now, app.settings.settlement_poll_seconds), "processed_at": processed_at}
+    return {"next_attempt_at": None, "processed_at": processed_at, "settled_at": uow.now}
+
+
+async def fail_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer, *, error: str, **facts: Any) -> Transfer:
+    """A locked transfer failed definitively: its entries are free, and its leading one has a try less."""
+    app.metrics.transfer_failed.inc()
+    failed = await transfers.set_values(
+        uow.connection,
+        transfer.id,
+        status=TransferStatus.FAILED.value,
+        last_error=error,
+        next_attempt_at=None,
+        updated_at=uow.now,
+        **facts,
+    )
+    log.warning("transfer.failed", key=transfer.key, attempt=transfer.attempt, error=error)
+    entries = await transfers.entries_of(uow.connection, transfer.id)
+    await transfers.free_entries(uow.connection, transfer.id)
+    for entry in entries:
+        if entry.id != transfer.lead_entry_id:
+            # What was carried along did not fail by itself: it goes with the next.
+            await change_entry(uow, entry, EntryStatus.ON_HOLD, hold=(HoldKind.BELOW_MINIMUM, BELOW_MINIMUM_WORDS), due_at=None)
+            continue
+        tries = entry.failed_attempts + 1
+        again = tries < app.settings.transfer_retries_max
+        if not again:
+            app.metrics.transfer_given_up.inc()
+            log.error("transfer.given_up", ledger_entry_id=entry.id, transaction_id=entry.transaction_id, attempts=tries)
+        await change_entry(
+            uow,
+            entry,
+            EntryStatus.FAILED,
+            transfer=failed,
+            failed_attempts=tries,
+            last_error=error,
+            due_at=later(uow.now, app.settings.retry_seconds) if again else None,
+        )
+    return failed

@@ -1,0 +1,130 @@
+"""Staff enter franchisees, hold and release their payouts, correct their details, and agree on terms."""
+
+from datetime import datetime
+from typing import Any
+
+from chassis.database import UnitOfWork
+from chassis.web import Principal, invalid_field
+from settlement.domain.errors import EmailTaken, NoSuchFranchisee, TermsExist
+from settlement.domain.franchisee import FranchiseeStatus
+from settlement.domain.link import LinkStep
+from settlement.repository import franchisees
+from settlement.usecases.announce import audit
+from settlement.usecases.context import Settlement
+from settlement.usecases.follow_kyc import open_gate
+from settlement.usecases.see import view_franchisee, view_terms
+from settlement.views import FranchiseeCreate, FranchiseeId, FranchiseePatch, FranchiseeView, TermsCreate, TermsView
+
+
+async def create_franchisee(app: Settlement, uow: UnitOfWork, body: FranchiseeCreate, principal: Principal) -> FranchiseeView:
+    """Enter a franchisee with its first terms; its onboarding at Razorpay begins with the commit. Raises EmailTaken."""
+    made = await franchisees.add(
+        uow.connection,
+        legal_business_name=body.legal_business_name,
+        display_name=body.display_name or body.legal_business_name,
+        business_type=body.business_type,
+        email=body.email,
+        phone=body.phone,
+        contact_name=body.contact_name,
+        pan=body.pan,
+        gstin=body.gstin,
+        address=body.address.model_dump(),
+        stakeholder=body.stakeholder.model_dump(),
+        bank=body.bank.model_dump(),
+        status=FranchiseeStatus.CREATED.value,
+        link_step=LinkStep.ACCOUNT.value,
+        link_due_at=uow.now,
+        created_at=uow.now,
+        updated_at=uow.now,
+    )
+    if made is None:
+        raise EmailTaken
+    tds_bps = body.tds_bps if body.tds_bps is not None else app.settings.tds_bps
+    terms = {"commission_bps": body.commission_bps, "tds_bps": tds_bps, "tds_base": body.tds_base.value}
+    await _add_terms(uow, made.id, principal, effective_from=uow.now, **terms)
+    _audit(uow, made.id, "create", principal, after={"legal_business_name": made.legal_business_name, **terms})
+    uow.after_commit(app.links.wake)
+    return view_franchisee(made)
+
+
+async def patch_franchisee(
+    app: Settlement, uow: UnitOfWork, franchisee_id: FranchiseeId, body: FranchiseePatch, principal: Principal
+) -> FranchiseeView:
+    """Hold or release payouts, correct details. Raises NoSuchFranchisee, EmailTaken."""
+    found = await franchisees.find(uow.connection, franchisee_id, lock=True)
+    if found is None:
+        raise NoSuchFranchisee(franchisee_id)
+    given = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
+    values: dict[str, Any] = dict(given)
+    if given.get("operator_hold") is False:
+        values["operator_reason"] = None
+    if "email" in given and await franchisees.email_taken(uow.connection, given["email"], by_other_than=franchisee_id):
+        raise EmailTaken
+    if given.keys() - {"operator_hold", "operator_reason"}:
+        if found.razorpay_account_id is not None and given.keys() - {"operator_hold", "operator_reason", "bank", "stakeholder"}:
+            raise invalid_field(
+                "#/body", "Razorpay has the account already: of its details only bank and stakeholder are taken here"
+            )
+        if found.link_step is LinkStep.DONE and "bank" in given:
+            values["link_step"] = LinkStep.BANK.value
+        if found.link_step is not LinkStep.DONE or "bank" in given:
+            values |= {"link_due_at": uow.now, "link_calls": 0, "link_error": None}
+            uow.after_commit(app.links.wake)
+    if not values:
+        return view_franchisee(found)
+    changed = await franchisees.set_values(uow.connection, franchisee_id, updated_at=uow.now, **values)
+    # Bank account, PAN and addresses are nobody's business in the journal: that they changed is.
+    _audit(
+        uow,
+        franchisee_id,
+        "change",
+        principal,
+        before={"operator_hold": found.operator_hold, "operator_reason": found.operator_reason},
+        after={
+            "operator_hold": changed.operator_hold,
+            "operator_reason": changed.operator_reason,
+            "changed": sorted(given.keys()),
+        },
+    )
+    if changed.gate is None and found.gate is not None:
+        await open_gate(app, uow, changed)
+    return view_franchisee(changed)
+
+
+async def create_terms(uow: UnitOfWork, franchisee_id: FranchiseeId, body: TermsCreate, principal: Principal) -> TermsView:
+    """Agree on new terms, from now or later on: past sessions keep theirs. Raises NoSuchFranchisee, TermsExist."""
+    if await franchisees.find(uow.connection, franchisee_id, lock=True) is None:
+        raise NoSuchFranchisee(franchisee_id)
+    effective_from = body.effective_from or uow.now
+    if effective_from < uow.now:
+        raise invalid_field("#/body/effective_from", "Terms are for sessions to come: this moment has passed")
+    terms = {"commission_bps": body.commission_bps, "tds_bps": body.tds_bps, "tds_base": body.tds_base.value}
+    row = await _add_terms(uow, franchisee_id, principal, effective_from=effective_from, **terms)
+    _audit(uow, franchisee_id, "terms", principal, after={**terms, "effective_from": effective_from.isoformat()})
+    return view_terms(row)
+
+
+async def _add_terms(uow: UnitOfWork, franchisee_id: int, principal: Principal, *, effective_from: datetime, **terms: Any) -> Any:
+    row = await franchisees.add_terms(
+        uow.connection,
+        franchisee_id=franchisee_id,
+        effective_from=effective_from,
+        created_by=principal.subject,
+        created_at=uow.now,
+        **terms,
+    )
+    if row is None:
+        raise TermsExist
+    return row
+
+
+def _audit(uow: UnitOfWork, franchisee_id: int, action: str, principal: Principal, **figures: Any) -> None:
+    audit(
+        uow,
+        entity="franchisee",
+        entity_id=f"frn_{franchisee_id}",
+        action=action,
+        actor=principal.subject,
+        trigger="api",
+        **figures,
+    )

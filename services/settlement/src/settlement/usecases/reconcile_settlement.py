@@ -1,0 +1,91 @@
+"""Razorpay settled: find the transfers of ours that are in it, and make their entries SETTLED, to the paisa."""
+
+import structlog
+
+from chassis.database import UnitOfWork
+from settlement.domain.due import backoff_seconds, later
+from settlement.domain.settlement_event import SettlementStatus, observed_in_settlement
+from settlement.razorpay import Permanent, RazorpayError
+from settlement.repository import franchisees, settlements, transfers
+from settlement.repository.settlements import Settled
+from settlement.usecases.context import Settlement
+from settlement.usecases.follow_transfer import follow_transfer
+
+log = structlog.get_logger(__name__)
+
+LOOKUP_LEASE_SECONDS = 300
+"""How long a settlement in hand is left alone: longer than the reading of all its pages takes."""
+
+EMPTY_TRIES = 5
+"""How often a settlement that bears a franchisee's account is asked for transfers before none found means none there."""
+
+
+async def take_up_settlement(app: Settlement) -> bool:
+    """Claim the settlement that is due longest and reconcile it. False: nothing is due."""
+    async with app.database.transaction() as uow:
+        settled = await settlements.claim_due(uow.connection, now=uow.now, lapses_at=later(uow.now, LOOKUP_LEASE_SECONDS))
+    if settled is None:
+        return False
+    with app.telemetry.span("settlement.reconcile", traceparent=settled.traceparent, settlement=settled.razorpay_settlement_id):
+        await _reconcile(app, settled)
+    return True
+
+
+async def _reconcile(app: Settlement, settled: Settled) -> None:
+    items, error = settled.listed, None
+    if items is None:
+        try:
+            items = await app.razorpay.transfers_of_settlement(settled.razorpay_settlement_id)
+        except Permanent as refused:
+            items, error = [], refused.description  # another world's settlement: Razorpay does not know its id here
+        except RazorpayError as failed:
+            await _again(app, settled, failed.description)
+            return
+    async with app.database.transaction() as uow:
+        matched = []
+        for item in sorted(items, key=lambda item: str(item.get("id"))):
+            seen = observed_in_settlement(item, settled.razorpay_settlement_id)
+            transfer = await transfers.find_observed(uow.connection, seen, environment=app.settings.environment_mark)
+            if transfer is not None:
+                matched.append(await follow_transfer(app, uow, transfer, seen, utr=settled.utr))
+        paise = sum(transfer.amount_paise for transfer in matched)
+        if not matched and settled.calls < EMPTY_TRIES and await _of_a_franchisee(uow, settled):
+            pause = backoff_seconds(settled.razorpay_settlement_id, settled.calls)
+            await settlements.set_values(
+                uow.connection,
+                settled.id,
+                next_attempt_at=later(uow.now, pause),
+                last_error=error or "no transfers in it yet",
+            )
+            return
+        if matched and len(matched) == len(items) and paise != settled.amount_paise:
+            app.metrics.settlement_mismatch.inc()
+            log.error(
+                "settlement.amount_differs",
+                settlement=settled.razorpay_settlement_id,
+                amount_paise=settled.amount_paise,
+                transfers_paise=paise,
+            )
+        await settlements.set_values(
+            uow.connection,
+            settled.id,
+            status=(SettlementStatus.MATCHED if matched else SettlementStatus.OWN).value,
+            franchisee_id=matched[0].franchisee_id if matched else None,
+            transfers_count=len(matched),
+            transfers_paise=paise,
+            last_error=error,
+            next_attempt_at=None,
+        )
+    log.info("settlement.reconciled", settlement=settled.razorpay_settlement_id, transfers=len(matched), paise=paise)
+
+
+async def _of_a_franchisee(uow: UnitOfWork, settled: Settled) -> bool:
+    """Whether the event bore a franchisee's account. Nothing is keyed on it; but such a one has transfers, so the list lags."""
+    account = settled.razorpay_account_id
+    return account is not None and await franchisees.find_by_account(uow.connection, account) is not None
+
+
+async def _again(app: Settlement, settled: Settled, error: str) -> None:
+    async with app.database.transaction() as uow:
+        pause = backoff_seconds(settled.razorpay_settlement_id, settled.calls)
+        await settlements.set_values(uow.connection, settled.id, last_error=error, next_attempt_at=later(uow.now, pause))

@@ -1,0 +1,114 @@
+"""A session was billed: book its one ledger entry."""
+
+import structlog
+
+from chassis.database import UnitOfWork
+from chassis.telemetry import current_traceparent
+from contracts.payments import PaymentBilled
+from contracts.settlement import LedgerEntryCreated
+from money import Split, TdsBase, calculate_settlement
+from settlement.domain.errors import UnknownFranchisee
+from settlement.domain.franchisee import terms_in_force
+from settlement.domain.ledger_entry import EntryStatus
+from settlement.domain.transfer import transfer_key
+from settlement.repository import franchisees, ledger
+from settlement.usecases.announce import change_entry
+from settlement.usecases.context import Settlement
+
+log = structlog.get_logger(__name__)
+
+
+async def record_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> None:
+    """Emits LedgerEntryCreated. A platform-owned site has no entry; a second bill of a transaction changes nothing.
+
+    Owner and terms are those at StartTransaction. Raises UnknownFranchisee: nobody to pay, so the bill is parked.
+    """
+    if bill.franchisee_id is None:
+        return
+    if await franchisees.find(uow.connection, bill.franchisee_id) is None:
+        raise UnknownFranchisee(bill.franchisee_id, bill.transaction_id)
+    terms = terms_in_force(await franchisees.terms_of(uow.connection, bill.franchisee_id), bill.started_at)
+    split = calculate_settlement(
+        gross_paise=bill.paid_paise,
+        refund_paise=bill.refund_paise,
+        residue_paise=bill.residue_paise,
+        pg_fee_paise=bill.platform_fee_paise,
+        gst_collected_paise=bill.gst_paise,
+        commission_bps=terms.commission_bps,
+        tds_bps=terms.tds_bps,
+        tds_base=TdsBase(terms.tds_base),
+    )
+    entry = await ledger.add(
+        uow.connection,
+        key=transfer_key(bill.transaction_id, 1),
+        transaction_id=bill.transaction_id,
+        franchisee_id=bill.franchisee_id,
+        qr_payment_id=bill.qr_payment_id,
+        razorpay_payment_id=bill.razorpay_payment_id,
+        station_id=bill.station_id,
+        charge_point_id=bill.charge_point_id,
+        connector_id=bill.connector_id,
+        energy_wh=bill.energy_wh,
+        started_at=bill.started_at,
+        stopped_at=bill.stopped_at,
+        billed_at=bill.billed_at,
+        commission_bps=terms.commission_bps,
+        tds_bps=terms.tds_bps,
+        tds_base=terms.tds_base,
+        **_lines(split),
+        implausible=bill.implausible,
+        status=EntryStatus.PENDING.value,
+        subject_version=0,
+        traceparent=current_traceparent(),
+        due_at=uow.now,
+        created_at=uow.now,
+        updated_at=uow.now,
+    )
+    if entry is None:
+        await _compare(app, uow, bill)
+        return
+    app.metrics.entries_created.inc()
+    uow.publish(
+        LedgerEntryCreated(
+            ledger_entry_id=entry.id,
+            transaction_id=bill.transaction_id,
+            franchisee_id=bill.franchisee_id,
+            **_lines(split),
+            created_at=uow.now,
+        ),
+        subject=entry.subject,
+        subject_version=0,
+    )
+    if entry.payout_paise == 0:
+        await change_entry(uow, entry, EntryStatus.SETTLED, due_at=None)
+        return
+    uow.after_commit(app.payouts.wake)
+
+
+def _lines(split: Split) -> dict[str, int]:
+    """Every line of the split by its column's name."""
+    return {
+        "gross_paise": split.gross_paise,
+        "refund_paise": split.refund_paise,
+        "residue_paise": split.residue_paise,
+        "pg_fee_paise": split.pg_fee_paise,
+        "gst_paise": split.gst_collected_paise,
+        "commission_paise": split.commission_paise,
+        "tds_paise": split.tds_paise,
+        "payout_paise": split.payout_paise,
+    }
+
+
+async def _compare(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> None:
+    """A transaction is billed once. Another bill with other figures is somebody's mistake, and the first one stays."""
+    first = await ledger.figures_of(uow.connection, bill.transaction_id)
+    told = (bill.paid_paise, bill.refund_paise, bill.residue_paise, bill.platform_fee_paise, bill.gst_paise)
+    if first is not None and told != (
+        first.gross_paise,
+        first.refund_paise,
+        first.residue_paise,
+        first.pg_fee_paise,
+        first.gst_paise,
+    ):
+        app.metrics.bill_conflict.inc()
+        log.error("bill.differs_from_first", transaction_id=bill.transaction_id, ledger_entry_id=first.id)
