@@ -37,8 +37,8 @@ e2e: setup ## The end-to-end diaries only
 chaos: setup ## The long form of the chaos tests: 30 kills of real processes
 	@$(PYTEST) tests/chaos
 
-bench: setup ## Measure speed against a bare server; figures go to docs/performance.md
-	@$(BIN)/voltlync bench
+bench: setup ## Measure speed against a bare server; prints the figures of docs/performance.md
+	@$(BIN)/python -m tests.load.bench
 
 lint: setup ## Ruff (rules and format), YAML, Dockerfile
 	@$(BIN)/ruff check .

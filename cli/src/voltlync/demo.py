@@ -189,17 +189,24 @@ async def _paid_out(world: World, payment: Json, told: Transcript) -> None:
         return found[0] if found else None
 
     entry = await until("the franchisee's ledger entry", entry_made, seconds_max=END_SECONDS_MAX)
-    told.tell(
-        "settlement", f"{entry['id']} net {rupees(entry['net_excl_gst_paise'])}, commission {rupees(entry['commission_paise'])}"
-    )
-    told.tell("settlement", f"      TDS {rupees(entry['tds_paise'])}, payout to the franchisee {rupees(entry['payout_paise'])}")
+    kept = f"gateway fee {rupees(entry['pg_fee_paise'])}, GST {rupees(entry['gst_paise'])}"
+    told.tell("settlement", f"{entry['id']} gross {rupees(entry['gross_paise'])}, refund {rupees(entry['refund_paise'])}, {kept}")
+    shares = f"commission {rupees(entry['commission_paise'])}, TDS {rupees(entry['tds_paise'])}"
+    told.tell("settlement", f"      {shares}, payout to {entry['franchisee_id']} {rupees(entry['payout_paise'])}")
 
     async def done() -> Json | None:
         seen: Json = await world.api("GET", f"/v1/ledger-entries/{entry['id']}", role="finance")
         return seen if seen["status"] == "SETTLED" else None
 
-    final = await until(f"{entry['id']} to be settled", done, seconds_max=SETTLED_SECONDS_MAX)
-    told.tell("settlement", f"{final['id']} SETTLED by {final.get('razorpay_transfer_id') or final.get('transfer_id')}")
+    await until(f"{entry['id']} to be settled", done, seconds_max=SETTLED_SECONDS_MAX)
+    for transfer in await world.all_of(f"/v1/transfers?franchisee_id={entry['franchisee_id']}", role="finance"):
+        whole: Json = await world.api("GET", f"/v1/transfers/{transfer['id']}", role="finance")
+        if any(paid["ledger_entry_id"] == entry["id"] for paid in whole["pays"]):
+            told.tell(
+                "razorpay", f"{whole['id']} {rupees(whole['amount_paise'])} {whole['status']} as {whole['razorpay_transfer_id']}"
+            )
+            told.tell("razorpay", f"      in the franchisee's bank by {whole['settlement_id']}, UTR {whole['utr']}")
+            return
 
 
 def _check(payment: Json) -> None:
