@@ -58,7 +58,8 @@ class Receiver:
         if answer is None:
             await self.release.wait()
             answer = 200
-        return web.Response(status=answer)
+        moved = {"Location": self.url + "/moved"} if 300 <= answer < 400 else {}
+        return web.Response(status=answer, headers=moved)
 
     def of(self, event: str) -> list[Post]:
         return [post for post in self.posts if post.event == event]

@@ -126,6 +126,38 @@ async def test_the_way_to_activation(
     assert event.json["payload"]["merchant_product"]["data"] == []
 
 
+async def test_a_decision_stops_the_activation_timer(
+    build: Any, connect: Any, clock: SteppingClock, account_body: Any, bank: Any
+) -> None:
+    sandbox = await build(activation_seconds=3600)
+    api = connect(sandbox)
+    _, account = await api("POST", ACCOUNTS, account_body)
+    path = f"{ACCOUNTS}/{account['id']}/products"
+    _, product = await api("POST", path, {"product_name": "route"})
+    await api("PATCH", f"{path}/{product['id']}", {"settlements": bank})
+    question = {"field_reference": "settlements.ifsc_code", "description": "Not known."}
+    sandbox.move_kyc(account["id"], "needs_clarification", [question])
+    await clock.advance(7200)
+    assert (await api("GET", f"{path}/{product['id']}"))[1]["activation_status"] == "needs_clarification"
+    await api("PATCH", f"{path}/{product['id']}", {"settlements": bank | {"ifsc_code": "HDFC0000318"}})
+    await clock.advance(3600)
+    assert (await api("GET", f"{path}/{product['id']}"))[1]["activation_status"] == "activated"
+
+
+async def test_a_rejected_account_is_not_activated_by_the_timer(
+    build: Any, connect: Any, clock: SteppingClock, account_body: Any, bank: Any, receiver: Any
+) -> None:
+    sandbox = await build(activation_seconds=3600)
+    api = connect(sandbox)
+    _, account = await api("POST", ACCOUNTS, account_body)
+    path = f"{ACCOUNTS}/{account['id']}/products"
+    _, product = await api("POST", path, {"product_name": "route"})
+    await api("PATCH", f"{path}/{product['id']}", {"settlements": bank})
+    sandbox.move_kyc(account["id"], "rejected")
+    await clock.advance(7200)
+    assert receiver.of("account.activated") == []
+
+
 async def test_an_individual_needs_the_owners_pan(api: Any, account_body: Any, bank: Any) -> None:
     body = {name: value for name, value in account_body.items() if name != "legal_info"} | {"business_type": "individual"}
     _, account = await api("POST", ACCOUNTS, body)

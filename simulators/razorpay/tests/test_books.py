@@ -15,14 +15,15 @@ amounts = st.integers(1, 60_000)
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("pay"), amounts, st.none() | st.integers(0, 2_000)),
-        st.tuples(st.just("refund"), st.integers(0, 5), amounts),
+        st.tuples(st.just("refund"), st.integers(0, 5), st.none() | amounts),
         st.tuples(st.just("transfer"), st.integers(0, 1), amounts),
-        st.tuples(st.just("reverse"), st.integers(0, 5), amounts),
+        st.tuples(st.just("reverse"), st.integers(0, 5), st.none() | amounts),
         st.tuples(st.just("settle"), st.integers(0, 2), st.just(0)),
         st.tuples(st.just("fail"), st.integers(0, 1), st.just(0)),
         st.tuples(st.just("wait"), st.integers(1, 300_000), st.just(0)),
     ),
-    max_size=25,
+    min_size=8,
+    max_size=30,
 )
 
 
@@ -67,14 +68,15 @@ async def play(script: list[tuple[str, int, Any]], balance_check: str) -> Razorp
             accounts.append(made["id"])
         for kind, number, extra in script:
             payments, transfers = list(simulator.state.payments), list(simulator.state.transfers)
+            part = {} if extra is None else {"amount": extra}
             if kind == "pay":
                 simulator.pay(qr["id"], QrPayment(amount=number, fee=extra))
-            elif kind == "refund" and number < len(payments):
-                await post(f"/v1/payments/{payments[number]}/refund", {"amount": extra, "speed": "optimum"})
+            elif kind == "refund" and payments:
+                await post(f"/v1/payments/{payments[number % len(payments)]}/refund", {"speed": "optimum"} | part)
             elif kind == "transfer":
                 await post("/v1/transfers", {"account": accounts[number], "amount": extra, "currency": "INR"})
-            elif kind == "reverse" and number < len(transfers):
-                await post(f"/v1/transfers/{transfers[number]}/reversals", {"amount": extra})
+            elif kind == "reverse" and transfers:
+                await post(f"/v1/transfers/{transfers[number % len(transfers)]}/reversals", part)
             elif kind == "settle":
                 simulator.settle(accounts[number]) if number < 2 else simulator.settle_own()
             elif kind == "fail":
@@ -85,7 +87,7 @@ async def play(script: list[tuple[str, int, Any]], balance_check: str) -> Razorp
     return simulator
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(script=steps, balance_check=st.sampled_from(["sync", "async"]))
 def test_what_came_in_is_where_the_books_say(script: list[tuple[str, int, Any]], balance_check: str) -> None:
     simulator = asyncio.run(play(script, balance_check))

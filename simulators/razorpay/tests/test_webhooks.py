@@ -177,6 +177,23 @@ class TestRules:
         third, fourth = await quiet(), await quiet()
         assert [post.event_id for post in receiver.posts] == [third.id, second.id, first.id, fourth.id]
 
+    async def test_reordered_events_wait_for_each_other(self, sandbox: Any, quiet: Any, receiver: Any) -> None:
+        under_way, most = 0, 0
+
+        async def count(_post: Any) -> None:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            for _ in range(100):
+                await asyncio.sleep(0)
+            under_way -= 1
+
+        receiver.on_post = count
+        sandbox.add_webhook_rule(WebhookRule(kind="reorder", count=3))
+        for _ in range(3):
+            await quiet()
+        assert (len(receiver.posts), most) == (3, 1)
+
     async def test_held_events_go_when_the_rules_are_cleared(self, sandbox: Any, quiet: Any, receiver: Any) -> None:
         sandbox.add_webhook_rule(WebhookRule(kind="reorder", count=9))
         first, second = await quiet(), await quiet()

@@ -61,6 +61,9 @@ class Kyc:
         account.live = account.live if result.live is None else result.live
         if account.activation == "activated" and account.activated_at is None:
             account.activated_at = self._core.now()
+        if move not in ("funds_hold", "funds_unhold"):
+            for product in self.products(account):
+                product.activates_at = None  # a decision was taken, the timer's is void
         if move in ("under_review", "needs_clarification", "activated", "suspended"):
             self._move_products(account, move, clarifications or [])
         if self._core.settings.kyc_events in ("both", "account"):
@@ -88,8 +91,10 @@ class Kyc:
         if product.activates_at is None or product.activation_status != "under_review":
             return
 
+        due = product.activates_at
+
         def activate() -> None:
-            if product.activation_status == "under_review":
+            if product.activation_status == "under_review" and product.activates_at == due:
                 self.move(self._core.state.accounts[product.account_id], "activated")
 
         self._core.at(f"activation of {product.id}", product.activates_at, activate)

@@ -82,16 +82,17 @@ class RazorpaySimulator:
         ControlApi(self).add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
+        await self._core.webhooks.start()
+        if not self._core.state.entries:
+            self._open_books()
         site = web.TCPSite(self._runner, self.settings.host, self.settings.port)
         try:
             await site.start()
         except OSError:
             await self._runner.cleanup()
+            await self._core.webhooks.stop()
             raise
         self._port = self._runner.addresses[0][1]
-        if not self._core.state.entries:
-            self._open_books()
-        await self._core.webhooks.start()
         self._take_up()
         self._save()
 
@@ -280,6 +281,7 @@ class RazorpaySimulator:
     def _take_up(self) -> None:
         """Set the timers of what an earlier run left unfinished."""
         state, nouns = self._core.state, self._nouns
+        self._core.webhooks.take_up()  # first: what is overdue below emits events of its own
         for qr in list(state.qr_codes.values()):
             nouns.qr_codes.watch(qr)
         for refund in list(state.refunds.values()):

@@ -67,7 +67,7 @@ class Webhooks:
         """Acknowledged events, the newest `log_size` of them."""
 
     async def start(self) -> None:
-        """Take up the configured receivers and what an earlier run left undelivered."""
+        """Be ready to send, to the configured receivers and those that an earlier run knew."""
         # The timeout is kept on the injected clock, so the client's own is off. A redirect is a failure at Razorpay.
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None), headers={"User-Agent": USER_AGENT})
         for configured in self._settings.webhooks:
@@ -76,6 +76,9 @@ class Webhooks:
                 self.add_endpoint(configured.url, configured.secret, configured.events)
             else:
                 known.secret, known.events = configured.secret, configured.events
+
+    def take_up(self) -> None:
+        """Go on with what an earlier run left undelivered."""
         for record in list(self._state.events.values()):
             self._start(record, Plan())
 
