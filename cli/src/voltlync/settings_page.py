@@ -12,6 +12,19 @@ from pydantic_settings import BaseSettings
 from contracts.topology import SERVICES
 
 
+ELSEWHERE = {
+    "VOLTLYNC_ADMIN_DATABASE_URL": "an administrator's postgresql:// address, for `voltlync provision` alone",
+    "VOLTLYNC_ADMIN_AMQP_URL": "an administrator's amqp:// address, for `voltlync provision` and `voltlync dead`",
+    "VOLTLYNC_ADMIN_RABBITMQ_URL": "the broker's management API with an administrator's password, for `voltlync provision`",
+    "VOLTLYNC_ROOT": "where services/*/migrations are found, in the operator's image",
+    "VOLTLYNC_HEALTH_URL": "what a container's health check asks",
+    "VOLTLYNC_TEST_POSTGRES": "a superuser's address of a PostgreSQL to use in place of a private one (tests and make run)",
+    "VOLTLYNC_TEST_RABBITMQ": "an administrator's address of a RabbitMQ to use in place of a private one",
+    "VOLTLYNC_TEST_REDIS": "the address of a Redis to use in place of a private one; it will be written to",
+}
+"""Variables that no service reads."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """One environment variable of one service."""
@@ -90,4 +103,6 @@ def env_example() -> str:
             shown.add(setting.variable)
             lines.append(f"# {setting.description}{'; required' if setting.required else ''}")
             lines.append(f"{setting.variable}=" if setting.required else f"#{setting.variable}={setting.default}")
+    lines += ["", "# -- the command, the image, and the tests' kit"]
+    lines += [line for variable, sentence in ELSEWHERE.items() for line in (f"# {sentence}", f"#{variable}=")]
     return "\n".join(lines) + "\n"
