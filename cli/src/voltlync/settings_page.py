@@ -11,7 +11,6 @@ from pydantic_settings import BaseSettings
 
 from contracts.topology import SERVICES
 
-
 ELSEWHERE = {
     "VOLTLYNC_ADMIN_DATABASE_URL": "an administrator's postgresql:// address, for `voltlync provision` alone",
     "VOLTLYNC_ADMIN_AMQP_URL": "an administrator's amqp:// address, for `voltlync provision` and `voltlync dead`",
