@@ -63,6 +63,7 @@ class Connections:
         self._metrics = metrics
         self._live: dict[str, Connection] = {}
         self._sockets: dict[Connection, Socket] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._quiet_drops = tuple(make.lower() for make in settings.drop_without_close)
         self._around = Surroundings(
             service=service,
@@ -93,6 +94,7 @@ class Connections:
             self.end(connection, DisconnectReason.GATEWAY_STOPPING)
             if pause:
                 await asyncio.sleep(pause)  # noqa: TID251  (real time: it is the fleet's reconnecting that is spread)
+        await asyncio.gather(*self._closing, return_exceptions=True)
         if connections:
             log.info("connections.drained", sockets=len(connections))
 
@@ -140,7 +142,9 @@ class Connections:
         log.info("charger.disconnected", charge_point_id=charge_point_id, epoch=connection.epoch, reason=reason.value)
         socket = self._sockets.pop(connection)
         drop = reason is DisconnectReason.GATEWAY_STOPPING and connection.make.startswith(self._quiet_drops or ("\0",))
-        self._service.tasks.start("socket.close", socket.close(_CLOSE_CODES.get(reason, 1000), drop=drop))
+        closing = self._service.tasks.start("socket.close", socket.close(_CLOSE_CODES.get(reason, 1000), drop=drop))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
         if reason is not DisconnectReason.SUPERSEDED:
             self._service.tasks.start("registry.gone", self._registry.gone(charge_point_id, connection.epoch))
 

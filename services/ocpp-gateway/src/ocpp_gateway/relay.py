@@ -19,8 +19,8 @@ BATCH_RECORDS_MAX = 256
 BATCH_BYTES_MAX = 512 * 1024
 """Of one batch; a single longer record goes alone."""
 
-RETRY_SECONDS = 1.0
-"""After a failure, on the service's clock."""
+RETRY_SECONDS = 0.5
+"""After a failure, in real time: the broker's absence is no matter of the business clock."""
 
 
 class Relay:
@@ -59,7 +59,7 @@ class Relay:
                     await self._relay_batch()
             except (MessagingError, OSError) as error:
                 log.warning("relay.failed", error=str(error), events=self._spool.events)
-                await self._service.clock.sleep(RETRY_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)  # noqa: TID251  (see RETRY_SECONDS)
 
     async def _relay_batch(self) -> None:
         records = await self._spool.read(BATCH_RECORDS_MAX, BATCH_BYTES_MAX)

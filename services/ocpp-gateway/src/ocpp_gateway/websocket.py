@@ -59,11 +59,17 @@ class OpenSocket:
 
     async def close(self, code: int, *, drop: bool) -> None:
         """Close politely where the peer answers, else drop the connection."""
-        if not drop:
-            with suppress(TimeoutError, OSError, RuntimeError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self.ws.close(code=code)
-        self.transport.abort()
+        if drop:
+            self.transport.abort()
+            return
+        with suppress(TimeoutError, OSError, RuntimeError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.ws.close(code=code)
+        # A peer that took everything gets to read our Close; one that takes nothing any more would hold the socket for hours.
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            self.transport.close()
 
 
 class OcppDoor:
