@@ -84,14 +84,16 @@ class World:
             busy += self.service.work.count() + self.razorpay.pending
             still = 0 if busy else still + 1
 
-    async def call(self, method: str, path: str, *, role: Role = Role.ADMIN, status: int | None = None, **kwargs: Any) -> Any:
-        """Call the REST surface as somebody of this role; the JSON answer."""
+    def headers(self, method: str, path: str, *, role: Role = Role.ADMIN) -> dict[str, str]:
+        """What the door puts on a call of somebody of this role."""
         principal = Principal("staff|1", frozenset({role}))
         bare = path.partition("?")[0]
-        headers = self.signer.headers(principal, audience="payments", method=method, path=bare, now=self.clock.now())
-        async with self.http.request(
-            method, f"{self.url}{path}", headers=headers | kwargs.pop("headers", {}), **kwargs
-        ) as answer:
+        return self.signer.headers(principal, audience="payments", method=method, path=bare, now=self.clock.now())
+
+    async def call(self, method: str, path: str, *, role: Role = Role.ADMIN, status: int | None = None, **kwargs: Any) -> Any:
+        """Call the REST surface as somebody of this role; the JSON answer."""
+        signed = self.headers(method, path, role=role) | kwargs.pop("headers", {})
+        async with self.http.request(method, f"{self.url}{path}", headers=signed, **kwargs) as answer:
             body = await answer.read()
             if status is not None:
                 assert answer.status == status, body
