@@ -10,6 +10,17 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(dead, name="dead")
 
 
+@app.callback()
+def main() -> None:
+    """VoltLync on one machine."""
+    import logging
+
+    import structlog
+
+    # What the libraries tell an operator's log is noise in a command's output; warnings are not.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
 @app.command()
 def up(*, play: bool = typer.Option(default=True, help="Play one paid session when everything is up.")) -> None:
     """Start everything, seed a network, play one paid session, stay up. Ctrl-C ends all; data stay in .run."""
