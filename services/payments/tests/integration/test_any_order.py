@@ -1,0 +1,327 @@
+"""Whatever comes, in whatever order and however often: every paisa in one place, at most one bill, one live refund.
+
+The use cases over a real PostgreSQL and Razorpay's sandbox. Nothing runs by itself: hypothesis decides what happens next.
+"""
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chassis.database import Database
+from chassis.runtime import Service, SystemIds
+from chassis.telemetry import Telemetry
+from chassis.web import WebServer
+from contracts.charging import StartRefusal, StartRefused, StopReason, TransactionStarted, TransactionStopped
+from contracts.topology import address_from
+from money import MIN_REFUND_PAISE
+from payments.domain.webhook import signature
+from payments.metrics import Metrics
+from payments.razorpay import Razorpay
+from payments.routes import ERRORS, ROUTES
+from payments.settings import PaymentsSettings
+from payments.usecases.bill_session import bill_session
+from payments.usecases.context import Payments
+from payments.usecases.follow_start import link_transaction, refund_unstarted
+from payments.usecases.work_refunds import work_refunds
+from payments.usecases.work_webhooks import work_webhooks
+from payments.worker import Worker
+from razorpay_simulator import FaultRule, OutcomeRule, QrPayment, RazorpaySimulator, SandboxSettings
+from testkit.clock import SteppingClock
+
+SECRET = "webhook-secret-of-the-tests"
+REFUND = "/v1/payments/*/refund"
+BASIC = {"Authorization": aiohttp.encode_basic_auth("rzp_test_sandbox0000001", "sandbox-secret")}
+ROUNDS_MAX = 12
+"""Half hours after which the last refund must have come to its end: two failures and three faults take fewer."""
+
+
+@dataclass
+class Bench:
+    """The service's use cases with nothing that runs by itself."""
+
+    app: Payments
+    clock: SteppingClock
+    sandbox: RazorpaySimulator
+    http: aiohttp.ClientSession
+    url: str
+    admin: "asyncpg.Connection[Any]"
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+
+@pytest.fixture(scope="session")
+async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
+    admin_dsn, service_dsn = database
+    admin = await asyncpg.connect(admin_dsn, server_settings={"search_path": "payments"})
+    clock = SteppingClock()
+    sandbox = RazorpaySimulator(SandboxSettings(opening_balance=10**12, instant_refund_seconds=5), clock=clock)
+    await sandbox.start()
+    config = PaymentsSettings(
+        amqp_url="amqp://nobody.invalid",
+        database_url=service_dsn,
+        razorpay_key_id=sandbox.settings.key_id,
+        razorpay_key_secret=sandbox.settings.key_secret,
+        razorpay_webhook_secret=SECRET,
+        razorpay_api_url=sandbox.base_url,
+    )
+    service = Service("payments", clock=clock)
+    telemetry = Telemetry(config, service="payments", clock=clock)
+    store = service.add(
+        Database(
+            service_dsn,
+            schema="payments",
+            service=service,
+            telemetry=telemetry,
+            ids=SystemIds(),
+            address_of=address_from("payments"),
+        )
+    )
+    app = Payments(
+        service=service,
+        settings=config,
+        clock=clock,
+        database=store,
+        razorpay=service.add(Razorpay(config, service=service, telemetry=telemetry)),
+        telemetry=telemetry,
+        metrics=Metrics(telemetry.registry),
+        # Never started, so never woken: the test says when they work.
+        webhooks=Worker(service, "webhooks"),
+        refunds=Worker(service, "refunds"),
+    )
+    web = service.add(WebServer(service, config, ROUTES, app=app, database=store, errors=ERRORS, telemetry=telemetry))
+    await service.start()
+    async with aiohttp.ClientSession() as http:
+        yield Bench(app, clock, sandbox, http, web.url, admin)
+    await service.stop()
+    await sandbox.stop()
+    await admin.close()
+
+
+@dataclass
+class Session:
+    """One payment and what charging will say of it."""
+
+    bench: Bench
+    amount: int
+    fee: int | None
+    energy_wh: int | None
+    """None: refused."""
+    id: int = 0
+    razorpay_id: str = ""
+    credit: bytes = b""
+    transaction_id: int = 0
+
+    async def pay(self) -> None:
+        """A QR code as its row, a payment at the sandbox, and the event of it."""
+        number = next(self.bench.numbers)
+        made = await self.bench.http.post(
+            f"{self.bench.sandbox.base_url}/v1/payments/qr_codes",
+            json={"type": "upi_qr", "usage": "multiple_use", "fixed_amount": False, "name": f"CP-{number}"},
+            headers=BASIC,
+        )
+        code = (await made.json())["id"]
+        await self.bench.admin.execute(
+            "INSERT INTO qr_codes (charge_point_id, connector_id, name, status, body, razorpay_qr_code_id, created_at)"
+            " VALUES ($1, 1, 'x', 'ACTIVE', '{}', $2, $3)",
+            f"ANY-{code}",
+            code,
+            self.bench.clock.now(),
+        )
+        shown = "webhook" if self.fee is not None else "never"
+        paid = self.bench.sandbox.pay(
+            code, QrPayment(amount=self.amount, fee=self.fee, tax=0 if self.fee is not None else None, fee_shown=shown)
+        )
+        self.razorpay_id = paid["payment"]["id"]
+        self.credit = next(
+            event.body.encode()
+            for event in reversed(self.bench.sandbox.events)
+            if event.event == "qr_code.credited" and self.razorpay_id in event.body
+        )
+        await self.deliver(self.credit)
+        self.id = await self.bench.admin.fetchval("SELECT id FROM qr_payments WHERE razorpay_payment_id = $1", self.razorpay_id)
+        self.transaction_id = 10_000 + self.id
+
+    async def deliver(self, body: bytes) -> None:
+        """Razorpay delivers an event, under an id that may be new each time, and it is worked."""
+        headers = {"X-Razorpay-Signature": signature(body, SECRET), "X-Razorpay-Event-Id": f"any-{next(self.bench.numbers)}"}
+        async with self.bench.http.post(f"{self.bench.url}/webhooks/razorpay", data=body, headers=headers) as answer:
+            assert answer.status == 200
+        await work_webhooks(self.bench.app)
+
+    async def hear(self, word: str) -> None:
+        """Charging says something, once more perhaps."""
+        key = {"charge_point_id": "ANY", "connector_id": 1, "request_key": f"qr_payment_{self.id}", "payer_reference": "rdr_1"}
+        async with self.bench.app.database.transaction() as uow:
+            if word == "refused":
+                said = StartRefused.model_validate({**key, "reason": StartRefusal.NOT_PLUGGED_IN, "refused_at": uow.now})
+                await refund_unstarted(self.bench.app, uow, said)
+                return
+            terms = {
+                **key,
+                "transaction_id": self.transaction_id,
+                "station_id": 1,
+                "tariff_id": 1,
+                "tariff_paise_per_kwh": 1800,
+                "gst_bps": 1800,
+                "started_at": uow.now,
+            }
+            if word == "started":
+                await link_transaction(self.bench.app, uow, TransactionStarted.model_validate(terms))
+                return
+            ended = {
+                "subject_version": 9,
+                "stopped_at": uow.now,
+                "stop_reason": StopReason.CHARGER,
+                "energy_wh": self.energy_wh,
+                "meter_start_wh": 0,
+            }
+            await bill_session(self.bench.app, uow, TransactionStopped.model_validate(terms | ended))
+
+    @property
+    def words(self) -> list[str]:
+        """What charging says in the end."""
+        return ["refused"] if self.energy_wh is None else ["started", "stopped"]
+
+    def refund_events(self) -> list[bytes]:
+        """Everything that Razorpay has said so far of this payment's refunds, oldest first."""
+        return [
+            event.body.encode()
+            for event in self.bench.sandbox.events
+            if event.event.startswith("refund.") and self.razorpay_id in event.body
+        ]
+
+    def refunded_at_razorpay(self) -> list[int]:
+        """Amounts of the refunds of this payment that exist there and have not failed."""
+        refunds = self.bench.sandbox.state.refunds.values()
+        return [refund.amount for refund in refunds if refund.payment_id == self.razorpay_id and refund.status != "failed"]
+
+    async def row(self, table: str) -> list[Any]:
+        """This payment's rows of a table."""
+        return await self.bench.admin.fetch(f"SELECT * FROM {table} WHERE qr_payment_id = $1 ORDER BY id", self.id)  # noqa: S608
+
+    async def check(self) -> None:
+        """What must hold at every moment."""
+        bills, refunds, residues = await self.row("bills"), await self.row("refunds"), await self.row("residues")
+        assert len(bills) <= 1
+        assert sum(refund["status"] != "FAILED" for refund in refunds) <= 1
+        assert len({refund["amount_paise"] for refund in refunds}) <= 1
+        there = self.refunded_at_razorpay()
+        assert len(there) <= 1
+        due = bills[0]["refund_paise"] + bills[0]["residue_paise"] if bills else self.amount
+        assert sum(there) + sum(residue["amount_paise"] for residue in residues) <= due
+        said = await self.bench.admin.fetch(
+            "SELECT type, count(*) AS times FROM outbox WHERE subject = $1 GROUP BY type", f"qr_payment_{self.id}"
+        )
+        times = {row["type"]: row["times"] for row in said}
+        assert times["charging.session_start_requested.v1"] == times["payments.payment_received.v1"] == 1
+        decided = times.get("payments.payment_billed.v1", 0) + times.get("payments.payment_refund_decided.v1", 0)
+        assert decided <= 1
+
+    async def check_end(self) -> None:
+        """Every paisa is in exactly one place."""
+        await self.check()
+        (payment,) = await self.bench.admin.fetch("SELECT * FROM qr_payments WHERE id = $1", self.id)
+        bills, refunds, residues = await self.row("bills"), await self.row("refunds"), await self.row("residues")
+        billed = sum(bill[name] for bill in bills for name in ("energy_charge_paise", "gst_paise", "platform_fee_paise"))
+        back = sum(refund["amount_paise"] for refund in refunds if refund["status"] == "PROCESSED")
+        owed = sum(residue["amount_paise"] for residue in residues)
+        assert billed + back + owed == self.amount
+        assert self.refunded_at_razorpay() == ([back] if back else [])
+        if self.energy_wh:
+            assert payment["state"] == "BILLED"
+        else:
+            assert payment["state"] == ("REFUNDED" if self.amount >= MIN_REFUND_PAISE else "RESIDUE_OWED")
+            assert billed == 0
+
+
+FAULTS = st.tuples(st.just("fault"), st.sampled_from(["error", "html", "reset", "conflict", "throttle"]), st.booleans())
+STEPS = st.one_of(
+    st.tuples(st.just("hear"), st.integers(0, 1)),
+    st.tuples(st.just("credit")),
+    st.tuples(st.just("work")),
+    st.tuples(st.just("tick"), st.sampled_from([1, 6, 40, 1900])),
+    st.tuples(st.just("event"), st.integers(0, 9)),
+    st.tuples(st.just("lose claim")),
+    FAULTS,
+    st.tuples(st.just("refund fails")),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    amount=st.one_of(st.integers(1, 150), st.integers(151, 50_000)),
+    fee=st.one_of(st.none(), st.just(0), st.integers(1, 300)),
+    energy_wh=st.one_of(st.none(), st.just(0), st.integers(1, 30_000)),
+    steps=st.lists(STEPS, max_size=14),
+)
+async def test_every_paisa_ends_in_one_place(
+    bench: Bench, amount: int, fee: int | None, energy_wh: int | None, steps: list[Any]
+) -> None:
+    bench.sandbox.clear_faults()
+    session = Session(bench, amount, fee, energy_wh)
+    await session.pay()
+    failures = faults = 0
+    for name, *how in steps:
+        match name:
+            case "hear":
+                await session.hear(session.words[how[0] % len(session.words)])
+            case "credit":
+                await session.deliver(session.credit)
+            case "work":
+                await work_refunds(bench.app)
+            case "tick":
+                await bench.clock.advance(how[0], settle=bench.sandbox.wait_idle)
+            case "event" if events := session.refund_events():
+                await session.deliver(events[how[0] % len(events)])
+            case "lose claim":
+                # A process dies between its claim and its call, or between the call and its persisting.
+                await bench.admin.execute(
+                    "UPDATE refunds SET status = 'CALLING', calls = calls + 1, next_attempt_at = $2"
+                    " WHERE qr_payment_id = $1 AND status IN ('PENDING', 'UNKNOWN')",
+                    session.id,
+                    bench.clock.now() + timedelta(seconds=120),
+                )
+            case "fault" if faults < 3:
+                faults += 1
+                when = "after_effect" if how[1] and how[0] not in ("conflict", "throttle") else "before_effect"
+                bench.sandbox.add_fault(
+                    FaultRule.model_validate({"kind": how[0], "when": when, "method": "POST", "path": REFUND})
+                )
+            case "refund fails" if failures < 2:
+                failures += 1
+                bench.sandbox.add_outcome(OutcomeRule(of="refund", outcome="failed"))
+        await session.check()
+    # In the end charging has said everything, Razorpay's events have come, and the clock has gone on.
+    for word in session.words:
+        await session.hear(word)
+    for _ in range(ROUNDS_MAX):
+        await work_refunds(bench.app)
+        await bench.clock.advance(1900, settle=bench.sandbox.wait_idle)
+        for body in session.refund_events():
+            await session.deliver(body)
+        if all(refund["status"] == "PROCESSED" or refund["next_attempt_at"] is None for refund in await session.row("refunds")):
+            break
+    await session.check_end()
+    bench.sandbox._core.outcomes.clear()
+
+
+async def test_a_bill_can_be_read_as_it_was_announced(bench: Bench) -> None:
+    session = Session(bench, 10_000, 236, 3333)
+    await session.pay()
+    await session.hear("stopped")
+    (said,) = await bench.admin.fetch(
+        "SELECT body FROM outbox WHERE type = 'payments.payment_billed.v1' AND subject = $1", f"qr_payment_{session.id}"
+    )
+    (bill,) = await session.row("bills")
+    billed = json.loads(said["body"])
+    shared = set(billed) & set(bill.keys()) - {"started_at", "stopped_at", "billed_at"}
+    assert len(shared) >= 12
+    assert {name: billed[name] for name in shared} == {name: bill[name] for name in shared}
