@@ -119,9 +119,12 @@ async def _watch(world: World, transaction_id: str, charge_point_id: str, leave_
     async def over() -> Json | None:
         nonlocal last_wh
         seen: Json = await world.api("GET", f"/v1/transactions/{transaction_id}")
-        if seen["energy_wh"] != last_wh:
-            last_wh = seen["energy_wh"]
-            told.tell("charging", f"{transaction_id} {seen['state']}  {kwh(last_wh)}")
+        if seen["confirmed_wh"] != last_wh and seen["state"] != "STOPPED":
+            last_wh = seen["confirmed_wh"]
+            power = f" at {seen['power_w'] / 1000:.1f} kW" if seen["power_w"] else ""
+            told.tell(
+                "charging", f"{transaction_id} {seen['state']}  {kwh(last_wh)}{power} of {kwh(seen['affordable_wh'])} affordable"
+            )
         if seen["state"] == "STOPPED":
             return seen
         if leave_after_wh is not None and last_wh >= leave_after_wh:

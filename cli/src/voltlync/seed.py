@@ -115,22 +115,22 @@ async def _franchisee(world: World) -> Json:
 async def _charger(world: World, planned: PlannedCharger, station: Json) -> Json:
     id_ = planned.charge_point_id
     charger = await _found(world, "/v1/chargers", "charge_point_id", id_)
+    hardware = id_ in await world.chargers()
     if charger is None:
-        charger = await world.api(
-            "POST",
-            "/v1/chargers",
-            {
-                "charge_point_id": id_,
-                "station_id": station["id"],
-                "name": planned.name,
-                "connector_kind": planned.connector_kind,
-                "rated_power_w": planned.rated_power_w,
-            },
-        )
+        body = {
+            "charge_point_id": id_,
+            "station_id": station["id"],
+            "name": planned.name,
+            "connector_kind": planned.connector_kind,
+            "rated_power_w": planned.rated_power_w,
+        }
+        charger = await world.api("POST", "/v1/chargers", body)
+        hardware = False
+    elif not hardware:
+        charger = {**charger, **await world.api("POST", f"/v1/chargers/{charger['id']}/credentials")}
+    if not hardware:
         # The password is shown once: the charger's installer types it in.
         await world.charger(id_, body={"password": charger["password"], "rated_power_w": planned.rated_power_w})
-    elif id_ not in await world.chargers():
-        raise RuntimeError(f"{id_} is registered, but its simulated hardware is gone: `make reset` starts afresh")
     charger_id = charger["id"]
 
     async def online() -> Json | None:
