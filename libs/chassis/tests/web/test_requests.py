@@ -1,6 +1,7 @@
 """What a caller gets: answers, problems, and never our insides."""
 
 import asyncio
+import gzip
 from datetime import timedelta
 
 import jwt
@@ -114,6 +115,35 @@ async def test_hostile_bodies_are_problems_of_the_caller(world: World, body: byt
     assert status == expected, problem
     assert problem["status"] == expected
     assert world.toy.calls == 0
+
+
+async def test_compressed_bodies_are_not_unfolded(world: World) -> None:
+    body = gzip.compress(b" " * 10_000_000)
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    status, problem, _ = await world.client.call("POST", "/v1/stations", data=body, headers=headers)
+    assert (status, problem["type"]) == (415, "urn:voltlync:problem:compressed-body")
+
+
+@pytest.mark.parametrize("path", ["/v1/stations", "/v1/raw"])
+async def test_a_body_that_ends_early_or_is_framed_wrongly_is_the_callers_problem(world: World, path: str) -> None:
+    port = world.server.port
+    token = world.client.signer.sign(
+        Principal("asha", ADMIN), audience="toy", method="POST", path=path, now=world.client.clock.now()
+    )
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{PRINCIPAL_HEADER}: {token}\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write((head + 'Transfer-Encoding: chunked\r\n\r\n5\r\n{"a":\r\nnonsense\r\n\r\n').encode())
+    answer = await reader.read()
+    assert b" 400 " in answer.partition(b"\r\n")[0]
+    writer.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write((head + "Content-Length: 100\r\n\r\n{").encode())
+    writer.write_eof()
+    answer = await reader.read()
+    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+    writer.close()
+    errors = world.telemetry.registry.get_sample_value("voltlync_toy_unexpected_errors_total", {"route": path})
+    assert not errors
 
 
 async def test_a_body_without_a_length_is_cut_at_the_limit(world: World) -> None:

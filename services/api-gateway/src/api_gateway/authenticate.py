@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from api_gateway.jwks import Jwks, JwksUnavailable, unavailable
 from api_gateway.settings import ApiGatewaySettings
 from chassis.runtime import Clock
-from chassis.web import PrefixedId, Principal, Role
+from chassis.web import BIGINT_MAX, PrefixedId, Principal, Role
 from chassis.web.principal import unauthenticated
 
 ALGORITHM = "RS256"
@@ -159,10 +159,10 @@ def _roles(claim: Any) -> frozenset[Role]:
 
 def _id(claim: Any, prefixed: PrefixedId) -> int | None:
     if isinstance(claim, int) and not isinstance(claim, bool):
-        return claim if claim > 0 else None
+        return claim if 0 < claim <= BIGINT_MAX else None
     if not isinstance(claim, str):
         return None
     try:
-        return prefixed.parse(claim if claim.startswith(prefixed.prefix) else prefixed.text(int(claim)))
+        return prefixed.parse(claim if "_" in claim else f"{prefixed.prefix}_{claim}")
     except ValueError:
         return None

@@ -59,7 +59,6 @@ class Door:
             host=settings.door_host,
             port=settings.door_port,
             drain_seconds=settings.drain_seconds,
-            auto_decompress=False,  # what is signed is what was sent; the services decompress, within their limits
         )
 
     @property

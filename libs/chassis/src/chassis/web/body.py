@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
-from aiohttp import ClientPayloadError, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
@@ -23,7 +22,7 @@ class Body(BaseModel):
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
-    """The raw body. Raises Problem 413 beyond `limit` bytes, counted after decompression: a small one can unfold to gigabytes."""
+    """The raw body as it was sent. Raises Problem 413 beyond `limit` bytes, 400 when it ends early."""
     if request.content_length is not None and request.content_length > limit:
         raise too_large(limit)
     chunks: list[bytes] = []
@@ -34,8 +33,8 @@ async def read_body(request: web.Request, limit: int) -> bytes:
             if size > limit:
                 raise too_large(limit)
             chunks.append(chunk)
-    except (ClientPayloadError, HttpProcessingError, ConnectionError) as error:
-        raise malformed("The body ended early or is not encoded as its headers say.") from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise malformed("The body ended early or is not framed as its headers say.") from error
     return b"".join(chunks)
 
 
@@ -45,7 +44,9 @@ def too_large(limit: int) -> Problem:
 
 
 def require_json(request: web.Request) -> None:
-    """Raises Problem 415 unless the body says that it is JSON: a browser form can then never pass for one."""
+    """Raises Problem 415 unless the body says that it is plain JSON: a browser form can then never pass for one."""
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise Problem(415, "The body must not be compressed", type="compressed-body")
     kind = request.content_type
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise Problem(415, "The body must be JSON", f"Content-Type is {kind}, expected application/json.", type="not-json")

@@ -13,7 +13,7 @@ from prometheus_client import Counter, Histogram
 from chassis.messaging import is_transient
 from chassis.runtime import Service
 from chassis.telemetry import Telemetry, current_trace_id
-from chassis.web.problems import Problem, type_name
+from chassis.web.problems import Problem, malformed, type_name
 from chassis.web.route import Errors
 
 log = structlog.get_logger(__name__)
@@ -117,6 +117,8 @@ class Observer:
             return error
         if isinstance(error, web.HTTPException):
             return _of_http_exception(error)
+        if isinstance(error, web.RequestPayloadError):
+            return malformed("The body ended early or is not framed as its headers say.")
         for kind in type(error).__mro__:
             mapped = self._errors.get(kind)
             if mapped is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from chassis.runtime import Environment, Service, ServiceSettings
 from chassis.telemetry import Telemetry
 from chassis.web.binding import BoundRoute, WrongRoute, bind
 from chassis.web.body import too_large
-from chassis.web.health import HEALTH_PATHS, add_health_routes
+from chassis.web.health import HEALTH_PATHS, Check, add_health_routes
 from chassis.web.idempotency import REPLAYED_HEADER, Keyed, claim, keyed, release, remember
 from chassis.web.listener import Listener
 from chassis.web.observe import SUBJECT, Observer, add_common_headers
@@ -33,6 +33,7 @@ class WebServer:
     """A Part. Binds every route when it is made: a wrong signature raises WrongRoute then, not at the first request.
 
     `app` is the service's collaborators, passed to use cases as their first argument. `errors` maps domain exceptions.
+    `details` are shown by /readyz and do not decide. `observer` serves a second port of the same service, if it has one.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class WebServer:
         app: Any = None,
         database: Database | None = None,
         errors: Errors | None = None,
+        details: Mapping[str, Check] | None = None,
     ) -> None:
         self._service = service
         self._app = app
@@ -67,11 +69,11 @@ class WebServer:
         async def serve_openapi(_request: web.Request) -> web.Response:
             return web.Response(body=openapi_json, content_type="application/json")
 
-        observer = Observer(service, telemetry, mapped, unobserved=HEALTH_PATHS | {OPENAPI_PATH})
+        self.observer = observer = Observer(service, telemetry, mapped, unobserved=HEALTH_PATHS | {OPENAPI_PATH})
         largest = max([MAX_BODY_BYTES, *(route.max_body_bytes for route in routes)])
         application = web.Application(middlewares=[observer.middleware], client_max_size=largest)
         application.on_response_prepare.append(add_common_headers)
-        add_health_routes(application, service, telemetry)
+        add_health_routes(application, service, telemetry, details)
         application.router.add_get(OPENAPI_PATH, serve_openapi)
         for bound in bound_routes:
             application.router.add_route(bound.route.method, bound.route.path, self._handler(bound))
