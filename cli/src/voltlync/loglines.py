@@ -11,7 +11,20 @@ COLOURS = (36, 32, 33, 35, 34, 96, 92, 93, 95, 94)
 RED, DIM, RESET = "\033[31m", "\033[2m", "\033[0m"
 
 # Of structlog's and logging's JSON: shown elsewhere in the line, or of no use to a reader.
-HIDDEN = {"event", "level", "timestamp", "logger", "service", "trace_id", "span_id", "exception", "stack", "exc_info", "version"}
+HIDDEN = {
+    "request_id",
+    "event",
+    "level",
+    "timestamp",
+    "logger",
+    "service",
+    "trace_id",
+    "span_id",
+    "exception",
+    "stack",
+    "exc_info",
+    "version",
+}
 
 # One line per request, message or frame says too much beside a story; the file has them all.
 TOO_FREQUENT = ("http.request", "frame.", "message.")
@@ -23,6 +36,8 @@ class Palette:
     def __init__(self, *, colour: bool | None = None) -> None:
         self._colour = colour if colour is not None else sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._given: dict[str, int] = {}
+        self.quiet = False
+        """True: only warnings and errors are worth a line."""
 
     def readable(self, name: str, line: bytes) -> str | None:
         """The line as a person reads it, or None for one that only the file should have."""
@@ -34,11 +49,11 @@ class Palette:
         try:
             record = json.loads(text)
         except ValueError:
-            return f"{prefix} {text}"
+            record = None
         if not isinstance(record, dict):
-            return f"{prefix} {text}"
+            return None if self.quiet else f"{prefix} {text}"
         event, level = str(record.get("event", "")), str(record.get("level", "info")).lower()
-        if level == "debug" or (level == "info" and event.startswith(TOO_FREQUENT)):
+        if level == "debug" or (level == "info" and (self.quiet or event.startswith(TOO_FREQUENT))):
             return None
         fields = " ".join(f"{key}={_short(value)}" for key, value in record.items() if key not in HIDDEN and value is not None)
         message = f"{event} {self._paint(fields, DIM)}".rstrip()

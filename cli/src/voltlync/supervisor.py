@@ -46,12 +46,12 @@ class ChildFailed(RuntimeError):
 class Supervisor:
     """Runs children for `voltlync up` and for the chaos tests, which kill and start them one by one."""
 
-    def __init__(self, logs: Path, *, show: Callable[[str], None] | None = None) -> None:
-        """`logs`: each child's raw output goes to `<logs>/<name>.log`. `show` gets readable lines; None keeps quiet."""
+    def __init__(self, logs: Path, palette: Palette | None = None, *, show: Callable[[str], None] | None = None) -> None:
+        """`logs`: each child's raw output goes to `<logs>/<name>.log`. `show` gets lines made readable by `palette`; None: none."""
         self._logs = logs
         self._logs.mkdir(parents=True, exist_ok=True)
         self._show = show
-        self._palette = Palette()
+        self._palette = palette or Palette()
         self._guardian = Guardian()
         self._children: dict[str, Child] = {}
         self._stages: list[list[str]] = []

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from testkit.servers import Servers
 from voltlync.credentials import Credentials
 from voltlync.demo import SessionWentWrong, show_one_session
+from voltlync.loglines import Palette
 from voltlync.plan import Installation, Ports
 from voltlync.provision import broker_users, provision
 from voltlync.seed import seed
@@ -79,7 +80,9 @@ async def up(*, play: bool = True) -> int:
 
 
 async def _serve(installation: Installation, *, began: float, play: bool) -> int:
-    supervisor = Supervisor(LOGS, show=say)
+    palette = Palette()
+    supervisor = Supervisor(LOGS, palette, show=say)
+    palette.quiet = True  # the session is the story; afterwards every service tells its own
     try:
         for stage in (installation.simulators(), installation.services(), installation.doors()):
             say(f"Starting {', '.join(child.name for child in stage)} ...")
@@ -91,6 +94,7 @@ async def _serve(installation: Installation, *, began: float, play: bool) -> int
         if not await _show(addresses, play=play):
             return 1
         say(f"\n{front_page(addresses)}\nUp after {time.monotonic() - began:.1f} s. Ctrl-C stops everything.\n")
+        palette.quiet = False
         name = await supervisor.watch()
         say(f"\n{name} ended by itself. The end of its log:\n{supervisor.end_of_log(name)}\nStopping everything, in order ...")
     except ChildFailed as failure:

@@ -165,7 +165,9 @@ class ServerProcess:
     def _gone(self, tree: list[psutil.Process]) -> None:
         if self.running:
             self._process.wait(KILL_SECONDS_MAX)
-        psutil.wait_procs(tree, timeout=KILL_SECONDS_MAX)
+        deadline = time.monotonic() + KILL_SECONDS_MAX
+        while any(_lives(process) for process in tree) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
         self._guardian.forget(self.pid)
 
     def wait_until(self, ready: Callable[[], bool], *, name: str, log: Path, seconds_max: float) -> None:
@@ -184,6 +186,14 @@ class ServerProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _lives(process: psutil.Process) -> bool:
+    """A zombie is gone for us: it holds nothing any more, and who should reap it may not be us."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _group_of(user: str) -> int:

@@ -173,6 +173,9 @@ class NativeRabbitMQ:
         inherited = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in os.environ}
         return inherited | {
             "HOME": str(self._home),
+            # The start script then becomes the node instead of waiting beside it: one process, ours to wait for. As a
+            # grandchild it would be left to init when killed, which in many containers reaps nobody.
+            "RUNNING_UNDER_SYSTEMD": "true",
             "RABBITMQ_NODENAME": NODE,
             "RABBITMQ_DIST_PORT": str(self._dist_port),
             "RABBITMQ_MNESIA_BASE": str(at / "data"),
