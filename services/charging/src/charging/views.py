@@ -30,6 +30,16 @@ Name = Annotated[str, Field(min_length=1, max_length=120)]
 Line = Annotated[str, Field(max_length=200)]
 
 
+def given(body: Body) -> dict[str, Any]:
+    """What the caller gave, as Python values (`model_dump` would write ids as text again)."""
+    return {name: getattr(body, name) for name in body.model_fields_set}
+
+
+def whole(body: Body) -> dict[str, Any]:
+    """The same with defaults for what was left out."""
+    return {name: getattr(body, name) for name in type(body).model_fields}
+
+
 class View(BaseModel):
     """Made from a row."""
 

@@ -21,6 +21,7 @@ from charging.views import (
     ConnectorChange,
     ConnectorQuery,
     ConnectorView,
+    given,
 )
 from chassis.database import UnitOfWork
 from chassis.web import Page, Principal, fetch_page, invalid_field
@@ -103,7 +104,7 @@ async def rotate_credentials(uow: UnitOfWork, charger_id: ChargerId, principal: 
 async def change_charger(uow: UnitOfWork, charger_id: ChargerId, body: ChargerChange, principal: Principal) -> ChargerView:
     """`PATCH /v1/chargers/{id}`. Running sessions keep the terms they started with."""
     before = await _charger(uow, charger_id, principal)
-    changes = body.model_dump(exclude_unset=True, exclude_none=False)
+    changes = given(body)
     for name, value in changes.items():
         if value is None:
             raise invalid_field(f"#/body/{name}", "It can't be null")
@@ -172,7 +173,7 @@ async def change_connector(
     """`PATCH /v1/chargers/{charger_id}/connectors/{connector_id}`: where it differs from its charger."""
     await _charger(uow, charger_id, principal)
     before = await _connector(uow, charger_id, connector_id)
-    changes = body.model_dump(exclude_unset=True, mode="json")
+    changes = given(body)
     row = before
     if changes:
         row = (

@@ -8,7 +8,7 @@ from charging.domain.start import normalise_id_tag
 from charging.tables import id_tags
 from charging.usecases import announce
 from charging.usecases.scope import missing
-from charging.views import IdTagChange, IdTagCreate, IdTagId, IdTagView
+from charging.views import IdTagChange, IdTagCreate, IdTagId, IdTagView, given
 from chassis.database import UnitOfWork
 from chassis.web import Page, PageQuery, Principal, fetch_page, invalid_field
 
@@ -36,7 +36,7 @@ async def list_id_tags(uow: UnitOfWork, query: PageQuery) -> Page[IdTagView]:
 
 async def change_id_tag(uow: UnitOfWork, id_tag_id: IdTagId, body: IdTagChange, principal: Principal) -> IdTagView:
     """`PATCH /v1/id-tags/{id}`. A session that it started goes on."""
-    changes = body.model_dump(exclude_unset=True)
+    changes = given(body)
     for name in ("holder", "enabled"):
         if name in changes and changes[name] is None:
             raise invalid_field(f"#/body/{name}", "It can't be null")

@@ -17,6 +17,8 @@ from charging.views import (
     TariffId,
     TariffQuery,
     TariffView,
+    given,
+    whole,
 )
 from chassis.database import UnitOfWork
 from chassis.web import Page, Principal, fetch_page, invalid_field
@@ -24,7 +26,7 @@ from chassis.web import Page, Principal, fetch_page, invalid_field
 
 async def create_station(uow: UnitOfWork, body: StationCreate, principal: Principal) -> StationView:
     """`POST /v1/stations`."""
-    values = body.model_dump()
+    values = whole(body)
     row = (
         await uow.connection.execute(
             sa.insert(stations).values(**values, created_at=uow.now, updated_at=uow.now).returning(*stations.c)
@@ -59,7 +61,7 @@ async def show_station(uow: UnitOfWork, station_id: StationId, principal: Princi
 async def change_station(uow: UnitOfWork, station_id: StationId, body: StationChange, principal: Principal) -> StationView:
     """`PATCH /v1/stations/{id}`. A new owner holds for sessions that start from now on: terms are snapshotted."""
     before = await _station(uow, station_id, principal)
-    changes = body.model_dump(exclude_unset=True)
+    changes = given(body)
     for name, value in changes.items():
         if value is None and not stations.c[name].nullable:
             raise invalid_field(f"#/body/{name}", "It can't be null")
@@ -101,7 +103,7 @@ async def create_tariff(uow: UnitOfWork, body: TariffCreate, principal: Principa
         sa.select(chargers.c.id).where(chargers.c.id == body.charger_id)
     ):
         raise missing("charger", "chg", body.charger_id)
-    values = body.model_dump() | {"effective_from": body.effective_from or uow.now}
+    values = whole(body) | {"effective_from": body.effective_from or uow.now}
     row = (await uow.connection.execute(sa.insert(tariffs).values(**values, created_at=uow.now).returning(*tariffs.c))).one()
     announce.audit(
         uow,
