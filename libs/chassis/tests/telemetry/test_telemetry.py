@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import os
+import sys
 from collections.abc import Iterator
 
 import aiohttp
@@ -183,6 +185,50 @@ def test_console_lines_are_masked_too(capsys: pytest.CaptureFixture[str]) -> Non
     line = capsys.readouterr().out
     assert "refund.processed" in line
     assert "ra***@okaxis" in line
+
+
+async def test_what_is_logged_as_an_error_reaches_sentry_masked() -> None:
+    reports: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def receive(request: web.Request) -> web.Response:
+        reports.put_nowait(await request.read())
+        return web.json_response({})
+
+    application = web.Application()
+    application.router.add_post("/api/1/envelope/", receive)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    # A process of its own: Sentry's client is global.
+    program = """
+import logging, structlog, sentry_sdk
+from chassis.runtime import ServiceSettings
+from chassis.telemetry import configure_process
+configure_process(ServiceSettings(), service="payments")
+try:
+    raise ValueError("no payment of rahul@okaxis")
+except ValueError:
+    structlog.get_logger().exception("refund.failed", refund_id=17, contact="9876543210")
+logging.getLogger("third.party").error("unreachable amqp://u:hunter2@broker/")
+structlog.get_logger().info("refund.processed")
+sentry_sdk.flush(10)
+"""
+    port = runner.addresses[0][1]
+    environment = {"VOLTLYNC_AMQP_URL": "amqp://x/", "VOLTLYNC_SENTRY_DSN": f"http://key@127.0.0.1:{port}/1"}
+    try:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, env=os.environ | environment)
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+    finally:
+        await runner.cleanup()
+    sent = [reports.get_nowait().decode() for _ in range(reports.qsize())]
+    events = [json.loads(line) for envelope in sent for line in envelope.splitlines() if '"contexts"' in line]
+    assert sorted(event["tags"]["event"] for event in events) == ["refund.failed", "unreachable amqp://***@broker/"]
+    (failed,) = [event for event in events if event["tags"]["event"] == "refund.failed"]
+    assert failed["exception"]["values"][0]["type"] == "ValueError"
+    assert failed["contexts"]["log"]["refund_id"] == 17
+    assert failed["tags"]["service"] == "payments"
+    for secret in ("rahul", "9876543210", "hunter2"):
+        assert secret not in str(events)
 
 
 async def test_stopping_flushes_in_a_thread() -> None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import orjson
 import sentry_sdk
 import structlog
+from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.types import Event, Hint
 from structlog.typing import EventDict, Processor
 
@@ -45,7 +46,8 @@ def configure_process(settings: ServiceSettings, *, service: str, clock: Clock |
     if settings.log_format == "console":
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
     # Tracebacks become text before masking: an exception's message holds VPAs as easily as a field does.
-    rendering: list[Processor] = [structlog.processors.format_exc_info, mask_event, renderer]
+    reporting: list[Processor] = [report_to_sentry] if settings.sentry_dsn is not None else []
+    rendering: list[Processor] = [*reporting, structlog.processors.format_exc_info, mask_event, renderer]
 
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
     structlog.configure(
@@ -82,6 +84,23 @@ def render_json(_logger: Any, _method: str, event_dict: Mapping[str, Any]) -> st
         return json.dumps(event_dict, default=repr, skipkeys=True)
 
 
+def report_to_sentry(_logger: Any, method: str, event_dict: EventDict) -> EventDict:
+    """A structlog processor: what is logged as an error is reported, with its exception, if any, and its fields as context."""
+    if method not in ("error", "exception", "critical"):
+        return event_dict
+    error = event_dict.get("exc_info")
+    if error is True:
+        error = sys.exc_info()
+    with sentry_sdk.new_scope() as scope:
+        scope.set_context("log", {key: value for key, value in event_dict.items() if key != "exc_info"})
+        scope.set_tag("event", str(event_dict.get("event")))
+        if isinstance(error, BaseException) or (isinstance(error, tuple) and error[0] is not None):
+            scope.capture_exception(error)
+        else:
+            scope.capture_message(str(event_dict.get("event")), level="error")
+    return event_dict
+
+
 def start_sentry(settings: ServiceSettings, *, service: str) -> None:
     """Report unhandled errors and error logs to Sentry, masked as the logs are. Traces stay with OpenTelemetry."""
     assert settings.sentry_dsn is not None  # noqa: S101  (the caller looked)
@@ -92,6 +111,8 @@ def start_sentry(settings: ServiceSettings, *, service: str) -> None:
         send_default_pii=False,
         include_local_variables=False,  # locals hold VPAs and keys under any name
         traces_sample_rate=0.0,
+        auto_enabling_integrations=False,  # they patch libraries; what fails is logged, and so reported, by our own edges
+        disabled_integrations=[LoggingIntegration()],  # both log streams pass report_to_sentry
         before_send=_mask_report,
     )
     sentry_sdk.set_tag("service", service)
