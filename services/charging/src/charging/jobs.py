@@ -8,7 +8,7 @@ from chassis.runtime.sweeps import Sweep
 def sweeps(settings: ChargingSettings) -> tuple[Sweep, ...]:
     """All run at start-up too: what fell due while we were down is finished then."""
     return (
-        Sweep("deadlines", every_seconds=1, function=sweep_deadlines),
+        Sweep("deadlines", every_seconds=settings.deadline_sweep_seconds, function=sweep_deadlines),
         Sweep("gateways", every_seconds=LEASE_SWEEP_SECONDS, function=sweep_gateways),
         Sweep("stale", every_seconds=settings.stale_sweep_seconds, function=sweep_stale),
     )

@@ -21,6 +21,7 @@ class ChargingSettings(ServiceSettings, DatabaseSettings, RedisSettings):
     flap_progress_wh: int = Field(10, ge=1, description="energy between two drops that counts as progress")
     stop_confirm_seconds: float = Field(60, gt=0, description="a stop must show within this, else it is repeated and escalated")
     stop_latency_ms: int = Field(2000, ge=0, description="from deciding on a stop until the energy is off")
+    deadline_sweep_seconds: float = Field(1, gt=0, le=60, description="how often due columns are looked for")
     stale_sweep_seconds: float = Field(1800, gt=0, description="how often the sweep for sessions without any deadline runs")
     command_deadline_seconds: float = Field(300, gt=0, description="an operator's command waits so long")
     command_timeout_seconds: int = Field(30, ge=1, le=600, description="how long a charger may take to answer")
@@ -40,4 +41,5 @@ class ChargingSettings(ServiceSettings, DatabaseSettings, RedisSettings):
             flap_progress_wh=self.flap_progress_wh,
             stop_confirm=timedelta(seconds=self.stop_confirm_seconds),
             stop_latency_ms=self.stop_latency_ms,
+            stop_lookahead=timedelta(seconds=self.deadline_sweep_seconds),
         )

@@ -45,7 +45,7 @@ from contracts.ocpp_gateway import (
     StopTransactionReceived,
 )
 from contracts.topology import GATEWAYS_EXCHANGE, QUORUM, address_from, gateway_queue, plan
-from testkit.clock import SteppingClock
+from testkit.clock import SteppingClock, take_turns
 from testkit.servers import Servers, database_address, fresh_database
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -79,6 +79,7 @@ class World:
     http: aiohttp.ClientSession
     admin: "asyncpg.Connection[Any]"
     signer: PrincipalSigner
+    settings: ChargingSettings
     commands: list[CommandSendRequested] = field(default_factory=list)
     published: int = 0
 
@@ -132,6 +133,19 @@ class World:
     async def pass_time(self, seconds: float) -> None:
         """Step the clock, every sweep on the way included."""
         await self.clock.advance(seconds)
+
+    async def down_for(self, seconds: float) -> None:
+        """Charging is stopped, time passes, charging starts again."""
+        await self.service.stop()
+        self.clock.settle = take_turns
+        await self.clock.advance(seconds)
+        self.service = create_app(self.settings, clock=self.clock, ids=SystemIds())
+        self.published = await self.admin.fetchval(
+            "SELECT -count(*) FROM charging.outbox WHERE exchange = 'charging.lanes' AND published_at IS NOT NULL"
+        )
+        self.clock.settle = self.settle
+        await self.service.start()
+        await self.settle()
 
     async def said(self, *kinds: type[Contract]) -> list[Any]:
         """What charging has announced of these types, oldest first."""
@@ -335,7 +349,13 @@ class Charger:
 
 
 @pytest.fixture
-async def world(servers: Servers, database: tuple[str, str], broker: str) -> AsyncIterator[World]:
+def sweep_seconds() -> float:
+    """How often deadlines are swept; a module whose tests let much time pass may sweep less often."""
+    return 1
+
+
+@pytest.fixture
+async def world(servers: Servers, database: tuple[str, str], broker: str, sweep_seconds: float) -> AsyncIterator[World]:
     """A started service with empty tables, on a clock of its own."""
     admin_dsn, dsn = database
     admin = await asyncpg.connect(admin_dsn)
@@ -352,6 +372,7 @@ async def world(servers: Servers, database: tuple[str, str], broker: str) -> Asy
         database_url=dsn,
         redis_url=servers.redis.url,
         principal_public_key=signer.public_key,
+        deadline_sweep_seconds=sweep_seconds,
     )
     service = create_app(settings, clock=clock, ids=SystemIds())
     outside = Service("outside", clock=clock)
@@ -359,7 +380,7 @@ async def world(servers: Servers, database: tuple[str, str], broker: str) -> Asy
     bus = outside.add(Bus(broker, app_id="ocpp_gateway", service=outside, telemetry=telemetry))
     await outside.start()
     async with aiohttp.ClientSession() as http:
-        world = World(service, outside, bus, clock, http, admin, signer)
+        world = World(service, outside, bus, clock, http, admin, signer, settings)
 
         def arrived(message: DeliveredMessage) -> None:
             world.commands.append(CommandSendRequested.model_validate_json(message.body))
@@ -378,6 +399,6 @@ async def world(servers: Servers, database: tuple[str, str], broker: str) -> Asy
         try:
             yield world
         finally:
-            await service.stop()
+            await world.service.stop()
             await outside.stop()
             await admin.close()

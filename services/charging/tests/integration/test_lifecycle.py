@@ -20,6 +20,12 @@ from contracts.topology import address_from
 pytestmark = pytest.mark.servers
 
 
+@pytest.fixture
+def sweep_seconds():
+    """These guards are minutes long."""
+    return 5
+
+
 async def stopped(world):
     [event] = await world.said(TransactionStopped)
     return event
@@ -88,9 +94,9 @@ async def test_a_drop_of_a_minute_resumes(world):
 async def test_a_charger_that_stays_away_is_billed_to_its_last_reading(world):
     charger, transaction_id, wh = await running(world)
     await charger.disconnect()
-    await world.pass_time(179)
+    await world.pass_time(175)
     assert await world.said(TransactionStopped) == []
-    await world.pass_time(2)
+    await world.pass_time(10)
     event = await stopped(world)
     assert (event.stop_reason, event.energy_wh) == (StopReason.DISCONNECT_TIMEOUT, 60)
     # It comes back still charging: that energy is counted apart, the charger is told to stop, the connector sells nothing.
@@ -102,6 +108,7 @@ async def test_a_charger_that_stays_away_is_billed_to_its_last_reading(world):
     await charger.pay("qr_payment_2")
     [refused] = await world.said(StartRefused)
     assert refused.reason is StartRefusal.CONNECTOR_BUSY
+    await world.pass_time(30)
     await charger.stop(transaction_id, wh + 120)
     assert (await world.transaction(transaction_id))["late_wh"] == 120
     assert [e.late_wh for e in await world.said(LateEnergyReported)] == [100, 120]
@@ -113,9 +120,9 @@ async def test_a_charger_that_stays_away_is_billed_to_its_last_reading(world):
 async def test_our_own_gateways_leaving_gives_900_seconds(world):
     charger, transaction_id, _ = await running(world)
     await charger.disconnect(DisconnectReason.GATEWAY_STOPPING)
-    await world.pass_time(899)
+    await world.pass_time(895)
     assert await world.said(TransactionStopped) == []
-    await world.pass_time(2)
+    await world.pass_time(10)
     assert (await stopped(world)).stop_reason is StopReason.DISCONNECT_TIMEOUT
     assert (await world.transaction(transaction_id))["disconnect_count"] == 0
 
@@ -147,7 +154,7 @@ async def test_a_reboot_suspends_and_must_be_followed_by_a_sign_of_life(world):
     await world.pass_time(100)
     await charger.boot()  # a second boot of the same drop buys no more time
     assert (await world.transaction(transaction_id))["suspension_deadline_at"] == deadline
-    await world.pass_time(81)
+    await world.pass_time(85)
     assert (await stopped(world)).stop_reason is StopReason.BOOT_TIMEOUT
 
 
@@ -224,7 +231,7 @@ async def test_a_type2_connector_that_reports_available_waits_five_seconds_for_i
 async def test_a_type2_connector_that_reports_available_and_says_no_more_ends(world):
     charger, _, _ = await running(world)
     await charger.status("Available")
-    await world.pass_time(6)
+    await world.pass_time(10)
     assert (await stopped(world)).stop_reason is StopReason.CONNECTOR_UNAVAILABLE
 
 
@@ -239,7 +246,7 @@ async def test_a_socket_that_reports_available_lives_on_by_rising_energy(world):
     # Readings that do not rise keep nothing alive.
     await world.pass_time(200)
     await charger.meter(transaction_id, wh)
-    await world.pass_time(101)
+    await world.pass_time(105)
     event = await stopped(world)
     assert (event.stop_reason, event.energy_wh) == (StopReason.GRACE_EXPIRED, 660)
 
@@ -249,7 +256,7 @@ async def test_a_fault_ends_the_session_and_stops_the_charger(world, kind):
     charger, transaction_id, _ = await running(world, kind=kind)
     await charger.status("Faulted", error_code="GroundFailure")
     assert charger.last_command("RemoteStopTransaction").payload == {"transactionId": transaction_id}
-    await world.pass_time(6)
+    await world.pass_time(10)
     assert (await stopped(world)).stop_reason is StopReason.CONNECTOR_UNAVAILABLE
     # The whole box's fault never does.
     assert (await world.row("SELECT count(*) AS n FROM charging.connectors"))["n"] == 1
@@ -265,8 +272,8 @@ async def test_a_stop_that_is_ignored_is_repeated_and_escalated(world):
         sent.append(newest.action)
         await charger.answer(newest)
         for _ in range(2):
-            await world.pass_time(31)
-            wh += 31
+            await world.pass_time(35)
+            wh += 35
             await charger.meter(transaction_id, wh, power_w=3600)
     assert sent == ["RemoteStopTransaction", "RemoteStopTransaction", "SetChargingProfile", "ChangeAvailability", "Reset"]
     attempts = await world.admin.fetch("SELECT attempt, means FROM charging.stop_attempts ORDER BY attempt")
@@ -285,7 +292,7 @@ async def test_flat_energy_confirms_a_stop(world):
     await charger.meter(transaction_id, wh + 2, power_w=0)
     await world.pass_time(29)
     await charger.meter(transaction_id, wh + 2, power_w=0)
-    await world.pass_time(2)
+    await world.pass_time(10)
     event = await stopped(world)
     assert (event.stop_reason, event.energy_wh) == (StopReason.OPERATOR, 62)
     assert len(charger.sent("RemoteStopTransaction")) == 1
@@ -309,9 +316,9 @@ async def test_nobody_plugs_in(world):
     await charger.pay()
     command = charger.last_command("RemoteStartTransaction")
     await charger.answer(command)
-    await world.pass_time(119)
+    await world.pass_time(115)
     assert await world.said(StartRefused, StartExpired) == []
-    await world.pass_time(2)
+    await world.pass_time(10)
     [expired] = await world.said(StartExpired)
     assert (expired.request_key, expired.reason) == ("qr_payment_1", StartRefusal.NOT_PLUGGED_IN)
     # The car comes after the refund: a real id, Blocked, told to stop, billed nothing.
@@ -320,6 +327,7 @@ async def test_nobody_plugs_in(world):
     assert decision.transaction_id > 0
     assert charger.last_command("RemoteStopTransaction").payload == {"transactionId": decision.transaction_id}
     assert await world.said(TransactionStarted, TransactionStopped) == []
+    await world.pass_time(10)
     await charger.stop(decision.transaction_id, 1010)
     assert await world.said(TransactionStopped) == []
     assert (await world.transaction(decision.transaction_id))["late_wh"] == 10
@@ -414,18 +422,15 @@ async def test_a_poison_event_is_parked_and_takes_no_neighbour_with_it(world):
     await world.pass_time(30)
     good = charger.meter_event(transaction_id, wh + 30)
     await world.put(good)
-    await world.put(charger.meter_event(transaction_id, wh + 31).model_copy(update={"epoch": 2**70}))
-    await world.put(charger.meter_event(transaction_id, wh + 32))
+    await world.put(charger.meter_event(transaction_id, wh + 30).model_copy(update={"epoch": 2**70}))
+    await world.put(charger.meter_event(transaction_id, wh + 31))
     await world.settle()
-    assert (await world.transaction(transaction_id))["confirmed_wh"] == 92
+    assert (await world.transaction(transaction_id))["confirmed_wh"] == 91
     assert (await world.row("SELECT count(*) AS n FROM charging.meter_values"))["n"] == 4
 
 
-async def test_the_sweep_finishes_what_fell_due_while_charging_was_down(world):
+async def test_what_fell_due_while_charging_was_down_is_finished_at_its_start(world):
     charger, _, _ = await running(world)
     await charger.disconnect()
-    await world.service.stop()
-    world.clock.settle = lambda: __import__("asyncio").sleep(0)
-    await world.pass_time(500)
-    row = await world.row("SELECT count(*) AS n FROM charging.transactions WHERE state = 'STOPPED'")
-    assert row["n"] == 0
+    await world.down_for(500)
+    assert (await stopped(world)).stop_reason is StopReason.DISCONNECT_TIMEOUT
