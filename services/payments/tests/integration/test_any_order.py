@@ -255,7 +255,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     amount=st.one_of(st.integers(1, 150), st.integers(151, 50_000)),
     fee=st.one_of(st.none(), st.just(0), st.integers(1, 300)),

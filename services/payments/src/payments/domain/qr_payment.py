@@ -71,6 +71,8 @@ GIVEN_BACK = frozenset({_S.REFUND_DUE, _S.REFUNDED, _S.RESIDUE_OWED})
 _ENDED = GIVEN_BACK | {_S.BILLED, _S.BILLING_FAILED}
 
 ALREADY_TRUE: dict[Trigger, frozenset[PaymentState]] = {
+    _T.START: frozenset({_S.START_REQUESTED}),
+    _T.NOT_SERVED: GIVEN_BACK,
     _T.START_FAILED: GIVEN_BACK,
     _T.TRANSACTION_STARTED: _ENDED | {_S.CHARGING},
     _T.BILLED: frozenset({_S.BILLED}),
