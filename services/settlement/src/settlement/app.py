@@ -11,7 +11,7 @@ from chassis.runtime import Clock, Ids, Service, Sweeps
 from chassis.telemetry import Telemetry
 from chassis.web import WebServer
 from contracts.topology import RETRY_DELAYS_SECONDS, address_from
-from settlement.jobs import SWEEPS
+from settlement.jobs import sweeps
 from settlement.metrics import Metrics
 from settlement.razorpay import Razorpay
 from settlement.routes import ERRORS, ROUTES
@@ -76,7 +76,7 @@ def create_app(
             bus, QUEUE, HANDLERS, app=settlement, database=database, service=service, retry_delays_seconds=RETRY_DELAYS_SECONDS
         )
     )
-    service.add(Sweeps(service, SWEEPS, app=settlement, registry=telemetry.registry))
+    service.add(Sweeps(service, sweeps(settings), app=settlement, registry=telemetry.registry))
     service.web = service.add(
         WebServer(service, settings, ROUTES, app=settlement, database=database, errors=ERRORS, telemetry=telemetry)
     )

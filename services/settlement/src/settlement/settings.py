@@ -42,6 +42,7 @@ class SettlementSettings(ServiceSettings, DatabaseSettings):
     transfer_retries_max: int = Field(
         MAX_TRANSFER_RETRIES, ge=1, description="attempts of one entry that may fail definitively before a person has to look"
     )
+    sweep_seconds: int = Field(30, ge=1, description="how often due rows are looked for; commits wake their workers at once")
     retry_seconds: int = Field(1800, ge=1, description="S6: FAILED and ON_HOLD entries are tried again so often")
     transfer_lease_seconds: int = Field(
         120, ge=60, description="how long a claimed transfer is left alone; then its call's outcome is taken as unknown"

@@ -38,10 +38,12 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 WEBHOOK_SECRET = "whsec-test"
 READ_SECONDS = 0.6
 """How long the service waits for a hanging sandbox, in real time: the longest that any test waits."""
+SELDOM = {"sweep_seconds": 600}
+"""For tests that pass hours: every look at the clock costs a test real time."""
 TABLES = (
-    "allocations, transfers, ledger_entries, settlements, kyc_events, franchisee_terms, franchisees, outbox, inbox, idempotency_keys"
+    "allocations, transfers, ledger_entries, settlements, kyc_events, franchisee_terms, franchisees, outbox, inbox, "
+    "idempotency_keys"
 )
-
 FRANCHISEE = {
     "legal_business_name": "Acme Volts",
     "business_type": "partnership",
@@ -201,7 +203,9 @@ class World:
 
     async def account_of(self, franchisee_id: int) -> str:
         """acc_... of a franchisee."""
-        return str(await self.admin.fetchval("SELECT razorpay_account_id FROM settlement.franchisees WHERE id = $1", franchisee_id))
+        return str(
+            await self.admin.fetchval("SELECT razorpay_account_id FROM settlement.franchisees WHERE id = $1", franchisee_id)
+        )
 
     async def entry(self, bill: PaymentBilled) -> dict[str, Any]:
         """The entry of a bill as REST shows it."""
@@ -225,7 +229,14 @@ class World:
         return (await self.bus.depth("settlement.events.dead"))[0]
 
     async def call(
-        self, method: str, path: str, *, role: Role = Role.ADMIN, status: int | None = None, franchisee_id: int | None = None, **options: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        role: Role = Role.ADMIN,
+        status: int | None = None,
+        franchisee_id: int | None = None,
+        **options: Any,
     ) -> Any:
         """Call the REST surface as somebody of this role; the JSON answer."""
         principal = Principal("staff|1", frozenset({role}), franchisee_id=franchisee_id)
@@ -252,7 +263,9 @@ async def build(database: tuple[str, str], broker: str, clock: SteppingClock) ->
         await admin.execute("SET search_path = settlement")
         await admin.execute(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
         outside = Service("payments", clock=clock)
-        telemetry = outside.add(Telemetry(SettlementSettings.model_construct(otlp_endpoint=None), service="payments", clock=clock))
+        telemetry = outside.add(
+            Telemetry(SettlementSettings.model_construct(otlp_endpoint=None), service="payments", clock=clock)
+        )
         bus = outside.add(Bus(broker, app_id="payments", service=outside, telemetry=telemetry))
         await outside.start()
         for queue in ("settlement.events", "settlement.events.dead"):
@@ -270,7 +283,9 @@ async def build(database: tuple[str, str], broker: str, clock: SteppingClock) ->
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
         options = {"opening_balance": 10_000_000, "linked_settlement_seconds": None} | (sandbox or {})
         simulator = RazorpaySimulator(
-            SandboxSettings(webhooks=[WebhookSettings(url=url, secret=WEBHOOK_SECRET)], **options), clock=clock, ids=RandomIds(seed=7)
+            SandboxSettings(webhooks=[WebhookSettings(url=url, secret=WEBHOOK_SECRET)], **options),
+            clock=clock,
+            ids=RandomIds(seed=7),
         )
         await simulator.start()
         signer = PrincipalSigner.generate()

@@ -1,6 +1,7 @@
 """From the bill to the franchisee's bank, told as diaries."""
 
 from contracts.settlement import LedgerEntryChanged, LedgerEntryCreated
+
 from .conftest import World
 
 
@@ -35,9 +36,9 @@ async def test_a_session_is_booked_transferred_and_settled_to_the_paisa(world: W
     assert entry["settlement_id"] == settlement["id"]
     assert entry["utr"] == settlement["utr"]
     [created] = await world.said(LedgerEntryCreated)
-    assert created.gross_paise == 10_000 and created.payout_paise == 5393
+    assert (created.gross_paise, created.payout_paise) == (10_000, 5393)
     changes = await world.said(LedgerEntryChanged)
     assert [change.status for change in changes] == ["TRANSFERRING", "TRANSFERRED", "SETTLED"]
     assert [change.subject_version for change in changes] == [1, 2, 3]
-    assert changes[-1].utr == settlement["utr"] and changes[-1].transfer_fee_paise == 15
+    assert (changes[-1].utr, changes[-1].transfer_fee_paise) == (settlement["utr"], 15)
     assert await world.dead() == 0

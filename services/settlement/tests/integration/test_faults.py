@@ -1,0 +1,184 @@
+"""The transfer call against everything that can happen to it: always one transfer, of the right amount."""
+
+import pytest
+
+from razorpay_simulator.faults import FaultRule
+from razorpay_simulator.outcomes import OutcomeRule
+from settlement.domain.due import later
+from settlement.repository import ledger
+from settlement.usecases import pay_out
+
+from .conftest import SELDOM, Build, World
+
+CREATE = {"method": "POST", "path": "/v1/transfers"}
+PAYOUT = 5393
+
+FAULTS = {
+    "timeout before the effect": FaultRule(kind="hang", **CREATE),
+    "timeout after the effect": FaultRule(kind="hang", when="after_effect", **CREATE),
+    "500 before the effect": FaultRule(kind="error", **CREATE),
+    "500 after the effect": FaultRule(kind="error", when="after_effect", **CREATE),
+    "reset before the effect": FaultRule(kind="reset", **CREATE),
+    "reset after the effect": FaultRule(kind="reset", when="after_effect", **CREATE),
+    "HTML 502 before the effect": FaultRule(kind="html", **CREATE),
+    "HTML 502 after the effect": FaultRule(kind="html", when="after_effect", **CREATE),
+    "409, twice": FaultRule(kind="conflict", times=2, **CREATE),
+    "429, three times": FaultRule(kind="throttle", times=3, **CREATE),
+    "wrong keys for a while": FaultRule(
+        kind="error", status=401, description="The api key provided is invalid", times=2, **CREATE
+    ),
+    "five timeouts in a row": FaultRule(kind="error", status=504, times=5, **CREATE),
+}
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["events come", "events are lost"])
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_one_transfer_of_the_right_amount_whatever_happens_to_the_call(world: World, fault: str, heard: bool) -> None:
+    franchisee_id = await world.franchisee()
+    world.forwarding = heard
+    world.sandbox.add_fault(FAULTS[fault])
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    await world.pass_time(400)
+
+    [made] = world.sandbox.state.transfers.values()
+    assert made.amount == PAYOUT
+    assert made.status == "processed"
+    entry = await world.entry(bill)
+    assert entry["status"] == "TRANSFERRED"
+    assert entry["razorpay_transfer_id"] == made.id
+    assert entry["failed_attempts"] == 0
+    asked = world.sandbox.requests("POST", "/v1/transfers")
+    assert {request.idempotency_key for request in asked} == {f"txn_{bill.transaction_id}"}
+    assert all(request.body == asked[0].body for request in asked)
+    assert world.sandbox.balances()[await world.account_of(franchisee_id)] == PAYOUT
+    assert await world.dead() == 0
+
+
+async def test_a_lost_answer_is_resolved_by_a_scan_before_anything_is_sent_again(world: World) -> None:
+    franchisee_id = await world.franchisee()
+    world.forwarding = False
+    world.sandbox.add_fault(FAULTS["timeout after the effect"])
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    assert (await world.entry(bill))["status"] == "UNKNOWN"
+    await world.pass_time(30)
+    assert (await world.entry(bill))["status"] == "TRANSFERRED"
+    assert len(world.sandbox.requests("POST", "/v1/transfers")) == 1
+    assert len(world.sandbox.requests("GET", "/v1/transfers")) == 1
+
+
+@pytest.mark.parametrize("called", [False, True], ids=["before the call", "after the call"])
+async def test_a_process_that_dies_with_a_claim_leaves_one_transfer(world: World, called: bool) -> None:
+    franchisee_id = await world.franchisee()
+    app = world.service.app
+    await app.payouts.stop()
+    world.forwarding = False
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    # The claim is committed, and the process is gone: before its call, or before it could keep the answer.
+    async with app.database.transaction() as uow:
+        due = await ledger.claim_due(uow.connection, now=uow.now, lapses_at=later(uow.now, 120))
+        assert due is not None
+        transfer = await pay_out._claim(app, uow, due, attempt=1)
+    assert transfer is not None
+    if called:
+        await app.razorpay.create_transfer(key=transfer.key, body=transfer.body)
+    await app.payouts.start()
+    await world.pass_time(90)
+    assert (await world.entry(bill))["status"] == "TRANSFERRING"  # its lease protects what may be under way
+    await world.pass_time(60)
+    assert (await world.entry(bill))["status"] == "TRANSFERRED"
+    [made] = world.sandbox.state.transfers.values()
+    assert made.amount == PAYOUT
+    assert len(world.sandbox.requests("POST", "/v1/transfers")) == 1
+
+
+async def test_a_definitive_failure_gets_a_new_key_half_an_hour_later(world: World) -> None:
+    franchisee_id = await world.franchisee()
+    world.sandbox.add_outcome(OutcomeRule(of="transfer", outcome="failed"))
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    entry = await world.entry(bill)
+    assert (entry["status"], entry["failed_attempts"]) == ("FAILED", 1)
+    assert entry["last_error"] == "Transfer failed due to insufficient balance"
+    await world.pass_time(1770)
+    assert len(world.sandbox.state.transfers) == 1
+    await world.pass_time(60)
+    assert (await world.entry(bill))["status"] == "TRANSFERRED"
+    keys = [request.idempotency_key for request in world.sandbox.requests("POST", "/v1/transfers")]
+    assert keys == [f"txn_{bill.transaction_id}", f"txn_{bill.transaction_id}_r2"]
+    assert world.sandbox.balances()[await world.account_of(franchisee_id)] == PAYOUT
+
+
+async def test_three_failures_wait_for_a_person_who_may_try_once_more(build: Build) -> None:
+    world = await build(settings=SELDOM)
+    franchisee_id = await world.franchisee()
+    world.sandbox.add_outcome(OutcomeRule(of="transfer", outcome="failed", times=3))
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    await world.pass_time(4 * 3600)
+    entry = await world.entry(bill)
+    assert (entry["status"], entry["failed_attempts"]) == ("FAILED", 3)
+    assert len(world.sandbox.state.transfers) == 3
+    assert world.service.app.metrics.transfer_given_up._value.get() == 1
+    await world.call("POST", f"/v1/ledger-entries/{entry['id']}/retry")
+    await world.settle()
+    assert (await world.entry(bill))["status"] == "TRANSFERRED"
+    assert world.sandbox.requests("POST", "/v1/transfers")[-1].idempotency_key == f"txn_{bill.transaction_id}_r4"
+    await world.call("POST", f"/v1/ledger-entries/{entry['id']}/retry", status=409)
+
+
+async def test_a_refusal_that_went_through_after_all_is_found_before_a_new_key_is_used(world: World) -> None:
+    franchisee_id = await world.franchisee()
+    world.forwarding = False
+    refusal = FaultRule(kind="error", status=400, description="The input field is required", when="after_effect", **CREATE)
+    world.sandbox.add_fault(refusal)
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    assert (await world.entry(bill))["status"] == "FAILED"
+    await world.pass_time(1860)
+    assert (await world.entry(bill))["status"] == "TRANSFERRED"
+    assert len(world.sandbox.requests("POST", "/v1/transfers")) == 1
+    assert world.sandbox.balances()[await world.account_of(franchisee_id)] == PAYOUT
+
+
+async def test_a_low_balance_waits_with_the_same_key_and_counts_as_no_try(build: Build) -> None:
+    world = await build(sandbox={"opening_balance": 100}, settings=SELDOM)
+    franchisee_id = await world.franchisee()
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    entry = await world.entry(bill)
+    assert (entry["status"], entry["hold_kind"], entry["failed_attempts"]) == ("ON_HOLD", "RAZORPAY", 0)
+    assert entry["hold_reason"] == "Our balance at Razorpay does not cover it yet; it goes out when it does."
+    await world.pass_time(3600)
+    world.sandbox.add_funds(100_000)
+    await world.pass_time(2500)
+    entry = await world.entry(bill)
+    assert (entry["status"], entry["failed_attempts"]) == ("TRANSFERRED", 0)
+    assert {r.idempotency_key for r in world.sandbox.requests("POST", "/v1/transfers")} == {f"txn_{bill.transaction_id}"}
+
+
+async def test_a_transfer_that_takes_its_time_is_followed_by_its_event_or_by_a_poll(build: Build) -> None:
+    world = await build(sandbox={"transfer_seconds": 300})
+    franchisee_id = await world.franchisee()
+    heard, unheard = world.bill(franchisee_id), world.bill(franchisee_id)
+    await world.publish(heard)
+    await world.settle()
+    assert (await world.entry(heard))["status"] == "TRANSFERRING"
+    await world.pass_time(301)
+    assert (await world.entry(heard))["status"] == "TRANSFERRED"
+    world.forwarding = False
+    await world.publish(unheard)
+    await world.settle()
+    await world.pass_time(600)
+    assert (await world.entry(unheard))["status"] == "TRANSFERRING"
+    await world.pass_time(1300)
+    assert (await world.entry(unheard))["status"] == "TRANSFERRED"
