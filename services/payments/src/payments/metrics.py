@@ -1,4 +1,4 @@
-"""What can go wrong in payments, counted. Each failure has a runbook of its name in docs/runbooks/."""
+"""What can go wrong in payments, counted. Each failure has a runbook: docs/runbooks/payments-*.md."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -7,24 +7,41 @@ class Metrics:
     """The service's own counters, in its own registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
-            return Counter(f"voltlync_payments_{name}_total", text, labels, registry=registry)
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
 
-        self.webhooks = counter("webhooks", "Verified webhooks by event and by what became of them", ("event", "state"))
-        self.webhook_rejected = counter("webhook_rejected", "Webhooks whose signature did not verify")
-        self.webhook_failed = counter("webhook_failed", "Verified webhooks that could not be handled and were given up")
-        self.not_served = counter("not_served", "Payments that go back whole, by reason", ("reason",))
-        self.start_unanswered = counter("start_unanswered", "Payments chased because charging had not answered in time")
-        self.unanswered = Gauge(
-            "voltlync_payments_unanswered", "Payments that wait for charging's answer past their deadline now", registry=registry
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(name, text, registry=registry)
+
+        self.webhooks = counter(
+            "voltlync_payments_webhooks_total", "Verified webhooks by event and by what became of them", "event", "state"
         )
-        self.zero_energy_stopped = counter("zero_energy_stopped", "Paid sessions that ended without confirmed energy")
-        self.billing_failed = counter("billing_failed", "Ended sessions of which no honest bill could be made")
-        self.refund_unknown = counter("refund_unknown", "Refund calls whose outcome was unknown")
-        self.refund_failed = counter("refund_failed", "Refund attempts that failed definitively")
-        self.refund_given_up = counter("refund_given_up", "Refunds whose attempts are used up: a person has to look")
-        self.refunds_overdue = Gauge(
-            "voltlync_payments_refunds_overdue", "Refunds owed for too long that Razorpay does not have", registry=registry
+        self.webhook_rejected = counter(
+            "voltlync_payments_webhook_rejected_total", "Webhooks whose signature did not verify: answered 401, not stored"
         )
-        self.residue = counter("residue_paise", "Paise owed to riders that are too few to refund")
-        self.qr_code_failed = counter("qr_code_failed", "QR codes that Razorpay refused")
+        self.webhook_failed = counter(
+            "voltlync_payments_webhook_failed_total", "Verified webhooks that could not be handled and were given up"
+        )
+        self.not_served = counter("voltlync_payments_not_served_total", "Payments that go back whole, by reason", "reason")
+        self.start_unanswered = counter(
+            "voltlync_payments_start_unanswered_total", "Payments chased because charging had not answered in time"
+        )
+        self.unanswered = gauge(
+            "voltlync_payments_unanswered", "Payments that wait for charging's answer past their deadline now"
+        )
+        self.zero_energy_stopped = counter(
+            "voltlync_payments_zero_energy_stopped_total", "Paid sessions that ended without confirmed energy"
+        )
+        self.billing_failed = counter(
+            "voltlync_payments_billing_failed_total", "Ended sessions of which no honest bill could be made"
+        )
+        self.refund_unknown = counter("voltlync_payments_refund_unknown_total", "Refund calls whose outcome was unknown")
+        self.refund_failed = counter("voltlync_payments_refund_failed_total", "Refund attempts that failed definitively")
+        self.refund_given_up = counter(
+            "voltlync_payments_refund_given_up_total", "Refunds whose attempts are used up: a person has to look"
+        )
+        self.refunds_overdue = gauge(
+            "voltlync_payments_refunds_overdue", "Refunds owed for too long that Razorpay does not have now"
+        )
+        self.residue = counter("voltlync_payments_residue_paise_total", "Paise owed to riders that are too few to refund")
+        self.qr_code_failed = counter("voltlync_payments_qr_code_failed_total", "QR codes that Razorpay refused")
