@@ -1,10 +1,10 @@
-"""The whole of VoltLync in one event loop on one stepping clock: all services, all simulators, over real RabbitMQ, PostgreSQL and Redis.
+"""The whole of VoltLync in one event loop on one stepping clock: all services and simulators, over the real servers.
 
-A test buys itself a `Site` (station, charger, QR code, franchisee), plays people (`site.car.plug()`, `world.pay(...)`), moves time
-(`world.pass_seconds(60)`) and asks over the public REST API what came of it. Tests are kept apart by charger.
+A test opens a `Site` (station, charger, QR code, franchisee), plays people (`site.point.plug()`, `world.pay(...)`), moves
+time (`world.pass_seconds(60)`) and asks over the public REST API what came of it. Tests are kept apart by charger.
 """
 
-import asyncio
+import inspect
 import itertools
 import secrets
 from collections.abc import Callable
@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
 from api_gateway.app import create_app as create_api_gateway
 from api_gateway.settings import ApiGatewaySettings
 from charger_simulator import ChargePoint
 from charging.app import create_app as create_charging
 from charging.settings import ChargingSettings
 from chassis.database.migrate import migrate, role_of
+from chassis.messaging import Bus
 from chassis.messaging.dead import list_dead
 from chassis.messaging.declare import declare
 from chassis.runtime import Service, SystemIds
@@ -28,22 +31,20 @@ from contracts.topology import TOPOLOGY, plan
 from identity_simulator import IdentitySimulator
 from ocpp_gateway.app import create_app as create_ocpp_gateway
 from ocpp_gateway.settings import GatewaySettings
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from payments.app import create_app as create_payments
 from payments.settings import PaymentsSettings
-from razorpay_simulator import RazorpaySimulator, SandboxSettings, WebhookSettings
+from razorpay_simulator import QrPayment, RazorpaySimulator, SandboxSettings, WebhookSettings
 from settlement.app import create_app as create_settlement
 from settlement.settings import SettlementSettings
 from testkit.clock import SteppingClock
 from testkit.servers import Servers
 from testkit.servers.postgres import database_address
 from testkit.servers.processes import free_port
-
 from tests.e2e.quiet import Quiet
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ("charging", "payments", "settlement")
-WEBHOOK_SECRET = "e2e-webhook-secret"  # noqa: S105
+WEBHOOK_SECRET = "e2e-webhook-secret"
 CHARGER_PASSWORD_BYTES = 16
 
 
@@ -86,7 +87,9 @@ class World:
         """Migrate, declare, start everything."""
         passwords = {schema: secrets.token_urlsafe(12) for schema in SCHEMAS}
         for schema in SCHEMAS:
-            await migrate(self.dsn, schema=schema, password=passwords[schema], migrations=ROOT / "services" / schema / "migrations")
+            await migrate(
+                self.dsn, schema=schema, password=passwords[schema], migrations=ROOT / "services" / schema / "migrations"
+            )
         await declare(self.servers.rabbitmq.url, plan())
         self._http = aiohttp.ClientSession()
         signer = PrincipalSigner.generate()
@@ -147,23 +150,30 @@ class World:
                 door_port=ports["door"],
                 principal_private_key=signer.private_key,
                 **{f"{name}_url": f"http://127.0.0.1:{ports[name]}" for name in SCHEMAS},
-                issuer=self.identity.issuer,
+                oidc_issuer=self.identity.issuer,
+                limit_caller="1000000/minute",
+                limit_webhooks="1000000/minute",
             ),
         )
-        self.quiet = Quiet(self.services, self.telemetries, self.razorpay, self.dsn)
+        registries = [telemetry.registry for telemetry in self.telemetries.values()]
+        self.quiet = Quiet(list(self.services.values()), registries, self.razorpay)
         self.clock.settle = self.quiet
 
     async def _mount(self, name: str, create: Callable[..., Service], settings: Any) -> None:
-        service = create(settings, clock=self.clock, ids=SystemIds(), span_exporter=self.spans)
+        spans = {"span_exporter": self.spans} if "span_exporter" in inspect.signature(create).parameters else {}
+        service = create(settings, clock=self.clock, ids=SystemIds(), **spans)
         self.services[name] = service
-        self.telemetries[name] = next(part for part in service._parts if isinstance(part, Telemetry))
+        self.telemetries[name] = next(
+            part if isinstance(part, Telemetry) else part.telemetry
+            for part in service._parts
+            if isinstance(part, Telemetry | Bus)
+        )
         await service.start()
 
     async def stop(self) -> None:
         """Stop everything, the doors first."""
         for point in self.quiet.charge_points:
             await point.stop()
-        await self.quiet.close()
         for service in reversed(self.services.values()):
             await service.stop()
         await self.identity.stop()
@@ -201,6 +211,124 @@ class World:
             if (answer.status != expect) if expect is not None else not 200 <= answer.status < 300:
                 raise RestError(f"{method} {path} answered {answer.status}: {text}")
             return await answer.json(content_type=None) if text else None
+
+    async def found(self, path: str, *, role: str = "admin") -> dict[str, Any]:
+        """The only item of a list."""
+        page = await self.api("GET", path, role=role)
+        if len(page["items"]) != 1:
+            raise AssertionError(f"{path} has {len(page['items'])} items: {page['items']}")
+        item: dict[str, Any] = page["items"][0]
+        return item
+
+    # -- people and places
+
+    async def open_site(
+        self,
+        *,
+        connectors: int = 1,
+        rated_power_w: int = 7400,
+        kind: str = "type2",
+        franchised: bool = True,
+        online: bool = True,
+        paise_per_kwh: int = 1800,
+        **charge_point: Any,
+    ) -> Site:
+        """A new charger at a new station, with its tariff, a QR code per connector, and a charge point that has booted."""
+        number = next(self._numbers)
+        franchisee = await self._franchise(number) if franchised else None
+        station = await self.api(
+            "POST",
+            "/v1/stations",
+            {
+                "name": f"Station {number}",
+                "address": f"{number}, MG Road",
+                "city": "Bengaluru",
+                "state": "Karnataka",
+                "postal_code": "560001",
+                "franchisee_id": franchisee["id"] if franchisee else None,
+            },
+        )
+        name = f"CP-{number:03d}"
+        charger = await self.api(
+            "POST",
+            "/v1/chargers",
+            {
+                "charge_point_id": name,
+                "station_id": station["id"],
+                "name": f"Charger {number}",
+                "connector_kind": kind,
+                "rated_power_w": rated_power_w,
+            },
+        )
+        await self.api(
+            "POST",
+            "/v1/tariffs",
+            {"name": f"Tariff {number}", "station_id": station["id"], "paise_per_kwh": paise_per_kwh, "gst_bps": 1800},
+        )
+        await self.rest()
+        point = ChargePoint(
+            name,
+            self.ocpp,
+            password=charger["password"],
+            connectors=connectors,
+            rated_power_w=rated_power_w,
+            clock=self.clock,
+            **charge_point,
+        )
+        self.quiet.charge_points.append(point)
+        if online:
+            await point.start()
+        codes = {}
+        for connector in range(1, connectors + 1):
+            made = await self.api("POST", "/v1/qr-codes", {"charge_point_id": name, "connector_id": connector})
+            await self.rest()
+            codes[connector] = await self.api("GET", f"/v1/qr-codes/{made['id']}")
+        await self.pass_seconds(1)
+        return Site(station, charger, franchisee, codes, point)
+
+    async def _franchise(self, number: int) -> dict[str, Any]:
+        place = {"city": "Bengaluru", "state": "Karnataka", "postal_code": "560038"}
+        made = await self.api(
+            "POST",
+            "/v1/franchisees",
+            {
+                "legal_business_name": f"Franchisee {number} LLP",
+                "business_type": "llp",
+                "email": f"owner{number}@site.example",
+                "phone": f"+9198000{number:05d}",
+                "contact_name": "Farhan Shetty",
+                "pan": "AAACS1234C",
+                "address": {"street1": "12, 100 Feet Road", "street2": "Indiranagar", **place},
+                "stakeholder": {"name": "Farhan Shetty", "email": f"owner{number}@site.example", "pan": "AAAPS1234D"},
+                "bank": {"account_number": "50100012345678", "ifsc_code": "HDFC0000317", "beneficiary_name": "F Shetty"},
+                "commission_bps": 1000,
+            },
+        )
+        await self.rest()
+        franchisee: dict[str, Any] = await self.api("GET", f"/v1/franchisees/{made['id']}")
+        if franchisee["status"] != "ACTIVATED":
+            self.razorpay.move_kyc(franchisee["razorpay_account_id"], "activated")
+            await self.rest()
+            franchisee = await self.api("GET", f"/v1/franchisees/{made['id']}")
+        return franchisee
+
+    def pay(self, site: Site, amount_paise: int, *, connector: int = 1, vpa: str = "rahul@okhdfcbank", **more: Any) -> str:
+        """A rider scans the printed QR code and pays; returns Razorpay's payment id. The webhook is on its way."""
+        code = site.qr_codes[connector]["razorpay_qr_code_id"]
+        paid = self.razorpay.pay(code, QrPayment(amount=amount_paise, vpa=vpa, **more))
+        payment_id: str = paid["payment"]["id"] if "payment" in paid else paid["id"]
+        return payment_id
+
+    async def payment(self, razorpay_payment_id: str) -> dict[str, Any]:
+        """A payment with its bill and refunds, as the API shows it."""
+        found = await self.found(f"/v1/payments?razorpay_payment_id={razorpay_payment_id}")
+        payment: dict[str, Any] = await self.api("GET", f"/v1/payments/{found['id']}")
+        return payment
+
+    async def transaction(self, transaction_id: str) -> dict[str, Any]:
+        """A transaction as the API shows it."""
+        transaction: dict[str, Any] = await self.api("GET", f"/v1/transactions/{transaction_id}")
+        return transaction
 
     # -- after every test
 

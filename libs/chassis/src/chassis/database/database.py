@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 import structlog
+from prometheus_client import Counter
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -22,6 +23,9 @@ STATEMENT_TIMEOUT_MS = 30_000
 
 IDLE_IN_TRANSACTION_MS = 60_000
 """A transaction whose process froze lets go of its locks after this."""
+
+KEEPALIVE_SETTINGS = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+"""The server notices within a minute that we are gone without a word, and lets go of our locks: its default is two hours."""
 
 
 class Database:
@@ -63,10 +67,16 @@ class Database:
                     "application_name": f"voltlync_{schema}",
                     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+                    **KEEPALIVE_SETTINGS,
                 },
             },
         )
         telemetry.trace_queries(self.engine)
+        self.announced = Counter(
+            "voltlync_outbox_announced_total",
+            "Outbox rows committed; less those relayed, what waits",
+            registry=telemetry.registry,
+        )
         service.ready_checks["database"] = self._ready
 
     async def start(self) -> None:
@@ -90,7 +100,8 @@ class Database:
         async with self.engine.connect() as connection, connection.begin():
             uow = UnitOfWork(connection, now=self.service.clock.now(), ids=self._ids, address_of=self._address_of)
             yield uow
-            await uow.flush(self.outbox_channel)
+            announced = await uow.flush(self.outbox_channel)
+        self.announced.inc(announced)
         uow.committed()
 
     @asynccontextmanager
@@ -99,7 +110,9 @@ class Database:
         async with self.engine.connect() as connection:
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             async with connection.begin():
-                yield UnitOfWork(connection, now=self.service.clock.now(), ids=self._ids, address_of=self._address_of)
+                yield UnitOfWork(
+                    connection, now=self.service.clock.now(), ids=self._ids, address_of=self._address_of, read_only=True
+                )
 
 
 def _as_json(value: object) -> object:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+import structlog
 from pydantic import BaseModel
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +18,8 @@ from chassis.telemetry import current_traceparent
 if TYPE_CHECKING:
     import asyncpg
 
+log = structlog.get_logger(__name__)
+
 
 class UnitOfWork:
     """One database transaction. Whoever opened it commits; use cases never do.
@@ -24,13 +27,23 @@ class UnitOfWork:
     `now` is fixed when it opens: SQL takes it as a parameter, so that tests rule time.
     """
 
-    def __init__(self, connection: AsyncConnection, *, now: datetime, ids: Ids, address_of: Callable[[Any], Address]) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        *,
+        now: datetime,
+        ids: Ids,
+        address_of: Callable[[Any], Address],
+        read_only: bool = False,
+    ) -> None:
         self.connection = connection
         self.now = now
         self._ids = ids
         self._address_of = address_of
         self._announced: list[dict[str, Any]] = []
         self._callbacks: list[Callable[[], object]] = []
+        self._read_only = read_only
+        self._driver: asyncpg.Connection[Any] | None = None
 
     def publish(
         self,
@@ -47,6 +60,8 @@ class UnitOfWork:
 
         `traceparent` joins it to an older trace (that of the payment whose session this is); default: the current span's.
         """
+        if self._read_only:
+            raise RuntimeError(f"{type_of(model)} announced in a read-only transaction: it would never leave")
         address = to if to is not None else self._address_of(model)
         self._announced.append(
             {
@@ -75,16 +90,13 @@ class UnitOfWork:
 
     async def asyncpg(self) -> "asyncpg.Connection[Any]":
         """The driver's own connection, inside this transaction: for COPY and for statements on the hot path."""
-        # A statement through SQLAlchemy makes sure that the transaction has begun before we go past it.
-        if not self.connection.in_transaction():
-            await self.connection.begin()
-        raw = await self.connection.get_raw_connection()
-        adapter: Any = raw.dbapi_connection
-        # SQLAlchemy's asyncpg adapter sends BEGIN lazily, before its first cursor; we go past cursors.
-        if not adapter._started:  # noqa: SLF001
+        if self._driver is None:
+            # SQLAlchemy's adapter sends BEGIN with its first statement, and we go past it: without this one, what follows
+            # would commit by itself. Once per transaction.
             await self.connection.exec_driver_sql("SELECT 1")
-        driver: asyncpg.Connection[Any] = raw.driver_connection  # type: ignore[assignment]
-        return driver
+            self._driver = (await self.connection.get_raw_connection()).driver_connection
+        assert self._driver is not None  # noqa: S101
+        return self._driver
 
     async def take_from_inbox(self, consumer: str, events: Sequence[Received]) -> list[Received]:
         """Note events as handled by `consumer`; returns those not handled before, in order, a repeat within the batch once."""
@@ -107,14 +119,18 @@ class UnitOfWork:
         fresh = {(row.occurred_on, row.message_id) for row in await self.connection.execute(statement)}
         return [event for key, event in first.items() if key in fresh]
 
-    async def flush(self, channel: str) -> None:
-        """Write what was announced, and wake the relay with the commit. Called by the edge."""
+    async def flush(self, channel: str) -> int:
+        """Write what was announced, and wake the relay with the commit; returns how many. Called by the edge."""
         if not self._announced:
-            return
+            return 0
         await self.connection.execute(sa.insert(outbox), self._announced)
         await self.connection.execute(sa.select(sa.func.pg_notify(channel, "")))
+        return len(self._announced)
 
     def committed(self) -> None:
-        """Run the after-commit hints. Called by the edge."""
+        """Run the after-commit hints. Called by the edge. One that fails is logged: the commit stands all the same."""
         for callback in self._callbacks:
-            callback()
+            try:
+                callback()
+            except Exception:
+                log.exception("after_commit.failed")
