@@ -14,6 +14,9 @@ from chassis.runtime.work import Work
 
 log = structlog.get_logger(__name__)
 
+PART_STOP_SECONDS_MIN = 2.0
+"""What each part gets for its end even after the drain's time is over: connections want to be closed."""
+
 
 class Part(Protocol):
     """Something with a life: a database pool, a broker connection, a web server, a set of sweeps."""
@@ -23,7 +26,10 @@ class Part(Protocol):
         ...
 
     async def stop(self) -> None:
-        """Finish what is in progress, let go of everything. Called once, also after a failed start of a later part."""
+        """Finish what is in progress, let go of everything. Called once, also after a failed start of a later part.
+
+        It is cut off (cancelled) when the drain's time is over.
+        """
         ...
 
 
@@ -47,6 +53,9 @@ class Service:
         self._parts: list[Part] = []
         self._started: list[Part] = []
 
+    async def _tasks_steady(self) -> str | None:
+        return self.tasks.trouble()
+
     def add(self, part: PartT) -> PartT:
         """Mount a part; parts start in the order of mounting."""
         self._parts.append(part)
@@ -61,31 +70,54 @@ class Service:
         except BaseException:
             await self.stop()
             raise
+        if self.tasks.kept:
+            self.ready_checks["tasks"] = self._tasks_steady
         log.info("service.started", service=self.name)
 
     async def stop(self) -> None:
-        """Stop parts in reverse: the doors were mounted last and close first, then what is in progress gets `drain_seconds`."""
+        """Stop parts in reverse: the doors were mounted last and close first. All together have `drain_seconds`, then are cut."""
         self.stopping.set()
-        for part in reversed(self._started):
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._drain_seconds
+        while self._started:
+            part = self._started.pop()
             try:
-                await part.stop()
+                async with asyncio.timeout_at(max(deadline, loop.time() + PART_STOP_SECONDS_MIN)):
+                    await part.stop()
+            except TimeoutError as error:
+                log.error(  # noqa: TRY400  (where it hung says nothing: it was cancelled there)
+                    "service.part_stop_cut_off", service=self.name, part=type(part).__name__, error=repr(error)
+                )
             except Exception:
                 log.exception("service.part_stop_failed", service=self.name, part=type(part).__name__)
-        self._started.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._drain_seconds):
+            async with asyncio.timeout_at(deadline):
                 await self.work.idle()
+        cut_off = self.work.by_kind()
         await self.tasks.stop()
-        log.info("service.stopped", service=self.name, cut_off=self.work.by_kind())
+        log.info("service.stopped", service=self.name, cut_off=cut_off)
 
 
 async def run(service: Service) -> None:
-    """Run a service until SIGTERM or SIGINT, then drain it."""
+    """Run a service until SIGTERM or SIGINT, then drain it. A signal also ends a start that waits for a server."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    await service.start()
-    await stop.wait()
-    log.info("service.stopping", service=service.name)
-    await service.stop()
+    starting = asyncio.ensure_future(service.start())
+    asked = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            log.info("service.stopping", service=service.name, while_starting=True)
+            starting.cancel()
+            await asyncio.wait({starting})
+            return
+        await starting
+        await asked
+        log.info("service.stopping", service=service.name)
+        await service.stop()
+    finally:
+        asked.cancel()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(signum)
