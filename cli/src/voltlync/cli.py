@@ -22,11 +22,15 @@ def main() -> None:
 
 
 @app.command()
-def up(*, play: bool = typer.Option(default=True, help="Play one paid session when everything is up.")) -> None:
+def up(
+    *,
+    play: bool = typer.Option(default=True, help="Play one paid session when everything is up."),
+    free_ports: bool = typer.Option(default=False, help="Any free ports in place of the usual ones."),
+) -> None:
     """Start everything, seed a network, play one paid session, stay up. Ctrl-C ends all; data stay in .run."""
     from voltlync.up import up as run
 
-    raise typer.Exit(asyncio.run(run(play=play)))
+    raise typer.Exit(asyncio.run(run(play=play, free_ports=free_ports)))
 
 
 @app.command()

@@ -16,6 +16,7 @@ ELSEWHERE = {
     "VOLTLYNC_ADMIN_AMQP_URL": "an administrator's amqp:// address, for `voltlync provision` and `voltlync dead`",
     "VOLTLYNC_ADMIN_RABBITMQ_URL": "the broker's management API with an administrator's password, for `voltlync provision`",
     "VOLTLYNC_ROOT": "where services/*/migrations are found, in the operator's image",
+    "VOLTLYNC_RUN_DIR": "where `make run` keeps data, logs and credentials, in place of .run",
     "VOLTLYNC_HEALTH_URL": "what a container's health check asks",
     "VOLTLYNC_TEST_POSTGRES": "a superuser's address of a PostgreSQL to use in place of a private one (tests and make run)",
     "VOLTLYNC_TEST_RABBITMQ": "an administrator's address of a RabbitMQ to use in place of a private one",

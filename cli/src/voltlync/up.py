@@ -15,7 +15,7 @@ from voltlync.plan import Installation, Ports
 from voltlync.provision import broker_users, provision
 from voltlync.seed import seed
 from voltlync.supervisor import ChildFailed, Supervisor
-from voltlync.workspace import CREDENTIALS, LOGS, ROOT, RUN, SERVERS, STATE
+from voltlync.workspace import CREDENTIALS, LOGS, RUN, SERVERS, STATE
 from voltlync.world import Addresses, Refused, World
 
 
@@ -36,13 +36,14 @@ async def to_its_end(blocking: Callable[[], None]) -> None:
 
 
 @asynccontextmanager
-async def installation_of_this_checkout() -> AsyncIterator[Installation]:
-    """Servers with kept data, migrated and declared; stopped on leaving."""
+async def installation_of_this_checkout(*, free_ports: bool = False) -> AsyncIterator[Installation]:
+    """Servers with kept data, migrated and declared; stopped on leaving. `free_ports`: none of the usual ones."""
     credentials = Credentials.kept_in(CREDENTIALS)
     servers = Servers(SERVERS, broker_users=broker_users(credentials))
     try:
         await to_its_end(servers.start)
-        installation = Installation(servers=servers, credentials=credentials, ports=Ports.usual_or_free(), data=RUN / "data")
+        ports = Ports.free() if free_ports else Ports.usual_or_free()
+        installation = Installation(servers=servers, credentials=credentials, ports=ports, data=RUN / "data")
         installation.data.mkdir(parents=True, exist_ok=True)
         await provision(installation)
         yield installation
@@ -50,7 +51,7 @@ async def installation_of_this_checkout() -> AsyncIterator[Installation]:
         await asyncio.to_thread(servers.stop)
 
 
-async def up(*, play: bool = True) -> int:
+async def up(*, play: bool = True, free_ports: bool = False) -> int:
     """Run until Ctrl-C, SIGTERM or the end of a child; return the exit status. Whatever happens, everything is stopped."""
     this = asyncio.current_task()
     assert this is not None
@@ -68,7 +69,7 @@ async def up(*, play: bool = True) -> int:
     began = time.monotonic()
     try:
         say("Starting PostgreSQL, RabbitMQ and Redis ...")
-        async with installation_of_this_checkout() as installation:
+        async with installation_of_this_checkout(free_ports=free_ports) as installation:
             say(f"Servers started, tables and queues in place after {time.monotonic() - began:.1f} s.")
             return await _serve(installation, began=began, play=play)
     except asyncio.CancelledError:
@@ -113,9 +114,7 @@ async def _show(addresses: Addresses, *, play: bool) -> bool:
             if play:
                 await show_one_session(world, network, say)
     except (Refused, TimeoutError, SessionWentWrong, RuntimeError) as failure:
-        say(
-            f"\nThe demo did not come out: {failure}\nAll logs are in {LOGS.relative_to(ROOT)}. Stopping everything, in order ..."
-        )
+        say(f"\nThe demo did not come out: {failure}\nAll logs are in {LOGS}. Stopping everything, in order ...")
         return False
     return True
 

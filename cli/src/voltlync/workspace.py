@@ -6,8 +6,8 @@ from pathlib import Path
 ROOT = Path(os.environ.get("VOLTLYNC_ROOT") or Path(__file__).resolve().parents[3])
 """The repository, from which the command is installed editable. An image says where its migrations are by VOLTLYNC_ROOT."""
 
-RUN = ROOT / ".run"
-"""Data, logs and credentials of `make run`. `make reset` removes it."""
+RUN = Path(os.environ.get("VOLTLYNC_RUN_DIR") or ROOT / ".run")
+"""Data, logs and credentials of `make run`. `make reset` removes it. VOLTLYNC_RUN_DIR keeps a second installation apart."""
 
 LOGS = RUN / "logs"
 SERVERS = RUN / "servers"
