@@ -4,18 +4,18 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
-import sentry_sdk
 import structlog
-from sentry_sdk.integrations.logging import LoggingIntegration
-from sentry_sdk.types import Event, Hint
 from structlog.typing import EventDict, Processor
 
 from chassis.runtime import Clock, ServiceSettings, SystemClock
 from chassis.telemetry.masking import mask
 from chassis.telemetry.telemetry import current_trace_id
+
+if TYPE_CHECKING:
+    from sentry_sdk.types import Event, Hint
 
 # Third parties that say at INFO what our own lines already say better.
 QUIET_LOGGERS = ("aiohttp.access", "aio_pika", "aiormq", "sqlalchemy.engine")
@@ -46,7 +46,7 @@ def configure_process(settings: ServiceSettings, *, service: str, clock: Clock |
     if settings.log_format == "console":
         renderer = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
     # Tracebacks become text before masking: an exception's message holds VPAs as easily as a field does.
-    reporting: list[Processor] = [report_to_sentry] if settings.sentry_dsn is not None else []
+    reporting: list[Processor] = [start_sentry(settings, service=service)] if settings.sentry_dsn is not None else []
     rendering: list[Processor] = [*reporting, structlog.processors.format_exc_info, mask_event, renderer]
 
     level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
@@ -67,8 +67,6 @@ def configure_process(settings: ServiceSettings, *, service: str, clock: Clock |
     root.setLevel(level)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
-    if settings.sentry_dsn is not None:
-        start_sentry(settings, service=service)
 
 
 def mask_event(_logger: Any, _method: str, event_dict: EventDict) -> MutableMapping[str, Any]:
@@ -84,26 +82,19 @@ def render_json(_logger: Any, _method: str, event_dict: Mapping[str, Any]) -> st
         return json.dumps(event_dict, default=repr, skipkeys=True)
 
 
-def report_to_sentry(_logger: Any, method: str, event_dict: EventDict) -> EventDict:
-    """A structlog processor: what is logged as an error is reported, with its exception, if any, and its fields as context."""
-    if method not in ("error", "exception", "critical"):
-        return event_dict
-    error = event_dict.get("exc_info")
-    if error is True:
-        error = sys.exc_info()
-    with sentry_sdk.new_scope() as scope:
-        scope.set_context("log", {key: value for key, value in event_dict.items() if key != "exc_info"})
-        scope.set_tag("event", str(event_dict.get("event")))
-        if isinstance(error, BaseException) or (isinstance(error, tuple) and error[0] is not None):
-            scope.capture_exception(error)
-        else:
-            scope.capture_message(str(event_dict.get("event")), level="error")
-    return event_dict
+def start_sentry(settings: ServiceSettings, *, service: str) -> Processor:
+    """Start Sentry and return the structlog processor that reports what is logged as an error: with its exception, if any, and
+    its fields as context, masked as the logs are. Traces stay with OpenTelemetry."""
+    # Imported here: it takes a quarter of a service's start, and most processes have no DSN.
+    import sentry_sdk
+    from sentry_sdk.integrations.logging import LoggingIntegration
 
-
-def start_sentry(settings: ServiceSettings, *, service: str) -> None:
-    """Report unhandled errors and error logs to Sentry, masked as the logs are. Traces stay with OpenTelemetry."""
     assert settings.sentry_dsn is not None  # noqa: S101  (the caller looked)
+
+    def mask_report(report: "Event", _hint: "Hint") -> "Event":
+        # The envelope's own depth is greater than a log field's, so its parts are masked one by one.
+        return cast("Event", {key: mask(value, depth=-20) for key, value in report.items()})
+
     sentry_sdk.init(
         dsn=settings.sentry_dsn.get_secret_value(),
         environment=settings.environment.value,
@@ -112,12 +103,24 @@ def start_sentry(settings: ServiceSettings, *, service: str) -> None:
         include_local_variables=False,  # locals hold VPAs and keys under any name
         traces_sample_rate=0.0,
         auto_enabling_integrations=False,  # they patch libraries; what fails is logged, and so reported, by our own edges
-        disabled_integrations=[LoggingIntegration()],  # both log streams pass report_to_sentry
-        before_send=_mask_report,
+        disabled_integrations=[LoggingIntegration()],  # both log streams pass the processor below
+        before_send=mask_report,
     )
     sentry_sdk.set_tag("service", service)
 
+    def report(_logger: Any, method: str, event_dict: EventDict) -> EventDict:
+        if method not in ("error", "exception", "critical"):
+            return event_dict
+        error = event_dict.get("exc_info")
+        if error is True:
+            error = sys.exc_info()
+        with sentry_sdk.new_scope() as scope:
+            scope.set_context("log", {key: value for key, value in event_dict.items() if key != "exc_info"})
+            scope.set_tag("event", str(event_dict.get("event")))
+            if isinstance(error, BaseException) or (isinstance(error, tuple) and error[0] is not None):
+                scope.capture_exception(error)
+            else:
+                scope.capture_message(str(event_dict.get("event")), level="error")
+        return event_dict
 
-def _mask_report(report: Event, _hint: Hint) -> Event:
-    # The envelope's own depth is greater than a log field's, so its parts are masked one by one.
-    return cast("Event", {key: mask(value, depth=-20) for key, value in report.items()})
+    return report
