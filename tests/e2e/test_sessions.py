@@ -96,7 +96,7 @@ async def test_paid_while_the_connector_is_faulted_is_given_back_with_the_reason
 
 
 async def test_a_charger_that_rejects_the_start_is_given_back_with_the_reason(world: World) -> None:
-    site = await world.open_site(quirks=Quirks(reject_remote_start=True))
+    site = await world.open_site(quirks=Quirks.of("rejects_remote_start"))
     await site.point.plug()
     paid = world.pay(site, 5_000)
     await world.rest()

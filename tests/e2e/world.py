@@ -4,7 +4,6 @@ A test opens a `Site` (station, charger, QR code, franchisee), plays people (`si
 time (`world.pass_seconds(60)`) and asks over the public REST API what came of it. Tests are kept apart by charger.
 """
 
-import inspect
 import itertools
 import secrets
 from collections.abc import Callable
@@ -160,8 +159,7 @@ class World:
         self.clock.settle = self.quiet
 
     async def _mount(self, name: str, create: Callable[..., Service], settings: Any) -> None:
-        spans = {"span_exporter": self.spans} if "span_exporter" in inspect.signature(create).parameters else {}
-        service = create(settings, clock=self.clock, ids=SystemIds(), **spans)
+        service = create(settings, clock=self.clock, ids=SystemIds(), span_exporter=self.spans)
         self.services[name] = service
         self.telemetries[name] = next(
             part if isinstance(part, Telemetry) else part.telemetry

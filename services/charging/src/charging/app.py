@@ -1,5 +1,6 @@
 """What charging is, top to bottom."""
 
+from opentelemetry.sdk.trace.export import SpanExporter
 from redis.asyncio import Redis
 
 from charging.jobs import sweeps
@@ -44,10 +45,12 @@ class ChargingService(Service):
     web: WebServer
 
 
-def create_app(settings: ChargingSettings, *, clock: Clock, ids: Ids) -> ChargingService:
-    """Everything that charging is made of. Raises ValueError for settings that can't be."""
+def create_app(
+    settings: ChargingSettings, *, clock: Clock, ids: Ids, span_exporter: SpanExporter | None = None
+) -> ChargingService:
+    """Everything that charging is made of; `span_exporter` is for tests. Raises ValueError for settings that can't be."""
     service = ChargingService(NAME, clock=clock, drain_seconds=settings.drain_seconds)
-    telemetry = Telemetry(settings, service=NAME, clock=clock)
+    telemetry = service.add(Telemetry(settings, service=NAME, clock=clock, span_exporter=span_exporter))
     database = service.add(
         Database(
             settings.database_url.get_secret_value(),

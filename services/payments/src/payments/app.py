@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from opentelemetry.sdk.trace.export import SpanExporter
+
 from chassis.database import Database, OutboxRelay
 from chassis.messaging import Bus
 from chassis.messaging.events import EventConsumer
@@ -24,10 +26,10 @@ from payments.worker import Worker
 NAME = "payments"
 
 
-def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, telemetry: Telemetry | None = None) -> Service:
+def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_exporter: SpanExporter | None = None) -> Service:
     """The service, not started. Nothing of it is global: a test mounts several in one process."""
     service = Service(NAME, clock=clock, drain_seconds=settings.drain_seconds)
-    telemetry = service.add(telemetry or Telemetry(settings, service=NAME, clock=clock))
+    telemetry = service.add(Telemetry(settings, service=NAME, clock=clock, span_exporter=span_exporter))
     bus = service.add(Bus(settings.amqp_url.get_secret_value(), app_id=NAME, service=service, telemetry=telemetry, ids=ids))
     database = service.add(
         Database(
