@@ -51,7 +51,7 @@ class SettlementSettings(ServiceSettings, DatabaseSettings):
         1800, ge=1, description="how often a transfer that Razorpay has not processed is looked up, in case its event was lost"
     )
     settlement_poll_seconds: int = Field(
-        21_600,
+        86_400,
         ge=1,
         description="how often a processed transfer is looked up for its settlement, in case settlement.processed was lost",
     )

@@ -99,6 +99,14 @@ class World:
     """Every event of Razorpay's, oldest first."""
     transactions: int = 100
 
+    closing: Callable[[], Awaitable[None]] | None = None
+
+    async def close(self) -> None:
+        """Stop everything. Done once."""
+        closing, self.closing = self.closing, None
+        if closing is not None:
+            await closing()
+
     async def settle(self) -> None:
         """Return when nothing more happens without time passing."""
         still = 0
@@ -255,7 +263,7 @@ Build = Callable[..., Awaitable[World]]
 @pytest.fixture
 async def build(database: tuple[str, str], broker: str, clock: SteppingClock) -> AsyncIterator[Build]:
     """`await build(sandbox={...}, settings={...})`: a world with an empty schema and queue."""
-    built: list[tuple[World, web.AppRunner, Service]] = []
+    built: list[World] = []
     admin_url, service_url = database
 
     async def make(*, sandbox: dict[str, Any] | None = None, settings: dict[str, Any] | None = None) -> World:
@@ -308,19 +316,24 @@ async def build(database: tuple[str, str], broker: str, clock: SteppingClock) ->
             admin=admin,
             signer=signer,
         )
+
+        async def close() -> None:
+            await service.stop()
+            await simulator.stop()
+            await world.http.close()
+            await runner.cleanup()
+            await outside.stop()
+            await admin.close()
+
+        world.closing = close
         clock.settle = world.settle
         await service.start()
-        built.append((world, runner, outside))
+        built.append(world)
         return world
 
     yield make
-    for world, runner, outside in built:
-        await world.service.stop()
-        await world.sandbox.stop()
-        await world.http.close()
-        await runner.cleanup()
-        await outside.stop()
-        await world.admin.close()
+    for world in built:
+        await world.close()
 
 
 async def _purge(url: str, queue: str) -> None:

@@ -1,6 +1,10 @@
 """What is due and waits: for papers, for a person, for the rest of a rupee."""
 
+import pytest
+
 from contracts.settlement import AuditRecorded, LedgerEntryChanged
+from settlement.domain.errors import UnknownFranchisee
+from settlement.usecases.record_bill import record_bill
 
 from .conftest import SELDOM, Build, World
 
@@ -141,7 +145,26 @@ async def test_a_session_that_leaves_nothing_to_pay_is_done_at_once(world: World
     assert not world.sandbox.requests("POST", "/v1/transfers")
 
 
-async def test_the_platforms_own_site_has_no_entry_and_an_unknown_owner_is_parked(world: World) -> None:
+async def test_a_bill_for_an_owner_whom_we_do_not_have_is_nobodys_to_book(world: World) -> None:
+    app = world.service.app
+    with pytest.raises(UnknownFranchisee, match="frn_99"):
+        async with app.database.transaction() as uow:
+            await record_bill(app, uow, world.bill(99))
+    assert await world.rows("SELECT id FROM ledger_entries") == []
+
+
+async def test_a_second_bill_with_other_figures_is_counted_and_changes_nothing(world: World) -> None:
+    franchisee_id = await world.franchisee()
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.publish(bill.model_copy(update={"paid_paise": 20_000, "refund_paise": bill.refund_paise + 10_000}))
+    await world.settle()
+    assert (await world.entry(bill))["gross_paise"] == 10_000
+    assert world.service.app.metrics.bill_conflict._value.get() == 1
+    assert len(world.sandbox.state.transfers) == 1
+
+
+async def test_the_platforms_own_site_has_no_entry(world: World) -> None:
     await world.franchisee()
     await world.publish(world.bill(None))
     await world.settle()

@@ -98,7 +98,7 @@ async def test_a_settlement_that_overtakes_the_transfers_own_event_settles(world
 
 
 async def test_a_settlement_whose_event_was_lost_is_found_by_looking(build: Build) -> None:
-    world = await build(settings=SELDOM)
+    world = await build(settings={**SELDOM, "settlement_poll_seconds": 21_600})
     franchisee_id = await world.franchisee()
     bills = [world.bill(franchisee_id) for _ in range(2)]
     for bill in bills:

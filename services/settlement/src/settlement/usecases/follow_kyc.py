@@ -4,7 +4,7 @@ import structlog
 
 from chassis.database import UnitOfWork
 from settlement.domain.due import later
-from settlement.domain.franchisee import POLL_PREFIX, KycEvent, standing
+from settlement.domain.franchisee import EFFECTS, POLL_PREFIX, KycEvent, standing
 from settlement.razorpay import RazorpayError
 from settlement.repository import franchisees, ledger, transfers
 from settlement.repository.franchisees import Franchisee
@@ -65,6 +65,7 @@ async def poll_kyc(app: Settlement) -> None:
     for franchisee in waiting:
         if franchisee.razorpay_account_id is None or franchisee.razorpay_product_id is None:
             continue
+        asked_at = app.clock.now()
         try:
             product = await app.razorpay.fetch_product(franchisee.razorpay_account_id, franchisee.razorpay_product_id)
         except RazorpayError as error:
@@ -73,10 +74,11 @@ async def poll_kyc(app: Settlement) -> None:
         status = str(product.get("activation_status"))
         async with app.database.transaction() as uow:
             await franchisees.set_values(uow.connection, franchisee.id, kyc_polled_at=uow.now)
-            if status.upper() == franchisee.status.value:
+            name = f"{POLL_PREFIX}{status}"
+            if status.upper() == franchisee.status.value or name not in EFFECTS:
                 continue
-            # The name makes it one event per account and moment, whoever polls.
-            word = KycEvent(f"poll/{franchisee.id}/{int(uow.now.timestamp())}", f"{POLL_PREFIX}{status}", uow.now)
+            # Dated before the question, so that an event of the meantime is the later word. One per account and moment.
+            word = KycEvent(f"poll/{franchisee.id}/{int(asked_at.timestamp())}", name, asked_at)
             await note_kyc_event(app, uow, word, razorpay_account_id=franchisee.razorpay_account_id, trigger="poll")
 
 
