@@ -8,6 +8,7 @@ import base64
 import itertools
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -89,6 +90,11 @@ class World:
         principal = Principal("staff|1", frozenset({role}))
         bare = path.partition("?")[0]
         return self.signer.headers(principal, audience="payments", method=method, path=bare, now=self.clock.now())
+
+    async def jump(self, seconds: float) -> None:
+        """As on a machine that slept: the time has passed at once, and every sweep that fell due runs once."""
+        self.clock._elapsed += seconds
+        await self.clock.advance(6)
 
     async def call(self, method: str, path: str, *, role: Role = Role.ADMIN, status: int | None = None, **kwargs: Any) -> Any:
         """Call the REST surface as somebody of this role; the JSON answer."""
@@ -234,6 +240,17 @@ class World:
         return self.clock.now()
 
 
+@asynccontextmanager
+async def running_service(settings: PaymentsSettings, clock: SteppingClock) -> AsyncIterator[Service]:
+    """The service, from start to stop."""
+    service = create_app(settings, clock=clock, ids=SystemIds())
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
 @pytest.fixture
 async def world(servers: Servers, database: tuple[str, str], broker: str) -> AsyncIterator[World]:
     """A running service with an empty database, empty queues and a sandbox of its own."""
@@ -263,18 +280,15 @@ async def world(servers: Servers, database: tuple[str, str], broker: str) -> Asy
         razorpay_workers=2,
         principal_public_key=signer.public_key,
     )
-    service = create_app(settings, clock=clock, ids=SystemIds())
-    await service.start()
-    web = next(part for part in service._parts if isinstance(part, WebServer))
-    sandbox.webhooks.add_endpoint(f"{web.url}/webhooks/razorpay", SECRET, None)
-    async with aiohttp.ClientSession() as http:
+    async with running_service(settings, clock) as service, aiohttp.ClientSession() as http:
+        web = next(part for part in service._parts if isinstance(part, WebServer))
+        sandbox.webhooks.add_endpoint(f"{web.url}/webhooks/razorpay", SECRET, None)
         world = World(service, clock, sandbox, http, web.url, admin, channel, lanes, signer, settings)
         clock.settle = world.quiet
         await world.quiet()
         yield world
         dead = await channel.declare_queue("payments.events.dead", passive=True)
         assert dead.declaration_result.message_count == 0, "something was parked as a dead letter"
-    await service.stop()
     await sandbox.stop()
     await connection.close()
     await admin.close()

@@ -2,8 +2,10 @@
 
 from contracts.charging import StartCancelRequested, StartRefusal, StartRequested
 from contracts.payments import PaymentBilled, PaymentReceived, PaymentRefundedInFull, RefundChanged
+from payments.worker import Worker
+from razorpay_simulator import QrPayment
 
-from .conftest import World
+from .conftest import World, running_service
 
 
 async def test_a_rider_pays_charges_and_gets_the_rest_back(world: World) -> None:
@@ -150,3 +152,69 @@ async def test_an_unanswered_start_is_chased_and_never_refunded_on_our_own_clock
     await world.clock.advance(20)
     assert (await world.payment(payment["razorpay_payment_id"]))["state"] == "REFUNDED"
     assert world.metric("unanswered") == 0
+
+
+async def test_what_cannot_be_billed_waits_with_an_alarm_and_is_billed_once_it_can(world: World) -> None:
+    qr = await world.qr_code()
+    payment = await world.payment(await world.pay(qr, 10_000, fee=236, tax=36))
+    stopped = world.stopped(payment, 3333, tariff_paise_per_kwh=-1800)
+    await world.announce(stopped)
+    detail = await world.payment(payment["razorpay_payment_id"])
+    assert (detail["state"], detail["bill"], detail["refunds"]) == ("BILLING_FAILED", None, [])
+    assert world.metric("billing_failed_total") == 1
+    # Half an hour later it still can't be.
+    await world.jump(1800)
+    assert (await world.payment(payment["razorpay_payment_id"]))["state"] == "BILLING_FAILED"
+    # Somebody mends the figure.
+    await world.admin.execute("UPDATE qr_payments SET stopped = jsonb_set(stopped, '{tariff_paise_per_kwh}', '1800')")
+    await world.jump(1800)
+    detail = await world.payment(payment["razorpay_payment_id"])
+    assert (detail["state"], detail["bill"]["refund_paise"]) == ("BILLED", 2685)
+    assert len(await world.said(PaymentBilled)) == 1
+
+
+async def test_a_stored_webhook_outlives_the_process_that_stored_it(world: World) -> None:
+    # As a kill leaves it: stored, answered 200, never worked.
+    qr = await world.qr_code("CP-8")
+    worker = next(part for part in world.service._parts if isinstance(part, Worker) and part._name == "webhooks")
+    await worker.stop()
+    razorpay_id = await world.pay(qr, 5_000)
+    assert await world.lane("CP-8") == []
+    await worker.start()
+    await world.clock.advance(6)
+    assert (await world.payment(razorpay_id))["state"] == "START_REQUESTED"
+    assert len(await world.lane("CP-8")) == 1
+
+
+async def test_two_replicas_share_the_work_and_do_nothing_twice(world: World) -> None:
+    async with running_service(world.settings, world.clock) as other:
+        qrs = [await world.qr_code(f"CP-{number}") for number in range(6)]
+        paid = [
+            world.razorpay.pay(qr["razorpay_qr_code_id"], QrPayment(amount=3_000))["payment"]["id"]
+            for qr in qrs
+            for _ in range(3)
+        ]
+        await world.quiet()
+        await other.work.idle()
+        for razorpay_id in paid:
+            await world.announce(world.refused(await world.payment(razorpay_id)))
+        await world.clock.advance(15)
+        await other.work.idle()
+        await world.quiet()
+    states = [(await world.payment(razorpay_id))["state"] for razorpay_id in paid]
+    assert states == ["REFUNDED"] * len(paid)
+    assert len(world.refund_calls()) == len(paid) == len(await world.said(StartRequested))
+    assert len(await world.said(PaymentRefundedInFull)) == len(paid)
+
+
+async def test_one_trace_leads_from_the_webhook_to_the_refund(world: World) -> None:
+    qr = await world.qr_code()
+    payment = await world.payment(await world.pay(qr, 5_000))
+    await world.clock.advance(10)
+    rows = await world.admin.fetch(
+        "SELECT traceparent FROM webhook_events WHERE event = 'qr_code.credited'"
+        " UNION ALL SELECT traceparent FROM outbox WHERE subject = $1",
+        payment["request_key"],
+    )
+    assert len(rows) == 3  # the delivery, PaymentReceived, StartRequested
+    assert len({row["traceparent"].split("-")[1] for row in rows}) == 1

@@ -87,20 +87,17 @@ async def find_by_razorpay_id(connection: AsyncConnection, razorpay_qr_code_id: 
     return None if row is None else qr_code_from(row)
 
 
-async def claim_due(
-    connection: AsyncConnection, *, now: datetime, lapses_at: datetime, qr_code_id: int | None = None
-) -> QrCode | None:
-    """A QR code that Razorpay is to be asked about, as it was, ours until the claim lapses. `calls`: sent so often before."""
-    query = (
-        select(qr_codes).where(_T.next_attempt_at <= now).order_by(_T.next_attempt_at).limit(1).with_for_update(skip_locked=True)
-    )
-    if qr_code_id is not None:
-        query = query.where(_T.id == qr_code_id)
-    row = (await connection.execute(query)).one_or_none()
-    if row is None:
-        return None
+async def claim(connection: AsyncConnection, row: QrCode, *, lapses_at: datetime) -> QrCode:
+    """Nobody else asks Razorpay about it until the claim lapses. Returns the row as it was: `calls` counts earlier ones."""
     await set_values(connection, row.id, next_attempt_at=lapses_at, calls=row.calls + 1)
-    return qr_code_from(row)
+    return row
+
+
+async def claim_due(connection: AsyncConnection, *, now: datetime, lapses_at: datetime) -> QrCode | None:
+    """The QR code that has waited longest for Razorpay to be asked, claimed; others pass it over."""
+    due = select(qr_codes).where(_T.next_attempt_at <= now).order_by(_T.next_attempt_at).limit(1)
+    row = (await connection.execute(due.with_for_update(skip_locked=True))).one_or_none()
+    return None if row is None else await claim(connection, qr_code_from(row), lapses_at=lapses_at)
 
 
 def listing(*, charge_point_id: str | None, status: str | None) -> Select[Any]:

@@ -1,7 +1,7 @@
 """QR codes at Razorpay: our row first, then the call; after an unknown outcome the list is read before anything is sent again."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -49,8 +49,9 @@ async def create_qr_code(app: Payments, body: QrCodeCreate, principal: Principal
         )
         asked: dict[str, Any] = {"type": "upi_qr", "usage": "multiple_use", "fixed_amount": False, "name": name, "notes": notes}
         await qr_codes.set_values(uow.connection, row_id, body={**asked, "description": f"EV charging, {name}"})
+        row = await qr_codes.claim(uow.connection, await qr_codes.get(uow.connection, row_id), lapses_at=_lapse(uow.now))
         audit(uow, principal, entity="qr_code", entity_id=f"qrc_{row_id}", action="create", after=body.model_dump())
-    await _settle(app, row_id)
+    await _ask(app, row)
     made = await _read(app, row_id)
     if made.status is QrCodeStatus.FAILED:
         raise ProviderUnavailableError(f"Razorpay refused the QR code: {made.last_error}")
@@ -62,14 +63,14 @@ async def close_qr_code(app: Payments, qr_code_id: QrCodeId, principal: Principa
 
     Closing what is closed changes nothing. Raises NotFoundError, ConflictError while it is still being created.
     """
+    closing: QrCode | None = None
     async with app.database.transaction() as uow:
         row = await qr_codes.get(uow.connection, qr_code_id, lock=True)
         if row.status is QrCodeStatus.CREATING:
             raise ConflictError("It is still being created; close it once it is active.")
         if row.status is QrCodeStatus.ACTIVE:
-            await qr_codes.set_values(
-                uow.connection, row.id, status=QrCodeStatus.CLOSING.value, closed_at=uow.now, calls=0, next_attempt_at=uow.now
-            )
+            await qr_codes.set_values(uow.connection, row.id, status=QrCodeStatus.CLOSING.value, closed_at=uow.now, calls=0)
+            closing = await qr_codes.claim(uow.connection, await qr_codes.get(uow.connection, row.id), lapses_at=_lapse(uow.now))
             audit(
                 uow,
                 principal,
@@ -79,24 +80,27 @@ async def close_qr_code(app: Payments, qr_code_id: QrCodeId, principal: Principa
                 before={"status": row.status},
                 after={"status": QrCodeStatus.CLOSING},
             )
-    if row.status is QrCodeStatus.ACTIVE:
-        await _settle(app, row.id)
+    if closing is not None:
+        await _ask(app, closing)
     return QrCodeView.of(await _read(app, row.id))
 
 
 async def settle_qr_codes(app: Payments) -> None:
     """The sweep: whatever is CREATING or CLOSING and due, one after the other."""
-    while not app.stopping and await _settle(app):
-        pass
+    while not app.stopping:
+        async with app.database.transaction() as uow:
+            row = await qr_codes.claim_due(uow.connection, now=uow.now, lapses_at=_lapse(uow.now))
+        if row is None:
+            return
+        await _ask(app, row)
 
 
-async def _settle(app: Payments, qr_code_id: int | None = None) -> bool:
-    """Claim one (committed), ask Razorpay, persist. False where nothing is due."""
-    async with app.database.transaction() as uow:
-        lapses_at = uow.now + timedelta(seconds=CLAIM_SECONDS)
-        row = await qr_codes.claim_due(uow.connection, now=uow.now, lapses_at=lapses_at, qr_code_id=qr_code_id)
-    if row is None:
-        return False
+def _lapse(now: datetime) -> datetime:
+    return now + timedelta(seconds=CLAIM_SECONDS)
+
+
+async def _ask(app: Payments, row: QrCode) -> None:
+    """Ask Razorpay for what a claimed row wants, and persist. The claim is committed; no transaction is open during the call."""
     try:
         if row.status is QrCodeStatus.CREATING:
             await _adopt(app, row, await _found_or_made(app, row))
@@ -104,7 +108,6 @@ async def _settle(app: Payments, qr_code_id: int | None = None) -> bool:
             await _close(app, row)
     except RazorpayError as error:
         await _come_back(app, row, error)
-    return True
 
 
 async def _found_or_made(app: Payments, row: QrCode) -> Mapping[str, Any]:
