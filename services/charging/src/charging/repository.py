@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -60,6 +61,18 @@ async def charger_by_id(uow: UnitOfWork, charger_id: int) -> Charger | None:
 async def update_charger(uow: UnitOfWork, charger_id: int, **values: Any) -> None:
     """Set columns of one charger."""
     await uow.connection.execute(sa.update(chargers).where(chargers.c.id == charger_id).values(**values))
+
+
+async def note_seen(uow: UnitOfWork, seen: Mapping[int, datetime]) -> None:
+    """Set last_seen_at of many chargers, in one statement."""
+    if seen:
+        driver = await uow.asyncpg()
+        await driver.execute(
+            "UPDATE chargers c SET last_seen_at = u.at"
+            " FROM unnest($1::bigint[], $2::timestamptz[]) AS u(id, at) WHERE c.id = u.id",
+            list(seen.keys()),
+            list(seen.values()),
+        )
 
 
 @dataclass(slots=True)
@@ -237,38 +250,65 @@ _LOCK = f"SELECT {_SELECTED} FROM transactions t WHERE t.id IN ({_WANTED}) ORDER
 _LOCK_UNSTOPPED = _LOCK.replace(_WANTED, _WANTED + _WANTED_UNSTOPPED)
 
 
-def _plain(name: str) -> Callable[[Transaction], Any]:
-    return lambda transaction: getattr(transaction, name)
-
-
-def _of_meter(name: str) -> Callable[[Transaction], Any]:
-    return lambda transaction: getattr(transaction.meter, name)
-
-
-_SAVED: tuple[tuple[str, str, Callable[[Transaction], Any]], ...] = (
-    ("id", "bigint", _plain("id")),
-    *((column, kind, _of_meter(name)) for column, kind, name in _METER),
-    *((name, kind, _plain(name)) for name, kind in _LIFE),
+# What an ordinary reading changes. The rest changes at the few turns of a session's life: most updates need not carry it.
+_STEADY: tuple[tuple[str, str, str], ...] = (
+    ("confirmed_wh", "bigint", "meter.confirmed_wh"),
+    ("register_wh", "bigint", "meter.register_wh"),
+    ("read_at", "timestamptz", "meter.read_at"),
+    ("charger_read_at", "timestamptz", "meter.charger_read_at"),
+    ("power_w", "bigint", "meter.power_w"),
+    ("rate_w", "bigint", "meter.rate_w"),
+    ("power_mwh", "bigint", "meter.power_mwh"),
+    ("last_activity_at", "timestamptz", "last_activity_at"),
+    ("last_progress_at", "timestamptz", "last_progress_at"),
+    ("applied_epoch", "bigint", "applied_epoch"),
+    ("applied_seq", "bigint", "applied_seq"),
+    ("stop_due_at", "timestamptz", "stop_due_at"),
 )
-
-_SAVE = "UPDATE transactions t SET {sets} FROM unnest({arrays}) AS u({names}) WHERE t.id = u.id".format(  # noqa: S608
-    sets=", ".join(f"{name} = u.{name}" for name, _, _ in _SAVED[1:]),
-    arrays=", ".join(f"${index}::{kind}[]" for index, (_, kind, _) in enumerate(_SAVED, start=1)),
-    names=", ".join(name for name, _, _ in _SAVED),
+_ALL: tuple[tuple[str, str, str], ...] = (
+    *((column, kind, f"meter.{name}") for column, kind, name in _METER),
+    *((name, kind, name) for name, kind in _LIFE),
 )
+_STEADY_COLUMNS = frozenset(column for column, _, _ in _STEADY)
+
+turns_of: Callable[[Transaction], Any] = attrgetter(*(path for column, _, path in _ALL if column not in _STEADY_COLUMNS))
+"""Everything of a transaction that an ordinary reading leaves alone, to be compared."""
 
 
-async def save_transactions(uow: UnitOfWork, transactions: Iterable[Transaction]) -> None:
-    """Write back what may change of these transactions, in one statement."""
-    saved = list(transactions)
-    if not saved:
-        return
-    driver = await uow.asyncpg()
-    await driver.execute(_SAVE, *([value(transaction) for transaction in saved] for _, _, value in _SAVED))
+def _update(columns: Sequence[tuple[str, str, str]]) -> tuple[str, Callable[[Transaction], Any]]:
+    """(UPDATE of these columns from one array each, what gives a transaction's values in that order)."""
+    named = [("id", "bigint", "id"), *columns]
+    sets = ", ".join(f"{name} = u.{name}" for name, _, _ in columns)
+    arrays = ", ".join(f"${index}::{kind}[]" for index, (_, kind, _) in enumerate(named, start=1))
+    names = ", ".join(name for name, _, _ in named)
+    statement = f"UPDATE transactions t SET {sets} FROM unnest({arrays}) AS u({names}) WHERE t.id = u.id"  # noqa: S608
+    return statement, attrgetter(*(path for _, _, path in named))
 
 
-@dataclass(frozen=True, slots=True)
-class MeterRow:
+_SAVE_STEADY = _update(_STEADY)
+_SAVE_ALL = _update(_ALL)
+
+
+async def save_transactions(
+    uow: UnitOfWork, transactions: Iterable[Transaction], *, turns_before: Mapping[int, Any] | None = None
+) -> None:
+    """Write back what may change of these transactions, in one statement; in two where some took a turn and some did not.
+
+    `turns_before` is `turns_of` each as it was loaded: those of which it still holds are written by their readings alone.
+    """
+    known = turns_before or {}
+    steady: list[Transaction] = []
+    turned: list[Transaction] = []
+    for transaction in transactions:
+        unturned = transaction.id in known and known[transaction.id] == turns_of(transaction)
+        (steady if unturned else turned).append(transaction)
+    for (statement, values), saved in ((_SAVE_STEADY, steady), (_SAVE_ALL, turned)):
+        if saved:
+            driver = await uow.asyncpg()
+            await driver.execute(statement, *zip(*map(values, saved), strict=True))
+
+
+class MeterRow(NamedTuple):
     """One row of meter_values. Its key is the message's place and the meterValue's within it: a repeat is not stored again."""
 
     charger_id: int
@@ -294,12 +334,10 @@ _INSERT_METER_VALUES = """
     ON CONFLICT DO NOTHING
 """
 
-_METER_ROW_FIELDS = tuple(field.name for field in fields(MeterRow))
-
 
 async def insert_meter_values(uow: UnitOfWork, rows: Sequence[MeterRow]) -> None:
     """Store samples, in one statement; what is stored already stays as it is."""
     if not rows:
         return
     driver = await uow.asyncpg()
-    await driver.execute(_INSERT_METER_VALUES, *([getattr(row, name) for row in rows] for name in _METER_ROW_FIELDS))
+    await driver.execute(_INSERT_METER_VALUES, *zip(*rows, strict=True))

@@ -30,34 +30,31 @@ LAST_SEEN_RESOLUTION = timedelta(seconds=60)
 
 async def alive(uow: UnitOfWork, charger: Charger, event: ChargerEvent) -> None:
     """A frame came: the charger is there, even if its gateway was taken for lost meanwhile. Writes at most once a minute."""
-    back = event.epoch >= charger.epoch and (
-        event.epoch > charger.epoch
-        or (not charger.online and (charger.offline_since is None or event.received_at > charger.offline_since))
-    )
-    if back:
-        charger.epoch, charger.gateway, charger.online = event.epoch, event.gateway, True
-        charger.last_seen_at = event.received_at
-        await update_charger(
-            uow,
-            charger.id,
-            epoch=event.epoch,
-            gateway=event.gateway,
-            online=True,
-            online_since=event.received_at,
-            last_seen_at=event.received_at,
-        )
-    elif charger.last_seen_at is None or event.received_at - charger.last_seen_at >= LAST_SEEN_RESOLUTION:
-        charger.last_seen_at = event.received_at
+    if returned(charger, event):
+        await take_connection(uow, charger, event)
+    elif seen_anew(charger, event):
         await update_charger(uow, charger.id, last_seen_at=event.received_at)
 
 
-async def connected(app: Charging, uow: UnitOfWork, received: Received) -> None:
-    """A socket of the charger is up: what waited for it goes out, and disconnect deadlines give way to the 900 s guard."""
-    event: ChargePointConnected = received.model
-    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
-    if charger is None or event.epoch <= charger.epoch:
-        return
+def returned(charger: Charger, event: ChargerEvent) -> bool:
+    """Whether this frame comes over a connection that we did not know to stand."""
+    if event.epoch != charger.epoch:
+        return event.epoch > charger.epoch
+    return not charger.online and (charger.offline_since is None or event.received_at > charger.offline_since)
+
+
+def seen_anew(charger: Charger, event: ChargerEvent) -> bool:
+    """Whether last_seen_at is due to be written; takes it as written."""
+    if charger.last_seen_at is not None and event.received_at - charger.last_seen_at < LAST_SEEN_RESOLUTION:
+        return False
+    charger.last_seen_at = event.received_at
+    return True
+
+
+async def take_connection(uow: UnitOfWork, charger: Charger, event: ChargerEvent) -> None:
+    """The charger is online over the connection of this event."""
     charger.epoch, charger.gateway, charger.online = event.epoch, event.gateway, True
+    charger.last_seen_at = event.received_at
     await update_charger(
         uow,
         charger.id,
@@ -67,6 +64,15 @@ async def connected(app: Charging, uow: UnitOfWork, received: Received) -> None:
         online_since=event.received_at,
         last_seen_at=event.received_at,
     )
+
+
+async def connected(app: Charging, uow: UnitOfWork, received: Received) -> None:
+    """A socket of the charger is up: what waited for it goes out, and disconnect deadlines give way to the 900 s guard."""
+    event: ChargePointConnected = received.model
+    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
+    if charger is None or event.epoch <= charger.epoch:
+        return
+    await take_connection(uow, charger, event)
     transactions = await lock_transactions(uow, [charger.id], unstopped=True)
     for transaction in transactions:
         if transaction.active:

@@ -35,9 +35,9 @@ def in_order_per_charger(handlers: Mapping[type[LaneEvent], LaneHandler]) -> Lan
     return handle_batch
 
 
-def _rounds(batch: Sequence[Received]) -> list[tuple[list[MeterValuesReceived], list[Received]]]:
+def _rounds(batch: Sequence[Received]) -> list[tuple[list[Received], list[Received]]]:
     """Rounds of (MeterValues, everything else): a charger's event is in a later round than what it must follow."""
-    rounds: list[tuple[list[MeterValuesReceived], list[Received]]] = []
+    rounds: list[tuple[list[Received], list[Received]]] = []
     reached: dict[str, tuple[int, bool]] = {}  # charger → (its current round, whether that has passed to the others)
     for received in batch:
         event = received.model
@@ -51,7 +51,7 @@ def _rounds(batch: Sequence[Received]) -> list[tuple[list[MeterValuesReceived], 
         while len(rounds) <= number:
             rounds.append(([], []))
         if is_meter_values:
-            rounds[number][0].append(event)
+            rounds[number][0].append(received)
         else:
             rounds[number][1].append(received)
     return rounds

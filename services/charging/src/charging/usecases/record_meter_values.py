@@ -5,9 +5,10 @@ The heart of the service. Per message it is a few µs of rules and a row; statem
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
+import orjson
 import structlog
-from pydantic_core import to_json
 
 from charging.domain.samples import Reading, read_message
 from charging.domain.states import TransactionState
@@ -18,16 +19,19 @@ from charging.repository import (
     insert_meter_values,
     load_chargers,
     lock_transactions,
+    note_seen,
     only_connectors,
     save_transactions,
+    turns_of,
 )
 from charging.usecases import announce
-from charging.usecases.connection import alive, end_stale
+from charging.usecases.connection import end_stale, returned, seen_anew, take_connection
 from charging.usecases.context import Charging
 from charging.usecases.stop_session import hold_connector, want_stop
 from chassis.database import UnitOfWork
+from chassis.messaging import Received
 from contracts.charging import LateEnergyReported, StopReason
-from contracts.ocpp_gateway import MeterValue, MeterValuesReceived
+from contracts.ocpp_gateway import MeterValuesReceived, StopTransactionReceived
 
 log = structlog.get_logger(__name__)
 
@@ -58,8 +62,9 @@ class _Sessions:
         return found
 
 
-async def record_meter_values(app: Charging, uow: UnitOfWork, events: Sequence[MeterValuesReceived]) -> None:
-    """Store every sample once, advance every session once. `events` in their order per charger."""
+async def record_meter_values(app: Charging, uow: UnitOfWork, batch: Sequence[Received]) -> None:
+    """Store every sample once, advance every session once. `batch`: MeterValuesReceived, in their order per charger."""
+    events: list[MeterValuesReceived] = [received.model for received in batch]
     chargers = await load_chargers(uow, {event.charge_point_id for event in events})
     whole = {chargers[e.charge_point_id].id for e in events if e.connector_id == 0 and e.charge_point_id in chargers}
     only = await only_connectors(uow, whole) if whole else {}
@@ -68,16 +73,21 @@ async def record_meter_values(app: Charging, uow: UnitOfWork, events: Sequence[M
         [charger.id for charger in chargers.values()],
         ids={event.transaction_id for event in events if event.transaction_id is not None and event.transaction_id > 0},
     )
+    turns_before = {transaction.id: turns_of(transaction) for transaction in transactions}
     sessions = _Sessions(transactions)
     rows: list[MeterRow] = []
+    seen: dict[int, datetime] = {}
     touched: dict[int, Transaction] = {}
     late: dict[int, tuple[Transaction, Charger]] = {}
-    for event in events:
+    for received, event in zip(batch, events, strict=True):
         charger = chargers.get(event.charge_point_id)
         if charger is None:
             log.error("meter_values.unknown_charger", charge_point_id=event.charge_point_id, message_id=event.message_id)
             continue
-        await alive(uow, charger, event)
+        if returned(charger, event):
+            await take_connection(uow, charger, event)
+        elif seen_anew(charger, event):
+            seen[charger.id] = event.received_at
         connector_id = event.connector_id or only.get(charger.id, 0)
         readings = read_message(event.meter_value, received_at=event.received_at, quirks=charger.quirks)
         # Connector 0 of a box with several is its main meter: no session's (OCPP 1.6 §4.7).
@@ -93,9 +103,12 @@ async def record_meter_values(app: Charging, uow: UnitOfWork, events: Sequence[M
                 await end_stale(app, uow, charger, transaction, event.received_at, trigger="MeterValues")
             else:
                 await _advance(app, uow, charger, transaction, readings, event.received_at)
-        rows += _rows(charger, event, connector_id, transaction, readings)
+        if readings:
+            said = [samples.get("sampled_value", []) for samples in received.data["meter_value"]]
+            rows += meter_rows(charger, event, connector_id, transaction, readings, said)
     await insert_meter_values(uow, rows)
-    await save_transactions(uow, touched.values())
+    await save_transactions(uow, touched.values(), turns_before=turns_before)
+    await note_seen(uow, seen)
     for transaction, _ in late.values():
         uow.publish(
             LateEnergyReported(
@@ -141,33 +154,32 @@ async def _late(
     return transaction.late_wh > before_wh
 
 
-def _rows(
+def meter_rows(
     charger: Charger,
-    event: MeterValuesReceived,
+    event: MeterValuesReceived | StopTransactionReceived,
     connector_id: int,
     transaction: Transaction | None,
     readings: Sequence[Reading],
+    said: Sequence[Any],
 ) -> list[MeterRow]:
+    """Rows of what a message said. `said` is each meterValue's sampledValue as it came, kept as it is."""
+    meter_values = event.meter_value if isinstance(event, MeterValuesReceived) else event.transaction_data
+    transaction_id, confirmed_wh = (None, None) if transaction is None else (transaction.id, transaction.meter.confirmed_wh)
     return [
         MeterRow(
-            charger_id=charger.id,
-            epoch=event.epoch,
-            seq=event.seq,
-            n=reading.n,
-            connector_id=connector_id,
-            transaction_id=transaction.id if transaction is not None else None,
-            received_at=event.received_at,
-            charger_at=event.meter_value[reading.n].timestamp,
-            energy_wh=reading.energy_wh,
-            confirmed_wh=transaction.meter.confirmed_wh if transaction is not None else None,
-            power_w=reading.power_w,
-            soc_percent=reading.soc_percent,
-            sampled_value=samples_json(event.meter_value[reading.n]),
+            charger.id,
+            event.epoch,
+            event.seq,
+            reading.n,
+            connector_id,
+            transaction_id,
+            event.received_at,
+            meter_values[reading.n].timestamp,
+            reading.energy_wh,
+            confirmed_wh,
+            reading.power_w,
+            reading.soc_percent,
+            orjson.dumps(said[reading.n]).decode(),
         )
         for reading in readings
     ]
-
-
-def samples_json(meter_value: MeterValue) -> str:
-    """Everything that was said at one moment, as stored."""
-    return to_json(meter_value.sampled_value, exclude_none=True).decode()

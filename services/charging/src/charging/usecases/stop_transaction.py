@@ -1,17 +1,19 @@
 """StopTransaction: a session's ordinary end. Never refused, whatever it says (OCPP 1.6 §4.10, ocpp.md rows 75-83)."""
 
+from typing import Any
+
 import structlog
 from sqlalchemy.dialects.postgresql import insert
 
 from charging.domain.samples import read_message, sane_time
 from charging.domain.transaction import Transaction
-from charging.repository import Charger, MeterRow, insert_meter_values, load_chargers, lock_transactions, save_transactions
+from charging.repository import Charger, insert_meter_values, load_chargers, lock_transactions, save_transactions
 from charging.tables import orphans
 from charging.usecases import announce
 from charging.usecases.connection import alive
 from charging.usecases.context import Charging
 from charging.usecases.finalize import finalize
-from charging.usecases.record_meter_values import samples_json
+from charging.usecases.record_meter_values import meter_rows
 from charging.usecases.stop_session import charger_stopped
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
@@ -35,7 +37,7 @@ async def stop_transaction(app: Charging, uow: UnitOfWork, received: Received) -
     if transaction is None:
         await _keep_orphan(app, uow, charger, event)
         return
-    await _store_samples(uow, charger, transaction, event)
+    await _store_samples(uow, charger, transaction, event, received.data)
     if transaction.charger_stopped_at is not None and not transaction.active:
         return  # the same Stop again (row 79), or closing values after it: meterStop stands (row 71)
     late_before_wh = transaction.late_wh
@@ -118,24 +120,12 @@ async def _keep_orphan(app: Charging, uow: UnitOfWork, charger: Charger, event: 
     uow.after_commit(app.metrics.orphan_stops.inc)
 
 
-async def _store_samples(uow: UnitOfWork, charger: Charger, transaction: Transaction, event: StopTransactionReceived) -> None:
+async def _store_samples(
+    uow: UnitOfWork, charger: Charger, transaction: Transaction, event: StopTransactionReceived, data: Any
+) -> None:
     """transactionData is stored like any samples, for the record: energy comes from meterStop alone."""
-    rows = [
-        MeterRow(
-            charger_id=charger.id,
-            epoch=event.epoch,
-            seq=event.seq,
-            n=reading.n,
-            connector_id=transaction.connector_id,
-            transaction_id=transaction.id,
-            received_at=event.received_at,
-            charger_at=event.transaction_data[reading.n].timestamp,
-            energy_wh=reading.energy_wh,
-            confirmed_wh=None,
-            power_w=reading.power_w,
-            soc_percent=reading.soc_percent,
-            sampled_value=samples_json(event.transaction_data[reading.n]),
-        )
-        for reading in read_message(event.transaction_data, received_at=event.received_at, quirks=charger.quirks)
-    ]
-    await insert_meter_values(uow, rows)
+    readings = read_message(event.transaction_data, received_at=event.received_at, quirks=charger.quirks)
+    if readings:
+        said = [samples.get("sampled_value", []) for samples in data["transaction_data"]]
+        rows = meter_rows(charger, event, transaction.connector_id, transaction, readings, said)
+        await insert_meter_values(uow, rows)
