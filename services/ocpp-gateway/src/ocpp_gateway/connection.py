@@ -252,7 +252,7 @@ class Connection:
         if route is None or type(action) is not str:
             self._refuse_action(echoed, action)
             return
-        metrics.calls.labels(action).inc()
+        metrics.calls_of[action].inc()
         # Absent and null mean the same (row 17), and so does every other nothing.
         payload = (message[3] if len(message) > 3 else None) or {}
         original: Payload = {}

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from ocpp_gateway.actions import ROUTES
+
 ANSWER_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds: from a few loop turns to the decision limit."""
 
@@ -18,6 +20,8 @@ class Metrics:
             "voltlync_ocpp_gateway_sockets_closed_total", "Sockets ended, by reason", ["reason"], registry=registry
         )
         self.calls = Counter("voltlync_ocpp_gateway_calls_total", "CALLs received, by action", ["action"], registry=registry)
+        self.calls_of = {action: self.calls.labels(action) for action in ROUTES}
+        """The same by action, looked up once: `labels` costs more than `inc`."""
         self.sanitized = Counter(
             "voltlync_ocpp_gateway_calls_sanitized_total", "CALLs that fitted only after repair", ["action"], registry=registry
         )

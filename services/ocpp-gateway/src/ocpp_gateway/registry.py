@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any, cast
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -25,6 +25,12 @@ log = structlog.get_logger(__name__)
 
 REDIS_SECONDS = 1.0
 """Real-time limit of one call: a handshake must not hang on a hint."""
+
+CONNECTIONS_MAX = 16
+"""To Redis, from this process."""
+
+QUEUE_SECONDS = 10.0
+"""Real-time limit of waiting for one of them."""
 
 REGISTRY_KEEP_SECONDS = 7 * 24 * 3600
 """Cleaning only: the newest epoch of a charger that has been away this long is below any clock."""
@@ -87,13 +93,17 @@ class Registry:
         self._metrics = metrics
         self._last: dict[str, int] = {}
         self._first: dict[str, int] = {}
-        self._redis = Redis.from_url(
+        # A fleet that comes or goes at once queues for a few connections instead of opening one each.
+        pool = BlockingConnectionPool.from_url(
             url,
+            max_connections=CONNECTIONS_MAX,
+            timeout=QUEUE_SECONDS,
             decode_responses=True,
             socket_timeout=REDIS_SECONDS,
             socket_connect_timeout=REDIS_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
+        self._redis = Redis.from_pool(pool)
         self._open = self._redis.register_script(_OPEN)
         self._gone = self._redis.register_script(_GONE)
         self._assert = self._redis.register_script(_ASSERT)

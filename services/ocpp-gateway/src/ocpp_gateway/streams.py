@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
@@ -245,15 +246,16 @@ class Streams:
         stream.current = event
         stream.since = self._clock.monotonic()
         self._work_begins()
-        confirmed.add_done_callback(event_done(self, event))
+        confirmed.add_done_callback(partial(self._published, event))
 
-    def published(self, event: Outbound, error: BaseException | None) -> None:
+    def _published(self, event: Outbound, confirmed: asyncio.Future[None]) -> None:
         """The broker's word on an event."""
+        failed = confirmed.cancelled() or confirmed.exception() is not None
         stream = event.stream
         if stream.current is not event:
             return  # it went to the spool meanwhile, which is where it is settled
         self._off_wire(stream)
-        if error is None:
+        if not failed:
             event.settled(True)
         else:
             self._to_spool(event)
@@ -308,14 +310,14 @@ class Streams:
             {"type": message.type, "id": message.message_id, "at": message.occurred_at, "traceparent": message.traceparent}
         )
         try:
-            self._spool.append(stream.charge_point_id, meta + b"\n" + message.body, event_spooled(self, event))
+            self._spool.append(stream.charge_point_id, meta + b"\n" + message.body, partial(self._spooled, event))
         except SpoolFull:
             self._refused(event)
         else:
             self._work_begins()
         self._rest(stream)
 
-    def spooled(self, event: Outbound, *, synced: bool) -> None:
+    def _spooled(self, event: Outbound, synced: bool) -> None:
         """The disk's word on an event."""
         self._work_ends()
         if synced:
@@ -344,21 +346,6 @@ class Streams:
         self._in_work -= 1
         if self._in_work == 0 and self._work is not None:
             self._work.__exit__(None, None, None)
-
-
-def event_done(streams: Streams, event: Outbound) -> Callable[[asyncio.Future[None]], None]:
-    """The callback of one event's confirm."""
-
-    def done(confirmed: asyncio.Future[None]) -> None:
-        error = asyncio.CancelledError() if confirmed.cancelled() else confirmed.exception()
-        streams.published(event, error)
-
-    return done
-
-
-def event_spooled(streams: Streams, event: Outbound) -> Callable[[bool], None]:
-    """The callback of one event's sync."""
-    return lambda synced: streams.spooled(event, synced=synced)
 
 
 def spooled_message(charge_point_id: str, payload: bytes) -> Outgoing:

@@ -80,7 +80,14 @@ class Charging:
     def add(self, charge_point_id: str, **changes: Any) -> dict[str, Any]:
         """Register a charger; returns its credential."""
         digest = hashlib.sha256(SALT.encode() + PASSWORD.lower().encode()).hexdigest()
-        credential = {"charge_point_id": charge_point_id, "salt": SALT, "password_hash": digest, "version": 1, "enabled": True, **changes}
+        credential = {
+            "charge_point_id": charge_point_id,
+            "salt": SALT,
+            "password_hash": digest,
+            "version": 1,
+            "enabled": True,
+            **changes,
+        }
         self.credentials[charge_point_id.casefold()] = credential
         return credential
 
@@ -108,13 +115,17 @@ class Charging:
         if wanted is not None:
             found = self.credentials.get(wanted.casefold())
             return {"credentials": [found] if found else [], "next_after": None}
-        listed = sorted((c for c in self.credentials.values() if c["charge_point_id"] > question["after"]), key=lambda c: c["charge_point_id"])
+        listed = sorted(
+            (c for c in self.credentials.values() if c["charge_point_id"] > question["after"]), key=lambda c: c["charge_point_id"]
+        )
         page = listed[: question["limit"]]
         return {"credentials": page, "next_after": page[-1]["charge_point_id"] if len(listed) > len(page) else None}
 
     async def _reply(self, message: aio_pika.abc.AbstractIncomingMessage, answer: dict[str, Any]) -> None:
         await self.channel.default_exchange.publish(
-            aio_pika.Message(orjson.dumps(answer), correlation_id=message.correlation_id), routing_key=message.reply_to or "", mandatory=False
+            aio_pika.Message(orjson.dumps(answer), correlation_id=message.correlation_id),
+            routing_key=message.reply_to or "",
+            mandatory=False,
         )
 
     def of(self, charge_point_id: str, kind: str = "") -> list[Event]:
@@ -123,7 +134,9 @@ class Charging:
 
     async def wait(self, charge_point_id: str, kind: str, count: int = 1) -> Event:
         """The newest of at least `count` events of this kind."""
-        await until(lambda: len(self.of(charge_point_id, kind)) >= count, f"{count} × {kind} of {charge_point_id}: {self.events[-5:]}")
+        await until(
+            lambda: len(self.of(charge_point_id, kind)) >= count, f"{count} × {kind} of {charge_point_id}: {self.events[-5:]}"
+        )
         return self.of(charge_point_id, kind)[-1]
 
     async def command(self, gateway: str = "gw-1", **fields: Any) -> str:
@@ -207,7 +220,9 @@ class Gateway:
     def url(self, path: str) -> str:
         return f"ws://127.0.0.1:{self.part(OcppDoor).port}{path}"
 
-    async def connect(self, charge_point_id: str, *, path: str | None = None, password: bytes | None = PASSWORD.encode(), **options: Any) -> Charger:
+    async def connect(
+        self, charge_point_id: str, *, path: str | None = None, password: bytes | None = PASSWORD.encode(), **options: Any
+    ) -> Charger:
         """Open a charger's socket. Raises aiohttp.WSServerHandshakeError."""
         headers = dict(options.pop("headers", {}))
         if password is not None:
@@ -260,7 +275,13 @@ StartGateway = Callable[..., Awaitable[Gateway]]
 
 @pytest.fixture
 async def start_gateway(
-    servers: Servers, broker: str, proxy: TcpProxy, charging: Charging, clock: SteppingClock, session: aiohttp.ClientSession, tmp_path: Path
+    servers: Servers,
+    broker: str,
+    proxy: TcpProxy,
+    charging: Charging,
+    clock: SteppingClock,
+    session: aiohttp.ClientSession,
+    tmp_path: Path,
 ) -> AsyncIterator[StartGateway]:
     """Makes gateways; those still running at the end are stopped."""
     started: list[Gateway] = []

@@ -48,7 +48,9 @@ async def test_every_event_is_what_its_contract_says(gateway, charging, new_id):
         model = contract_for(event.type).model_validate(event.data)
         assert model.message_id == event.message_id
     status_event = next(event for event in events if "status_notification" in event.type)
-    assert status_event.data["timestamp"] == "2026-01-05T04:30:00Z" or status_event.data["timestamp"] == "2026-01-05T04:30:00+00:00"
+    assert (
+        status_event.data["timestamp"] == "2026-01-05T04:30:00Z" or status_event.data["timestamp"] == "2026-01-05T04:30:00+00:00"
+    )
     meter = MeterValuesReceived.model_validate(next(event for event in events if "meter_values" in event.type).data)
     assert meter.meter_value[0].sampled_value[0].value == "1234.5"
 
@@ -62,7 +64,7 @@ POISON = [
     ("\ufeff" + '[2,"1","Heartbeat",{}]', [3, "1", "time"]),
     ('[2,"1","Heartbeat",{}]\x00', [3, "1", "time"]),
     ('[2,"1","Heartbeat",{}] ', [3, "1", "time"]),
-    ("[2,\"1\",\"DataTransfer\",{\"vendorId\":\"Gr\xfcn\"}]".encode("latin-1"), [3, "1", {"status": "Rejected"}]),
+    ('[2,"1","DataTransfer",{"vendorId":"Gr\xfcn"}]'.encode("latin-1"), [3, "1", {"status": "Rejected"}]),
     ('[2,"1",["Heartbeat"],{}]', [4, "1", "FormationViolation"]),
     ('[2,"1"]', [4, "1", "FormationViolation"]),
     ('[2,"1","NoSuchAction",{}]', [4, "1", "NotImplemented"]),
@@ -75,7 +77,10 @@ POISON = [
     ('[2,"1","MeterValues",{"connectorId":}]', [3, "1", {}]),
     ('[2,"1","MeterValues",{"connectorId":1,"transactionId":,"meterValue":[,{"sampledValue":[,{"value":5}]}]}]', [3, "1", {}]),
     ('[2,"1","StopTransaction",{"reason":[],"transactionId":null}]', [3, "1", {"idTagInfo": {"status": "Accepted"}}]),
-    ('[2,"1","StopTransaction",{"reason":"AppStop","transactionId":-1,"meterStop":"26008.333"}]', [3, "1", {"idTagInfo": {"status": "Accepted"}}]),
+    (
+        '[2,"1","StopTransaction",{"reason":"AppStop","transactionId":-1,"meterStop":"26008.333"}]',
+        [3, "1", {"idTagInfo": {"status": "Accepted"}}],
+    ),
     ("", None),
     ("[" * 100_000, None),
     ("{}", None),
@@ -147,7 +152,9 @@ async def test_an_unknown_stop_reason_is_other_and_the_word_is_kept(gateway, cha
     assert (stop.reason, stop.original_reason, stop.timestamp) == ("Other", "AppStop", None)
 
 
-async def test_a_start_without_decision_is_left_unanswered_and_a_data_transfer_rejected(gateway, charging, new_id, clock: SteppingClock):
+async def test_a_start_without_decision_is_left_unanswered_and_a_data_transfer_rejected(
+    gateway, charging, new_id, clock: SteppingClock
+):
     charger_id, charger = await connected(gateway, charging, new_id)
     await charger.send([2, "start", "StartTransaction", {"connectorId": 1, "idTag": "A", "meterStart": 0, "timestamp": "x"}])
     await charging.wait(charger_id, "start_transaction")

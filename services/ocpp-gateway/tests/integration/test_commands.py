@@ -64,7 +64,12 @@ async def test_answers_and_errors_of_every_shape(gateway, charging, new_id):
 async def test_stop_goes_before_start_before_the_rest_one_at_a_time(gateway, charging, new_id):
     charger_id, charger, epoch = await open_charger(gateway, charging, new_id)
     name = gateway.settings.gateway_name
-    for action, priority in [("GetConfiguration", 5), ("ClearCache", 5), ("RemoteStartTransaction", 1), ("RemoteStopTransaction", 0)]:
+    for action, priority in [
+        ("GetConfiguration", 5),
+        ("ClearCache", 5),
+        ("RemoteStartTransaction", 1),
+        ("RemoteStopTransaction", 0),
+    ]:
         await charging.command(name, charge_point_id=charger_id, epoch=epoch, action=action, priority=priority)
     first = await charger.receive()
     # The other three have to be in hand before the first is answered, or there would be no order to see.
@@ -83,7 +88,9 @@ async def test_stop_goes_before_start_before_the_rest_one_at_a_time(gateway, cha
     assert order == ["GetConfiguration", "RemoteStopTransaction", "RemoteStartTransaction", "ClearCache"]
 
 
-async def test_before_boot_only_a_stop_goes_out_and_only_once_the_charger_has_spoken(gateway, charging, new_id, clock: SteppingClock):
+async def test_before_boot_only_a_stop_goes_out_and_only_once_the_charger_has_spoken(
+    gateway, charging, new_id, clock: SteppingClock
+):
     charger_id, charger, epoch = await open_charger(gateway, charging, new_id, boot=False)
     name = gateway.settings.gateway_name
     await charging.command(name, charge_point_id=charger_id, epoch=epoch, action="ChangeConfiguration")
@@ -106,7 +113,9 @@ async def test_before_boot_only_a_stop_goes_out_and_only_once_the_charger_has_sp
     assert (await charger.receive())[2] == "ChangeConfiguration"
 
 
-async def test_no_answer_is_timed_out_the_late_one_recorded_and_three_in_a_row_end_the_socket(gateway, charging, new_id, clock: SteppingClock):
+async def test_no_answer_is_timed_out_the_late_one_recorded_and_three_in_a_row_end_the_socket(
+    gateway, charging, new_id, clock: SteppingClock
+):
     charger_id, charger, epoch = await open_charger(gateway, charging, new_id)
     name = gateway.settings.gateway_name
     late = await charging.command(name, charge_point_id=charger_id, epoch=epoch, action="GetConfiguration", timeout_seconds=10)
@@ -178,13 +187,17 @@ async def test_the_same_command_twice_is_sent_once(gateway, charging, new_id):
 
 async def test_after_a_broker_outage_a_command_on_the_wire_keeps_its_one_outcome(gateway, charging, new_id, proxy):
     charger_id, charger, epoch = await open_charger(gateway, charging, new_id)
-    command_id = await charging.command(gateway.settings.gateway_name, charge_point_id=charger_id, epoch=epoch, action="ClearCache")
+    command_id = await charging.command(
+        gateway.settings.gateway_name, charge_point_id=charger_id, epoch=epoch, action="ClearCache"
+    )
     await charger.receive()
     proxy.reset_connections()
     await charger.send([3, command_id, {"status": "Accepted"}])
     assert (await completed(charging, charger_id)).outcome == "ANSWERED"
     # The redelivery is recognised: it is neither sent nor reported again.
-    next_id = await charging.command(gateway.settings.gateway_name, charge_point_id=charger_id, epoch=epoch, action="GetConfiguration")
+    next_id = await charging.command(
+        gateway.settings.gateway_name, charge_point_id=charger_id, epoch=epoch, action="GetConfiguration"
+    )
     assert (await charger.receive())[1] == next_id
     assert len(charging.of(charger_id, "command_completed")) == 1
 

@@ -81,7 +81,9 @@ async def test_odd_paths_and_wrong_case_find_the_registered_spelling(gateway, ch
     writer.close()
 
 
-@pytest.mark.parametrize("password", [b"0123456789ABCDEF0123456789abcdef01234567", bytes.fromhex("0123456789abcdef0123456789abcdef01234567")])
+@pytest.mark.parametrize(
+    "password", [b"0123456789ABCDEF0123456789abcdef01234567", bytes.fromhex("0123456789abcdef0123456789abcdef01234567")]
+)
 async def test_a_key_may_come_as_hex_text_in_any_case_or_as_its_bytes(gateway, charging, new_id, password):
     charger_id = new_id()
     charging.add(charger_id)
@@ -131,11 +133,17 @@ async def test_a_changed_password_counts_at_once(gateway, charging, new_id, brok
     old = charging.add(charger_id)
     await gateway.connect(charger_id)
     await charging.topic.publish(
-        aio_pika.Message(__import__("orjson").dumps({**old, "version": 2, "enabled": False}), type="charging.charger_credentials_changed.v1"),
+        aio_pika.Message(
+            __import__("orjson").dumps({**old, "version": 2, "enabled": False}), type="charging.charger_credentials_changed.v1"
+        ),
         routing_key="charging.charger_credentials_changed.v1",
     )
     async with asyncio.timeout(20):
-        while gateway.part(__import__("ocpp_gateway.credentials", fromlist=["Credentials"]).Credentials)._known[charger_id.casefold()].enabled:
+        while (
+            gateway.part(__import__("ocpp_gateway.credentials", fromlist=["Credentials"]).Credentials)
+            ._known[charger_id.casefold()]
+            .enabled
+        ):
             await asyncio.sleep(0.002)
     assert await gateway.status(charger_id) == 404
 

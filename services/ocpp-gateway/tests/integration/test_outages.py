@@ -12,7 +12,11 @@ pytestmark = pytest.mark.servers
 
 
 def meter_values(number: int) -> dict:
-    return {"connectorId": 1, "transactionId": number, "meterValue": [{"timestamp": "", "sampledValue": [{"value": str(number)}]}]}
+    return {
+        "connectorId": 1,
+        "transactionId": number,
+        "meterValue": [{"timestamp": "", "sampledValue": [{"value": str(number)}]}],
+    }
 
 
 async def open_charger(gateway, charging, new_id):
@@ -54,7 +58,9 @@ async def test_without_the_broker_events_are_answered_from_the_spool_and_relayed
     assert gateway.spool.empty
 
 
-async def test_without_the_broker_a_start_is_silence_and_a_data_transfer_rejected(gateway, charging, new_id, proxy, clock: SteppingClock):
+async def test_without_the_broker_a_start_is_silence_and_a_data_transfer_rejected(
+    gateway, charging, new_id, proxy, clock: SteppingClock
+):
     charger_id, charger = await open_charger(gateway, charging, new_id)
     charging.decide = lambda _: {"transaction_id": 9, "status": "Accepted"}
     proxy.cut()
