@@ -31,7 +31,7 @@ async def park(bus: Bus, event: Received, error: BaseException, *, handler: str,
     """Publish an event to its queue's dead letters, confirmed."""
     message = event.outgoing(
         **{
-            "x-reason": f"{type(error).__name__}: {error}"[:REASON_LENGTH_MAX],
+            "x-reason": f"{type(error).__name__}: {error}"[:REASON_LENGTH_MAX].encode("utf-8", "replace").decode(),
             "x-handler": handler,
             "x-queue": event.queue,
             "x-first-failure": event.headers.get("x-first-failure") or now.isoformat(),
@@ -121,6 +121,7 @@ async def replay_dead(url: str, queue: str, *, message_id: str | None = None, li
 
 def _letter(queue: str, message: aio_pika.abc.AbstractIncomingMessage) -> DeadLetter:
     headers = dict(message.headers)
+    attempts = headers.get("x-attempts", 0)
     return DeadLetter(
         queue=queue,
         message_id=message.message_id or "",
@@ -128,7 +129,7 @@ def _letter(queue: str, message: aio_pika.abc.AbstractIncomingMessage) -> DeadLe
         reason=str(headers.get("x-reason", "")),
         handler=str(headers.get("x-handler", "")),
         first_failure=str(headers.get("x-first-failure", "")),
-        attempts=int(str(headers.get("x-attempts", 0))),
+        attempts=attempts if isinstance(attempts, int) else 0,
         body=message.body,
         headers=headers,
     )

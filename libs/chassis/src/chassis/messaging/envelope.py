@@ -17,7 +17,7 @@ A pack is framing and nothing else: a JSON array of objects with the same fields
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 from aiormq.abc import DeliveredMessage
@@ -27,6 +27,8 @@ from pydantic import BaseModel
 PACK_CONTENT_TYPE = "application/vnd.voltlync.pack+json"
 JSON_CONTENT_TYPE = "application/json"
 PERSISTENT = 2
+
+T = TypeVar("T")
 
 
 class Address(Protocol):
@@ -76,6 +78,7 @@ class Outgoing:
     reply_to: str | None = None
     headers: dict[str, Any] = field(default_factory=dict)
     """More headers: attempts and reasons of retries and dead letters."""
+    content_type: str = JSON_CONTENT_TYPE
 
     def properties(self, app_id: str) -> Basic.Properties:
         """The AMQP properties of this message alone."""
@@ -87,7 +90,7 @@ class Outgoing:
         if self.traceparent is not None:
             headers["traceparent"] = self.traceparent
         return Basic.Properties(
-            content_type=JSON_CONTENT_TYPE,
+            content_type=self.content_type,
             delivery_mode=PERSISTENT,
             message_id=self.message_id,
             message_type=self.type,
@@ -130,6 +133,7 @@ class Received:
 
     __slots__ = (
         "_answers",
+        "_raw",
         "correlation_id",
         "data",
         "headers",
@@ -175,6 +179,31 @@ class Received:
         self.headers = headers or {}
         self.model: Any = None
         self._answers: list[BaseModel] = []
+        self._raw: tuple[bytes, str] | None = None
+
+    @classmethod
+    def unreadable(
+        cls,
+        error: "Unreadable",
+        *,
+        queue: str,
+        now: datetime,
+        type: object,  # noqa: A002
+        message_id: object,
+        body: bytes,
+        content_type: str | None,
+    ) -> "Received":
+        """What could not be read, as something that can be parked: body and content type just as they came."""
+        received = cls(
+            type=str(type or "?")[:LABEL_LENGTH_MAX],
+            message_id=str(message_id or "?")[:LABEL_LENGTH_MAX],
+            data=None,
+            occurred_at=now,
+            queue=queue,
+        )
+        received.model = error
+        received._raw = (body, content_type or JSON_CONTENT_TYPE)
+        return received
 
     def answer(self, model: BaseModel) -> None:
         """Answer the asker after this batch has been committed. Without an asker it changes nothing."""
@@ -186,10 +215,12 @@ class Received:
 
     def outgoing(self, **headers: Any) -> Outgoing:
         """This message again, alone, with more headers: for the retry ladder and the dead-letter queue."""
+        body, content_type = self._raw if self._raw is not None else (orjson.dumps(self.data), JSON_CONTENT_TYPE)
         return Outgoing(
             type=self.type,
             message_id=self.message_id,
-            body=orjson.dumps(self.data),
+            body=body,
+            content_type=content_type,
             occurred_at=self.occurred_at,
             subject=self.subject,
             subject_version=self.subject_version,
@@ -202,58 +233,112 @@ class Received:
 
 OWN_HEADERS = frozenset({"subject", "subject_version", "traceparent", "occurred_at"})
 
+# What the broker writes when a message comes back from the ladder: published again it would grow with every rung.
+BROKERS_HEADERS = ("x-death", "x-first-death-", "x-last-death-")
+
+TEXT_LENGTH_MAX = 255
+"""AMQP's short strings, in bytes: an id or type beyond it could never be published again, not even to the dead letters."""
+
+LABEL_LENGTH_MAX = 60
+"""Characters kept of an id or type that is not what it should be: within TEXT_LENGTH_MAX whatever they are."""
+
+OLDEST = datetime(1970, 1, 1, tzinfo=UTC)
+NEWEST = datetime(9999, 1, 1, tzinfo=UTC)
+"""AMQP counts seconds from 1970, PostgreSQL's and Python's calendars end somewhere: what lies outside is a broken clock's."""
+
 
 class Unreadable(ValueError):
-    """A body that is no JSON of ours."""
+    """A body that is no JSON of ours, or a message without the properties that every message has."""
 
 
 def unpack(delivered: DeliveredMessage, queue: str) -> list[Received]:
-    """The messages in one delivery, in order. Raises Unreadable for a body that is not what it says."""
+    """The messages in one delivery, in order. Raises Unreadable for a delivery that is not what it says.
+
+    What is returned can be handled, noted in the inbox and published again: types, lengths and ranges are looked at here. An
+    entry of a pack that can't be read stands alone for itself, with `model` the reason.
+    """
     properties = delivered.header.properties
     redelivered = bool(delivered.delivery.redelivered)  # type: ignore[union-attr]
     try:
         body = orjson.loads(delivered.body)
         if properties.content_type == PACK_CONTENT_TYPE:
-            return [
-                Received(
-                    type=entry["type"],
-                    message_id=entry["message_id"],
-                    data=entry["data"],
-                    occurred_at=datetime.fromisoformat(entry["occurred_at"]),
-                    queue=queue,
-                    redelivered=redelivered,
-                    subject=entry.get("subject"),
-                    subject_version=entry.get("subject_version"),
-                    correlation_id=entry.get("correlation_id"),
-                    traceparent=entry.get("traceparent"),
-                )
-                for entry in body
-            ]
+            if not isinstance(body, list):
+                raise Unreadable("a pack is to be an array")
+            return [_entry(entry, properties, queue, redelivered=redelivered) for entry in body]
         headers: dict[str, Any] = dict(properties.headers or {})
         occurred_at = headers.get("occurred_at")
         return [
             Received(
-                type=properties.message_type or "",
-                message_id=properties.message_id or "",
+                type=_text(properties.message_type, "type"),
+                message_id=_text(properties.message_id, "message_id"),
                 data=body,
-                occurred_at=datetime.fromisoformat(str(occurred_at)) if occurred_at else _timestamp(properties),
+                occurred_at=_moment(datetime.fromisoformat(str(occurred_at)) if occurred_at else properties.timestamp),
                 queue=queue,
                 redelivered=redelivered,
-                subject=headers.get("subject"),
-                subject_version=headers.get("subject_version"),
+                subject=_optional(headers.get("subject"), str),
+                subject_version=_optional(headers.get("subject_version"), int),
                 correlation_id=properties.correlation_id,
-                traceparent=headers.get("traceparent"),
+                traceparent=_optional(headers.get("traceparent"), str),
                 reply_to=properties.reply_to,
-                headers={name: value for name, value in headers.items() if name not in OWN_HEADERS},
+                headers={
+                    name: value
+                    for name, value in headers.items()
+                    if name not in OWN_HEADERS and not name.startswith(BROKERS_HEADERS)
+                },
             )
         ]
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise Unreadable(f"{type(error).__name__}: {error}") from error
 
 
-def _timestamp(properties: Basic.Properties) -> datetime:
-    stamp = properties.timestamp
-    return stamp.replace(tzinfo=UTC) if stamp is not None and stamp.tzinfo is None else stamp or datetime.fromtimestamp(0, UTC)
+def _entry(entry: Any, properties: Basic.Properties, queue: str, *, redelivered: bool) -> Received:
+    try:
+        return Received(
+            type=_text(entry["type"], "type"),
+            message_id=_text(entry["message_id"], "message_id"),
+            data=entry["data"],
+            occurred_at=_moment(datetime.fromisoformat(entry["occurred_at"])),
+            queue=queue,
+            redelivered=redelivered,
+            subject=_optional(entry.get("subject"), str),
+            subject_version=_optional(entry.get("subject_version"), int),
+            correlation_id=_optional(entry.get("correlation_id"), str),
+            traceparent=_optional(entry.get("traceparent"), str),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        known = entry if isinstance(entry, dict) else {}
+        return Received.unreadable(
+            error if isinstance(error, Unreadable) else Unreadable(f"{type(error).__name__}: {error}"),
+            queue=queue,
+            now=properties.timestamp or OLDEST,
+            type=known.get("type"),
+            message_id=known.get("message_id") or properties.message_id,
+            body=orjson.dumps([entry]),
+            content_type=PACK_CONTENT_TYPE,
+        )
+
+
+def _text(value: Any, name: str) -> str:
+    # An empty id would make all its bearers repeats of the first.
+    if not isinstance(value, str) or not value or len(value.encode()) > TEXT_LENGTH_MAX:
+        raise Unreadable(f"{name} is to be 1 to {TEXT_LENGTH_MAX} bytes of text")
+    return value
+
+
+def _optional(value: Any, kind: type[T]) -> T | None:
+    if value is None or type(value) is kind:
+        return value
+    raise Unreadable(f"{value!r:.80} is to be {kind.__name__}")
+
+
+def _moment(value: datetime | None) -> datetime:
+    """When it happened, aware, within bounds. Messages of others may say nothing: they count as of 1970, the same each time."""
+    if value is None:
+        return OLDEST
+    aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    if not OLDEST <= aware <= NEWEST:
+        raise Unreadable(f"occurred_at {aware.isoformat()} is out of range")
+    return aware
 
 
 def with_reply(message: Outgoing, reply_to: str, correlation_id: str) -> Outgoing:

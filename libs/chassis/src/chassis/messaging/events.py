@@ -99,7 +99,8 @@ class EventConsumer(BatchConsumer, Generic[AppT]):
     async def give_up(self, event: Received, error: BaseException) -> None:
         """The next rung of the ladder, or the dead letters after the last."""
         now = self.service.clock.now()
-        attempts = int(event.headers.get("x-attempts", 0))
+        climbed = event.headers.get("x-attempts", 0)
+        attempts = climbed if isinstance(climbed, int) and climbed >= 0 else 0
         handler = getattr(self._handlers.get(event.type), "__name__", "none")
         if attempts < len(self._retry_delays) and not isinstance(error, UNREADABLE):
             delay = self._retry_delays[attempts]
