@@ -1,6 +1,7 @@
 """A small service of the tests' own on real servers: schema `probe`, queues `probe.events` and two lanes."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,9 @@ from chassis.database import Database, OutboxRelay, UnitOfWork
 from chassis.database.migrate import migrate
 from chassis.messaging import Bus, Received
 from chassis.messaging.declare import declare
-from chassis.runtime import Service, ServiceSettings, SystemClock, SystemIds
+from chassis.messaging.events import EventConsumer, RpcServer
+from chassis.messaging.lanes import LaneConsumer
+from chassis.runtime import Part, Service, ServiceSettings, SystemClock, SystemIds
 from chassis.telemetry import Telemetry
 from testkit.servers import Servers
 from testkit.servers.postgres import database_address, fresh_database
@@ -114,6 +117,14 @@ class Probe:
             rows = await uow.connection.execute(sa.text("SELECT name FROM probe.things ORDER BY id"))
             return [row.name for row in rows]
 
+    def metric(self, name: str, **labels: str) -> float:
+        """A metric of this service's own registry; 0 where it was never counted."""
+        return self.telemetry.registry.get_sample_value(name, labels) or 0.0
+
+    async def unready(self) -> str:
+        """What /readyz would complain of."""
+        return "; ".join([f"{name}: {said}" for name, check in self.service.ready_checks.items() if (said := await check())])
+
     async def dead(self, queue: str) -> int:
         """How many are parked."""
         return (await self.bus.depth(f"{queue}.dead"))[0]
@@ -141,12 +152,13 @@ async def store_lane_batch(probe: Probe, uow: UnitOfWork, batch: list[Received])
             raise ValueError(f"{received.model.name} is poison")
 
 
-def new_service(name: str, servers: Servers, dsn: str) -> Probe:
-    """A service with bus and database, not started."""
-    settings = ServiceSettings(amqp_url=servers.rabbitmq.url)
-    service = Service(name, clock=SystemClock())
+def new_service(name: str, servers: Servers, dsn: str, *, amqp_url: str | None = None, drain_seconds: float = 20.0) -> Probe:
+    """A service with bus and database, not started. `amqp_url`: by way of a proxy."""
+    amqp_url = amqp_url or servers.rabbitmq.url
+    settings = ServiceSettings(amqp_url=amqp_url)
+    service = Service(name, clock=SystemClock(), drain_seconds=drain_seconds)
     telemetry = service.add(Telemetry(settings, service=name))
-    bus = service.add(Bus(servers.rabbitmq.url, app_id="probe", service=service, telemetry=telemetry))
+    bus = service.add(Bus(amqp_url, app_id="probe", service=service, telemetry=telemetry))
     database = service.add(
         Database(
             dsn, schema="probe", service=service, telemetry=telemetry, ids=SystemIds(), address_of=lambda _: THINGS, pool_size=4
@@ -177,3 +189,66 @@ async def probe(servers: Servers, probe_dsn: str) -> AsyncIterator[Probe]:
     await probe.service.start()
     yield probe
     await probe.service.stop()
+
+
+GUARD_SECONDS = 60.0
+"""An I/O guard: how long a test waits for what must come. Nothing passes or fails by it on a healthy machine."""
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for a condition over real servers."""
+    async with asyncio.timeout(GUARD_SECONDS):
+        while not await condition():
+            await asyncio.sleep(0.02)  # the condition lives in another process: there is no event to wait for
+
+
+async def mount_events(probe: Probe, handler: Callable[..., Awaitable[None]] = store_thing) -> EventConsumer[Probe]:
+    """Start the probe's event consumer."""
+    consumer = EventConsumer(
+        probe.bus,
+        "probe.events",
+        {Thing: handler},
+        app=probe,
+        database=probe.database,
+        service=probe.service,
+        retry_delays_seconds=(1,),
+    )
+    await started(probe, consumer)
+    return consumer
+
+
+async def mount_lanes(probe: Probe, handler: Callable[..., Awaitable[None]] = store_lane_batch) -> LaneConsumer[Probe]:
+    """Start the probe's lane consumer."""
+    consumer = LaneConsumer(
+        probe.bus,
+        LANES,
+        handler,
+        app=probe,
+        database=probe.database,
+        service=probe.service,
+        models={Thing.TYPE: Thing, Question.TYPE: Question},
+        counted_on="probe.questions",
+    )
+    await started(probe, consumer)
+    return consumer
+
+
+async def mount_questions(probe: Probe) -> None:
+    """Every replica answers questions from one plain queue."""
+
+    async def answer(_app: Probe, _uow: object, question: Question) -> Answer:
+        if question.name == "unanswerable":
+            raise ValueError(question.name)
+        return Answer(name=f"{question.name}!")
+
+    await started(
+        probe,
+        RpcServer(probe.bus, "probe.questions", {Question: answer}, app=probe, database=probe.database, service=probe.service),
+    )
+
+
+async def started(probe: Probe, part: Part) -> None:
+    """Mount a part on a service that runs already; it stops with it, before what was mounted earlier."""
+    probe.service.add(part)
+    await part.start()
+    probe.service._started.append(part)

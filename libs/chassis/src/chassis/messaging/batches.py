@@ -6,6 +6,9 @@ A batch is whatever came while the last one was handled, so a lone event waits f
 - the environment's fault (database away): the same batch again, after a pause, for as long as it takes;
 - otherwise halves, quarters, ... until the one event that fails stands alone: it is given to `give_up`, the rest goes on.
 So one poison event never takes its neighbours with it, and no broker's delivery limit does either.
+
+A batch whose deliveries the broker has taken back (connection lost) is not tried again here: whoever gets them next handles
+them, and this may be another replica.
 """
 
 import asyncio
@@ -16,9 +19,10 @@ import structlog
 from aiormq.abc import DeliveredMessage
 from prometheus_client import Counter, Histogram
 
-from chassis.messaging.bus import Bus, Subscription
+from chassis.messaging.bus import Bus
 from chassis.messaging.envelope import Received, Unreadable, unpack
 from chassis.messaging.errors import MessagingError, is_transient
+from chassis.messaging.subscription import Subscription
 from chassis.runtime import Service
 
 log = structlog.get_logger(__name__)
@@ -29,17 +33,28 @@ BATCH_EVENTS_MAX = 400
 TRANSIENT_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses between tries in place, in real time: an outage is no matter of the business clock."""
 
+STUCK_ATTEMPTS = 4
+"""From so many failed tries on (about two seconds) /readyz says that this consumer does not get on."""
+
 HandleBatch = Callable[[Sequence[Received]], Awaitable[None]]
 GiveUp = Callable[[Received, BaseException], Awaitable[None]]
 
 
+class _Interrupted(Exception):
+    """The batch in hand is not ours to go on with: the consumer stops, or its deliveries were taken back."""
+
+
 class _Delivery:
-    __slots__ = ("message", "queue", "received", "subscription")
+    __slots__ = ("message", "received", "subscription")
 
     def __init__(self, subscription: Subscription, message: DeliveredMessage, received: list[Received]) -> None:
         self.subscription = subscription
         self.message = message
         self.received = received
+
+    @property
+    def ours(self) -> bool:
+        return self.subscription.holds(self.message)
 
 
 class BatchConsumer:
@@ -51,9 +66,11 @@ class BatchConsumer:
         self.service = service
         self._waiting: deque[_Delivery] = deque()
         self._arrived = asyncio.Event()
-        self._quiet = asyncio.Event()
-        self._quiet.set()
-        self._stopping = False
+        self._ending = asyncio.Event()
+        # Held while a batch is in hand. A fair lock: whoever must act between two batches gets its turn under any load.
+        self._in_hand = asyncio.Lock()
+        self._taken: list[_Delivery] = []
+        self._stuck: str | None = None
         self.subscriptions = {queue: self._subscription(queue, prefetch) for queue in queues}
         registry = bus.telemetry.registry
         prefix = f"voltlync_{name.replace('.', '_')}"
@@ -64,10 +81,17 @@ class BatchConsumer:
         self._retries = Counter(
             f"{prefix}_transient_retries_total", "Batches tried again for the environment's fault", registry=registry
         )
+        self._park_failures = Counter(
+            f"{prefix}_park_failures_total", "Times that a poison event could not be put aside", registry=registry
+        )
+        service.ready_checks[f"consumer {name}"] = self._ready
+
+    async def _ready(self) -> str | None:
+        return self._stuck
 
     def _subscription(self, queue: str, prefetch: int) -> Subscription:
         def lost() -> None:
-            # What was not handled yet comes again on the next channel; the batch in hand finishes, its repeat changes nothing.
+            # What was not handled yet comes again on the next channel.
             subscription = self.subscriptions[queue]
             self._waiting = deque(item for item in self._waiting if item.subscription is not subscription)
 
@@ -84,42 +108,41 @@ class BatchConsumer:
 
     def _unreadable(self, message: DeliveredMessage, queue: str, error: Unreadable) -> Received:
         properties = message.header.properties
-        received = Received(
-            type=properties.message_type or "?",
-            message_id=properties.message_id or "?",
-            data=message.body.decode("utf-8", "backslashreplace"),
-            occurred_at=self.service.clock.now(),
+        return Received.unreadable(
+            error,
             queue=queue,
+            now=self.service.clock.now(),
+            type=properties.message_type,
+            message_id=properties.message_id,
+            body=bytes(message.body),
+            content_type=properties.content_type,
         )
-        received.model = error
-        return received
 
     async def start(self) -> None:
         """Subscribe and begin."""
-        self.service.tasks.start(f"{self.name}.worker", self._run())
+        self.service.tasks.keep(f"{self.name}.worker", self._run)
         for subscription in self.subscriptions.values():
             await self.bus.subscribe(subscription)
 
     async def stop(self) -> None:
-        """Finish the batch in hand; give back what was not begun."""
-        self._stopping = True
-        self._waiting.clear()
+        """Finish the batch in hand (one that only waits for a server is given up); give back what was not begun."""
+        self._ending.set()
         self._arrived.set()
-        await self._quiet.wait()
+        self._waiting.clear()
+        async with self._in_hand:
+            pass
         for subscription in self.subscriptions.values():
             await self.bus.unsubscribe(subscription)
 
     async def _run(self) -> None:
-        while not self._stopping:
-            await self._arrived.wait()
+        while not self._ending.is_set():
             self._arrived.clear()
-            while self._waiting and not self._stopping:
-                self._quiet.clear()
-                try:
-                    with self.service.work.on(self.name):
-                        await self._one_batch()
-                finally:
-                    self._quiet.set()
+            while self._waiting and not self._ending.is_set():
+                async with self._in_hand:
+                    if self._waiting and not self._ending.is_set():  # it may have been handed over while we queued
+                        with self.service.work.on(self.name):
+                            await self._one_batch()
+            await self._arrived.wait()
 
     def _take(self) -> list[_Delivery]:
         taken: list[_Delivery] = []
@@ -130,22 +153,33 @@ class BatchConsumer:
         return taken
 
     async def _one_batch(self) -> None:
-        taken = self._take()
-        events = [event for delivery in taken for event in delivery.received]
+        self._taken = self._take()
+        events = [event for delivery in self._taken for event in delivery.received]
         started = self.service.clock.monotonic()
-        await self._handle(events)
+        try:
+            await self._handle(events)
+        except BaseException as error:
+            # Not one of them may be forgotten: the next batch's acknowledgement covers all before it.
+            self._waiting.extendleft(delivery for delivery in reversed(self._taken) if delivery.ours)
+            if isinstance(error, _Interrupted):
+                return
+            raise
+        finally:
+            taken, self._taken = self._taken, []
         self._seconds.observe(self.service.clock.monotonic() - started)
         self._sizes.observe(len(events))
         await self._settle(taken)
 
     async def _settle(self, taken: list[_Delivery]) -> None:
         last: dict[Subscription, DeliveredMessage] = {}
+        count: dict[Subscription, int] = {}
         for delivery in taken:
             last[delivery.subscription] = delivery.message
-            self.bus.settled.labels(delivery.subscription.queue).inc()
+            count[delivery.subscription] = count.get(delivery.subscription, 0) + 1
         # One worker handles each queue in order, so everything up to the last delivery of a queue is handled.
         for subscription, message in last.items():
-            await subscription.ack(message, multiple=True)
+            if await subscription.ack(message, multiple=True):
+                self.bus.settled.labels(subscription.queue).inc(count[subscription])
 
     async def _handle(self, events: Sequence[Received]) -> None:
         attempt = 0
@@ -157,18 +191,11 @@ class BatchConsumer:
             except Exception as error:  # noqa: BLE001  (sorted below: retried, bisected or parked)
                 if is_transient(error):
                     self._retries.inc()
-                    pause = TRANSIENT_SECONDS[min(attempt, len(TRANSIENT_SECONDS) - 1)]
                     attempt += 1
-                    log.warning(
-                        "messaging.transient",
-                        consumer=self.name,
-                        events=len(events),
-                        attempt=attempt,
-                        retry_seconds=pause,
-                        error=repr(error),
-                    )
-                    await asyncio.sleep(pause)  # noqa: TID251  (real time, see TRANSIENT_SECONDS)
+                    log.warning("messaging.transient", consumer=self.name, events=len(events), attempt=attempt, error=repr(error))
+                    await self._pause(attempt, f"{len(events)} events wait after {attempt} tries: {error!r}")
                     continue
+                self._stuck = None
                 if len(events) > 1:
                     log.warning("messaging.bisecting", consumer=self.name, events=len(events), error=repr(error))
                     half = len(events) // 2
@@ -177,24 +204,56 @@ class BatchConsumer:
                     return
                 await self._give_up(events[0], error)
                 return
-            for event in events:
-                answer = event.take_answer()
-                if answer is not None and event.reply_to:
-                    await self.bus.reply(answer, reply_to=event.reply_to, correlation_id=event.correlation_id)
+            self._stuck = None
+            await self._answer(events)
             return
 
+    async def _answer(self, events: Sequence[Received]) -> None:
+        """Send what was answered. Committed is committed: an answer that can't be sent is the asker's silence, no failure."""
+        for event in events:
+            answer = event.take_answer()
+            if answer is None or not event.reply_to:
+                continue
+            try:
+                await self.bus.reply(answer, reply_to=event.reply_to, correlation_id=event.correlation_id)
+            except Exception as error:
+                log.exception("messaging.answer_failed", consumer=self.name, message_id=event.message_id, error=repr(error))
+
+    async def _pause(self, attempt: int, reason: str) -> None:
+        """Wait before trying again. Raises _Interrupted where trying again is not ours any more."""
+        if attempt >= STUCK_ATTEMPTS:
+            self._stuck = reason
+        try:
+            async with asyncio.timeout(TRANSIENT_SECONDS[min(attempt, len(TRANSIENT_SECONDS)) - 1]):
+                await self._ending.wait()
+        except TimeoutError:
+            pass
+        if self._ending.is_set() or not all(delivery.ours for delivery in self._taken):
+            self._stuck = None
+            raise _Interrupted
+
     async def _give_up(self, event: Received, error: BaseException) -> None:
-        """Hand a poison event over, trying for as long as the broker is away: it is acknowledged only after."""
+        """Hand a poison event over, trying for as long as that fails: it is acknowledged only after."""
         attempt = 0
         while True:
             try:
                 await self.give_up(event, error)
-                return
-            except MessagingError as failure:
-                pause = TRANSIENT_SECONDS[min(attempt, len(TRANSIENT_SECONDS) - 1)]
+            except Exception as failure:
                 attempt += 1
-                log.warning("messaging.park_failed", consumer=self.name, message_id=event.message_id, error=repr(failure))
-                await asyncio.sleep(pause)  # noqa: TID251
+                self._park_failures.inc()
+                log.error(  # noqa: TRY400  (with its trace only where it is no message's everyday failure)
+                    "messaging.park_failed",
+                    consumer=self.name,
+                    queue=event.queue,
+                    message_id=event.message_id,
+                    attempt=attempt,
+                    error=repr(failure),
+                    exc_info=None if isinstance(failure, MessagingError) else failure,
+                )
+                await self._pause(attempt, f"{event.message_id} of {event.queue} can't be put aside: {failure!r}")
+            else:
+                self._stuck = None
+                return
 
     async def handle(self, events: Sequence[Received]) -> None:
         """Handle and commit. Overridden."""

@@ -66,7 +66,7 @@ class LaneConsumer(BatchConsumer, Generic[AppT]):
     async def start(self) -> None:
         """Subscribe to all lanes and begin sharing them out."""
         await super().start()
-        self.service.tasks.start("lanes.share", self._share())
+        self.service.tasks.keep("lanes.share", self._share)
 
     async def handle(self, events: Sequence[Received]) -> None:
         """Parse all, then one transaction for all."""
@@ -95,8 +95,8 @@ class LaneConsumer(BatchConsumer, Generic[AppT]):
             await self.service.clock.sleep(SHARE_SECONDS)
             try:
                 await self._share_once()
-            except (MessagingError, OSError, RuntimeError) as error:
-                log.debug("lanes.share_failed", error=repr(error))
+            except MessagingError as error:
+                log.warning("lanes.share_failed", error=repr(error))
 
     async def _share_once(self) -> None:
         """Hand one lane over where this replica is active in more than its share. A fresh count is taken each round."""
@@ -110,9 +110,8 @@ class LaneConsumer(BatchConsumer, Generic[AppT]):
             log.info("lanes.handing_over", queue=queue, held=len(self._active), share=share, replicas=replicas)
             self._active.discard(queue)
             # Between batches, so that nothing of this lane is in hand when the next consumer begins.
-            while not self._quiet.is_set():
-                await self._quiet.wait()
-            await self.bus.hand_over(self.subscriptions[queue])
+            async with self._in_hand:
+                await self.bus.hand_over(self.subscriptions[queue])
         else:
             # Lanes that fell silent are forgotten, so that a lane taken over elsewhere is not counted for ever.
             self._active.clear()

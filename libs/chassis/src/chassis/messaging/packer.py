@@ -2,6 +2,9 @@
 
 A lone event leaves at once. While its confirm is on the way, what comes for the same address gathers and leaves together next.
 No timer and no added latency: the pack's size follows the load.
+
+When a pack fails exactly its events fail, and what waited behind them goes on. Who may not be overtaken by its own later events
+waits for each confirm before it sends the next (the gateway has one event of a charger on its way at a time).
 """
 
 import asyncio
@@ -37,6 +40,12 @@ class _Lane:
         self.busy = False
 
 
+def _fail(taken: list[tuple[Outgoing, asyncio.Future[None]]], error: Exception) -> None:
+    for _, future in taken:
+        if not future.done():
+            future.set_exception(error)
+
+
 class Packer:
     """Confirmed publishing with packs, in order per address. A Part."""
 
@@ -44,6 +53,7 @@ class Packer:
         self._bus = bus
         self._service = service
         self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._senders: set[asyncio.Task[None]] = set()
         self._sizes = Histogram(
             "voltlync_pack_events",
             "Events per published pack",
@@ -55,7 +65,9 @@ class Packer:
         """Nothing to start: a lane's sender runs while something waits."""
 
     async def stop(self) -> None:
-        """Nothing to stop: senders end with their lanes' last event; the bus fails what is left."""
+        """Let what waits leave; the bus, which stops after us, fails what is left."""
+        while self._senders:
+            await asyncio.wait(self._senders)
 
     async def publish(self, model: BaseModel, *, to: Address, message_id: str, subject: str | None = None) -> None:
         """Publish a model; returns when the broker confirmed the pack it went with. Raises BrokerUnavailable, Undeliverable."""
@@ -78,7 +90,9 @@ class Packer:
         lane.waiting.append((message, future))
         if not lane.busy:
             lane.busy = True
-            self._service.tasks.start(f"packer.{to.routing_key}", self._send(lane))
+            sender = self._service.tasks.start(f"packer.{to.routing_key}", self._send(lane))
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
         return future
 
     async def _send(self, lane: _Lane) -> None:
@@ -87,6 +101,8 @@ class Packer:
                 await self._send_one_pack(lane)
         finally:
             lane.busy = False
+            while lane.waiting:  # only where we were cut off: nobody may wait for ever
+                _fail([lane.waiting.popleft()], BrokerUnavailable("the publisher was stopped"))
 
     async def _send_one_pack(self, lane: _Lane) -> None:
         taken: list[tuple[Outgoing, asyncio.Future[None]]] = []
@@ -109,15 +125,12 @@ class Packer:
                     key=lane.address.routing_key,
                     mandatory=lane.address.mandatory,
                 )
-        except BaseException as error:
-            for _, future in taken:
-                if not future.done():
-                    future.set_exception(
-                        error if isinstance(error, Exception) else BrokerUnavailable("the publisher was stopped")
-                    )
-            if not isinstance(error, Exception):
-                raise
+        except Exception as error:  # noqa: BLE001  (told to everyone who waits for this pack)
+            _fail(taken, error)
             return
+        except BaseException:
+            _fail(taken, BrokerUnavailable("the publisher was stopped"))
+            raise
         self._sizes.observe(len(messages))
         for _, future in taken:
             if not future.done():
