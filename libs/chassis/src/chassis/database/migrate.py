@@ -3,6 +3,7 @@
 await migrate(admin_url, schema="payments", password="...", migrations=Path("services/payments/migrations"))
 """
 
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -27,12 +28,17 @@ async def migrate(admin_url: str, *, schema: str, password: str, migrations: Pat
     """Create role and schema where missing, upgrade to `revision`, grant the role its own schema and nothing else. Repeatable."""
     engine = create_async_engine(admin_url.replace("postgresql://", "postgresql+asyncpg://", 1))
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_prepare, schema, password)
-        async with engine.begin() as connection:
-            await connection.run_sync(_upgrade, schema, migrations, revision)
-        async with engine.begin() as connection:
-            await connection.run_sync(_grant, schema)
+        async with engine.connect() as connection:
+            # One migration of this database at a time, from the role to the grants; the lock goes with the connection.
+            await connection.exec_driver_sql("SELECT pg_advisory_lock(hashtext('voltlync.migrate'))")
+            await connection.commit()
+            for step in (
+                partial(_prepare, schema=schema, password=password),
+                partial(_upgrade, schema=schema, migrations=migrations, revision=revision),
+                partial(_grant, schema=schema),
+            ):
+                async with connection.begin():
+                    await connection.run_sync(step)
     finally:
         await engine.dispose()
     log.info("migrate.done", schema=schema, revision=revision)
@@ -41,18 +47,19 @@ async def migrate(admin_url: str, *, schema: str, password: str, migrations: Pat
 def _prepare(connection: Connection, schema: str, password: str) -> None:
     role = role_of(schema)
     literal = "'" + password.replace("'", "''") + "'"
-    # Two migrations at once must not race for the role: roles are of the whole server.
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('voltlync.migrate'))"))
     known = connection.execute(sa.text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}).scalar()
     verb = "ALTER" if known else "CREATE"
     connection.exec_driver_sql(f"{verb} ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD {literal}")
     connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     connection.exec_driver_sql("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    # PostgreSQL lets everybody make temporary tables; a service makes none of any kind.
+    database = connection.execute(sa.text("SELECT quote_ident(current_database())")).scalar_one()
+    connection.exec_driver_sql(f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC")
 
 
 def _upgrade(connection: Connection, schema: str, migrations: Path, revision: str) -> None:
     config = Config()
-    config.set_main_option("script_location", str(migrations))
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))  # % is ConfigParser's own
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
     command.upgrade(config, revision)

@@ -103,7 +103,7 @@ BEGIN
             BEGIN
                 EXECUTE format('CREATE TABLE {s}.inbox_%s PARTITION OF {s}.inbox FOR VALUES FROM (%L) TO (%L)',
                                to_char(day, 'YYYYMMDD'), day, day + 1);
-            EXCEPTION WHEN check_violation OR duplicate_table THEN
+            EXCEPTION WHEN check_violation OR duplicate_table OR unique_violation THEN
                 -- Rows of that day are in the default partition already (or another replica was quicker): they stay there.
                 NULL;
             END;
@@ -114,7 +114,8 @@ BEGIN
                 AND to_date(right(c.relname, 8), 'YYYYMMDD') < today - days_kept LOOP
         EXECUTE format('DROP TABLE {s}.%I', part.relname);
     END LOOP;
-    DELETE FROM {s}.inbox_other WHERE occurred_on < today - days_kept;
+    -- By when it was handled: what came very late, or from a wrong clock, is to be known as a repeat just as long.
+    DELETE FROM {s}.inbox_other WHERE handled_at < (today - days_kept)::timestamptz;
 END
 $body$;
 """
