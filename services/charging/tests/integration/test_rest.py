@@ -116,7 +116,7 @@ async def test_waiting_for_a_command_returns_with_its_outcome(world):
     path = f"/v1/chargers/chg_{charger.id}/commands?wait=20"
     body = {"action": "UnlockConnector", "payload": {"connectorId": 1}}
     waiting = asyncio.get_running_loop().create_task(world.call("POST", path, json=body, status=201))
-    while not charger.sent("UnlockConnector"):  # noqa: ASYNC110  (the request is under way in another task)
+    while not charger.sent("UnlockConnector"):
         await asyncio.sleep(0.01)
     await charger.answer(charger.last_command("UnlockConnector"), "UnlockFailed")
     await world.pass_time(1)
