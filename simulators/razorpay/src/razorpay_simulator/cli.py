@@ -47,6 +47,9 @@ def serve(
     activate_after: Annotated[
         float | None, typer.Option(help="Seconds until a complete linked account is activated (default: only on demand).")
     ] = None,
+    webhook_retry_after: Annotated[float, typer.Option(help="Seconds until a webhook is sent again; each retry doubles it.")] = (
+        DEFAULTS.retry_first_seconds
+    ),
 ) -> None:
     """Serve until interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -65,6 +68,7 @@ def serve(
             transfer_seconds=transfer_after,
             linked_settlement_seconds=settle_after,
             activation_seconds=activate_after,
+            retry_first_seconds=webhook_retry_after,
         )
     except ValidationError as error:
         for problem in error.errors():
