@@ -131,6 +131,8 @@ async def test_nothing_else_is_reachable(world: World, door: DoorClient, path: s
     writer.close()
     assert answer.startswith("HTTP/1.1 404 "), (path, answer[:300])
     assert "application/problem+json" in answer
+    # The door itself said so: no service was asked what it makes of such a path.
+    assert {span.resource.attributes["service.name"] for span in world.spans.get_finished_spans()} == {"api_gateway"}
 
 
 async def test_methods_that_are_none_of_ours_are_answered_405(door: DoorClient) -> None:
