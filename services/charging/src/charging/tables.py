@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
+from charging.domain.deadlines import ConnectorKind
 from charging.domain.start import ID_TAG_LENGTH_MAX
 from charging.domain.states import CommandStatus, StartRequestState, TransactionState
 from charging.domain.stopping import StopMeans
-from charging.domain.transaction import ConnectorKind
 from contracts.charging import StartRefusal, StopReason
 
 metadata = sa.MetaData(

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from charging.domain.deadlines import ConnectorKind
 from charging.domain.start import ID_TAG_LENGTH_MAX
 from charging.domain.states import CommandStatus, StartRequestState, TransactionState
-from charging.domain.transaction import ConnectorKind
 from chassis.web import Body, PageQuery, PrefixedId
 
 StationId = Annotated[int, PrefixedId("stn")]

@@ -355,7 +355,10 @@ async def test_a_start_is_sent_again_only_if_it_was_certainly_not_sent(world):
     await world.pass_time(1)
     await charger.connect(boot=False, status=None)
     second = charger.last_command("RemoteStartTransaction")
-    assert (second.command_id, second.epoch > first.epoch) == (first.command_id, True)
+    # The same command, under a name of its own: a gateway knows what it has reported for done.
+    assert [command.command_id.partition(".")[0] for command in (first, second)] == [first.command_id.partition(".")[0]] * 2
+    assert second.command_id != first.command_id
+    assert second.epoch > first.epoch
     await charger.answer(second, outcome=CommandOutcome.CONNECTION_LOST)
     await world.pass_time(1)
     await charger.connect(boot=False, status=None)
@@ -434,3 +437,19 @@ async def test_what_fell_due_while_charging_was_down_is_finished_at_its_start(wo
     await charger.disconnect()
     await world.down_for(500)
     assert (await stopped(world)).stop_reason is StopReason.DISCONNECT_TIMEOUT
+
+
+async def test_closing_values_after_the_stop_reopen_nothing_but_energy_that_keeps_rising_does(world):
+    charger, transaction_id, wh = await running(world)
+    await charger.stop(transaction_id, wh)
+    await world.pass_time(5)
+    await charger.meter(transaction_id, wh + 4)
+    assert charger.sent("RemoteStopTransaction") == []
+    await charger.pay("qr_payment_2")
+    assert charger.last_command("RemoteStartTransaction").payload["connectorId"] == 1
+    # It said that it stopped (row 76), and goes on.
+    await world.pass_time(30)
+    await charger.meter(transaction_id, wh + 60)
+    assert charger.last_command("RemoteStopTransaction").payload == {"transactionId": transaction_id}
+    row = await world.transaction(transaction_id)
+    assert (row["energy_wh"], row["late_wh"]) == (60, 60)

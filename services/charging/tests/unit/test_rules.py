@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from charging.domain.commands import OPERATIONS, happening_of, priority_of
-from charging.domain.deadlines import SuspensionCause, cause_of, is_stale, suspension_deadline
+from charging.domain.deadlines import (
+    ConnectorKind,
+    SuspensionCause,
+    cause_of,
+    is_stale,
+    should_use_grace_period,
+    suspension_deadline,
+)
 from charging.domain.errors import InvalidCommandError
 from charging.domain.limits import DEFAULT_LIMITS
 from charging.domain.start import Place, Tariff, normalise_id_tag, refusal, tariff_in_force
@@ -118,6 +125,22 @@ def test_how_long_a_suspension_lasts():
 @pytest.mark.parametrize(("microseconds", "stale"), [(0, False), (1, True), (-1, False)])
 def test_exactly_900_seconds_are_not_stale(microseconds, stale):
     assert is_stale(NOW, NOW + timedelta(seconds=900, microseconds=microseconds), DEFAULT_LIMITS) is stale
+
+
+def test_only_a_sockets_available_begins_a_grace():
+    statuses = [
+        "Available",
+        "Preparing",
+        "Charging",
+        "SuspendedEV",
+        "SuspendedEVSE",
+        "Finishing",
+        "Reserved",
+        "Unavailable",
+        "Faulted",
+    ]
+    graced = [(kind, status) for kind in ConnectorKind for status in statuses if should_use_grace_period(kind, status)]
+    assert graced == [(ConnectorKind.SOCKET, "Available")]
 
 
 def test_a_stop_escalates_each_means_once():

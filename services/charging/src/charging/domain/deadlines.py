@@ -31,6 +31,23 @@ OUR_DISCONNECTS = frozenset({DisconnectReason.GATEWAY_STOPPING, DisconnectReason
 """We went away, not the charger: the longer window, and no step towards the flap limit."""
 
 
+class ConnectorKind(StrEnum):
+    """What the driver plugs into: decides what Available means mid-session."""
+
+    SOCKET = "socket"
+    """A household-style AC socket (Bharat AC-001): no signalling to the car, Available is not proof of an end."""
+    TYPE2 = "type2"
+    CCS = "ccs"
+
+
+def should_use_grace_period(kind: ConnectorKind, status: str) -> bool:
+    """Whether a status mid-session begins the grace that rising energy prolongs: a socket's Available, and nothing else.
+
+    Faulted, Unavailable and Reserved never do; Type 2 and CCS signal with the car, so their Available means what it says.
+    """
+    return kind is ConnectorKind.SOCKET and status == "Available"
+
+
 def cause_of(reason: DisconnectReason) -> SuspensionCause:
     """Which suspension a disconnect means."""
     return SuspensionCause.GATEWAY if reason in OUR_DISCONNECTS else SuspensionCause.DISCONNECT

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from charging.domain import energy, states
-from charging.domain.deadlines import SuspensionCause, is_stale, suspension_deadline
+from charging.domain.deadlines import ConnectorKind, SuspensionCause, is_stale, should_use_grace_period, suspension_deadline
 from charging.domain.energy import Meter
 from charging.domain.limits import Limits
 from charging.domain.samples import Reading
@@ -15,15 +14,6 @@ from money.forecast import energy_affordable_wh, milliseconds_until_wh
 
 FORECAST_HORIZON_MS = 7 * 24 * 3_600_000
 """A forecast further ahead than a week is as good as none, and must still fit a timestamp."""
-
-
-class ConnectorKind(StrEnum):
-    """What the driver plugs into: decides what Available means mid-session."""
-
-    SOCKET = "socket"
-    """A household-style AC socket (Bharat AC-001): no signalling to the car, Available is not proof of an end."""
-    TYPE2 = "type2"
-    CCS = "ccs"
 
 
 @dataclass(slots=True)
@@ -163,11 +153,11 @@ class Transaction:
             self.availability_reason = StopReason.CONNECTOR_UNAVAILABLE
             self.availability_deadline_at = at + limits.available_stop_wait
 
-    def connector_free(self, at: datetime, limits: Limits, *, socket: bool) -> None:
+    def connector_free(self, at: datetime, limits: Limits) -> None:
         """The connector reports Available mid-session. A socket says so while it charges: it lives on by rising energy alone."""
         if self.availability_deadline_at is not None:
             return
-        if socket:
+        if should_use_grace_period(ConnectorKind(self.connector_kind), "Available"):
             self.availability_reason = StopReason.GRACE_EXPIRED
             self.availability_deadline_at = max(at, self.last_progress_at + limits.socket_grace)
         else:

@@ -12,7 +12,7 @@ from charging.repository import Charger, load_chargers
 from charging.tables import commands
 from charging.usecases import decide_start
 from charging.usecases.context import Charging
-from charging.usecases.send_command import dispatch
+from charging.usecases.send_command import dispatch, read_wire_id
 from charging.usecases.stop_session import stop_rejected
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
@@ -28,16 +28,17 @@ async def command_completed(app: Charging, uow: UnitOfWork, received: Received) 
     """What the gateway says became of a command."""
     event: CommandCompleted = received.model
     charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
-    row = await _locked(uow, int(event.command_id)) if event.command_id.isdecimal() else None
-    if charger is None or row is None or row.charger_id != charger.id:
+    named = read_wire_id(event.command_id)
+    row = await _locked(uow, named[0]) if named is not None else None
+    if charger is None or named is None or row is None or row.charger_id != charger.id:
         log.warning("command.unknown", command_id=event.command_id, charge_point_id=event.charge_point_id)
         return
     status = CommandStatus(row.status)
     if event.late:
         await _set(uow, row.id, late_response=event.response)
         return
-    if status is not CommandStatus.DISPATCHED:
-        return  # the same outcome again, or one after we had given it up
+    if status is not CommandStatus.DISPATCHED or row.attempts != named[1]:
+        return  # the same outcome again, one of an earlier handing over, or one after we had given it up
     happening = happening_of(event.outcome, event.response)
     after = next_command_status(status, happening)
     if after is CommandStatus.PENDING:

@@ -53,7 +53,8 @@ async def _suspension(app: Charging, uow: UnitOfWork, charger: Charger, transact
     silent = is_stale(transaction.last_activity_at, uow.now, app.limits)
     free_reason = transaction.availability_reason
     if free_at is not None and free_reason is not None and free_at <= uow.now:
-        finalize(app, uow, transaction, free_reason, at=uow.now, trigger="the connector reported free")
+        reason = transaction.stop_intent or free_reason
+        finalize(app, uow, transaction, reason, at=uow.now, trigger="the connector reported free")
     elif transaction.state is TransactionState.SUSPENDED:
         cause = transaction.suspension_cause
         if deadline_at is not None and cause is not None and deadline_at <= uow.now:

@@ -80,6 +80,7 @@ async def start_requested(app: Charging, uow: UnitOfWork, received: Received) ->
         trigger="charging.session_start_requested.v1",
         at=uow.now,
         after={"charge_point_id": event.charge_point_id, "connector_id": event.connector_id, "budget_paise": event.budget_paise},
+        traceparent=received.traceparent,
     )
 
 

@@ -143,11 +143,14 @@ async def _late(
 ) -> bool:
     """Energy after the end: counted apart, never billed. If it flows now, the charger is told to stop."""
     before_wh = transaction.late_wh
+    # Closing values after the charger's own Stop may lie above meterStop (row 71). Only energy that keeps rising is charging.
+    stopped_at, progress_at = transaction.charger_stopped_at, transaction.last_progress_at
+    closing = stopped_at is not None and progress_at <= stopped_at
     live = False
     for reading in readings:
         credit_wh = transaction.read(reading, at, app.limits)
         live |= credit_wh > 0 and (reading.charger_at is None or at - reading.charger_at <= app.limits.live_within)
-    if live and transaction.stop_confirm_due_at is None:
+    if live and not closing and transaction.stop_confirm_due_at is None:
         await hold_connector(uow, transaction)
         intent = transaction.stop_intent or transaction.stop_reason or StopReason.OPERATOR
         await want_stop(app, uow, charger, transaction, intent, rising=transaction.stop_attempt > 0)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from charging.domain.states import TransactionState
-from charging.domain.transaction import ConnectorKind, Transaction
+from charging.domain.transaction import Transaction
 from charging.repository import Charger, load_chargers, lock_transactions, save_transactions
 from charging.tables import connectors
 from charging.usecases.connection import alive
@@ -72,6 +72,6 @@ async def _judge(app: Charging, uow: UnitOfWork, charger: Charger, transaction: 
         await want_stop(app, uow, charger, transaction, StopReason.CONNECTOR_UNAVAILABLE)
     elif status == "Available" and transaction.state is not TransactionState.SUSPENDED:
         # A suspended session waits for its queued Stop by its own deadline: on return, status overtakes it (§3.7).
-        transaction.connector_free(at, app.limits, socket=transaction.connector_kind == ConnectorKind.SOCKET)
+        transaction.connector_free(at, app.limits)
     elif status not in ("Available", "Finishing"):
         transaction.connector_serves()

@@ -93,7 +93,7 @@ async def dispatch(uow: UnitOfWork, charger: Charger, *, command_id: int | None 
         )
         uow.publish(
             CommandSendRequested(
-                command_id=str(row.id),
+                command_id=wire_id(row.id, row.attempts + 1),
                 charge_point_id=charger.charge_point_id,
                 epoch=charger.epoch,
                 action=row.action,
@@ -106,6 +106,17 @@ async def dispatch(uow: UnitOfWork, charger: Charger, *, command_id: int | None 
             to=gateway_address(charger.gateway),
             message_id=f"command/{row.id}/{row.attempts + 1}",
         )
+
+
+def wire_id(command_id: int, attempt: int) -> str:
+    """A command's name on the wire: each handing over is its own, since a gateway knows a name it has reported for done."""
+    return f"{command_id}.{attempt}"
+
+
+def read_wire_id(text: str) -> tuple[int, int] | None:
+    """(command id, attempt) of a name that `wire_id` made; None for any other."""
+    command_id, dot, attempt = text.partition(".")
+    return (int(command_id), int(attempt)) if dot and command_id.isdecimal() and attempt.isdecimal() else None
 
 
 async def command_requested(app: Charging, uow: UnitOfWork, received: Received) -> None:
