@@ -110,7 +110,7 @@ def _operation(
         operation["x-roles"] = ["public"]
     else:
         operation["security"] = [{"bearer": []}]
-        operation["x-roles"] = sorted(route.roles)
+        operation["x-roles"] = sorted(role.value for role in route.roles)
     return operation
 
 
