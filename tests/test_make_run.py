@@ -50,8 +50,6 @@ def interrupted(process: subprocess.Popen[str]) -> list[str]:
 
 
 def test_it_plays_a_session_to_the_bank_leaves_nothing_and_comes_back(tmp_path: Path) -> None:
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)  # PostgreSQL runs as another user and must get through
     run_dir = tmp_path / "run"
     with voltlync_up(run_dir) as (process, lines):
         story = "\n".join(lines)
@@ -73,3 +71,10 @@ def test_it_plays_a_session_to_the_bank_leaves_nothing_and_comes_back(tmp_path: 
         assert "chg_3" in story
         assert "chg_4" not in story, f"the second run must find its network, not make another:\n{story}"
         interrupted(process)
+    subprocess.run(
+        [sys.executable, "-m", "voltlync", "reset"],
+        env={**os.environ, "VOLTLYNC_RUN_DIR": str(run_dir)},
+        check=True,
+        capture_output=True,
+    )
+    assert not run_dir.exists()

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import aio_pika
 import aiormq
@@ -15,8 +16,8 @@ import psutil
 import pytest
 from redis.asyncio import Redis
 
-from testkit.servers import BrokerUser, Servers, fresh_database
-from testkit.servers.rabbitmq import password_hash
+from testkit.servers import BrokerUser, Servers, forget, fresh_database
+from testkit.servers.rabbitmq import can_log_in, password_hash
 
 pytestmark = pytest.mark.servers
 
@@ -70,8 +71,11 @@ async def test_a_fresh_vhost_is_empty_and_goes_afterwards(own_servers: Servers) 
         async with await aio_pika.connect(url) as connection:
             channel = await connection.channel()
             await channel.declare_queue("payments.new", durable=True)
-    with pytest.raises(aiormq.exceptions.AMQPError):
-        await aio_pika.connect(url)
+    address = urlsplit(url)
+    assert address.port is not None
+    login = {"user": "payments", "password": unquote(address.password or "")}
+    assert can_log_in("127.0.0.1", address.port, **login, vhost="voltlync")
+    assert not can_log_in("127.0.0.1", address.port, **login, vhost=vhost)
 
 
 async def test_postgres_keeps_what_was_committed_over_a_kill(own_servers: Servers) -> None:
@@ -101,6 +105,7 @@ async def test_redis_comes_back_empty_as_after_a_flush(own_servers: Servers) -> 
 OWNER = """
 import json, sys, time
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 from testkit.servers import Servers
 servers = Servers(Path(sys.argv[1]), durable=False, throwaway=sys.argv[2] == "throwaway")
 servers.start()
@@ -116,17 +121,18 @@ def run_owner(directory: Path, mode: str) -> tuple[subprocess.Popen[str], list[p
     return owner, psutil.Process(owner.pid).children(recursive=True)
 
 
-def test_servers_die_with_their_owner_and_leave_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
-    directory = tmp_path_factory.mktemp("servers")
-    for parent in (directory, *directory.parents[:2]):
-        parent.chmod(0o755)
+def test_servers_die_with_their_owner_and_leave_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "private"
+    directory.mkdir(mode=0o700)  # PostgreSQL's user can't get in: its data go elsewhere, and must go from there too
     owner, processes = run_owner(directory / "here", "throwaway")
+    postgres = (directory / "here" / "postgres").resolve()
     assert {"postgres", "redis-server", "epmd"} <= {process.name() for process in processes}
     owner.send_signal(signal.SIGKILL)
     owner.wait()
     _, alive = psutil.wait_procs(processes, timeout=30)
     assert alive == []
     assert not (directory / "here").exists()
+    assert not postgres.exists()
 
 
 def test_kept_servers_come_back_with_their_ports_and_passwords(tmp_path: Path) -> None:
@@ -136,3 +142,7 @@ def test_kept_servers_come_back_with_their_ports_and_passwords(tmp_path: Path) -
             Servers(tmp_path / "kept")
     with Servers(tmp_path / "kept") as second:
         assert (second.postgres.dsn, second.rabbitmq.url, second.redis.url) == before
+    data = (tmp_path / "kept" / "postgres").resolve()
+    forget(tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+    assert not data.exists()

@@ -34,8 +34,8 @@ __all__ = [
     "ServerFailedToStart",
     "Servers",
     "database_address",
+    "forget",
     "fresh_database",
-    "hold",
 ]
 
 # A start may lose the race for its port against somebody else's; a second loss in a row is something else.
@@ -163,6 +163,18 @@ def _start(server: Server, remembered_port: int | None) -> None:
                 raise
             server.port = 0  # as if never chosen: the next attempt looks for free ones
             port = None
+
+
+def forget(directory: Path) -> None:
+    """Remove what servers kept in `directory`, wherever it really is. Raises RuntimeError while somebody runs them."""
+    if not directory.exists():
+        return
+    with hold(directory / "lock"):
+        docker.remove_volumes(directory)
+        for kept in directory.iterdir():
+            if kept.is_symlink():  # data that had to live where the system user `postgres` can get to
+                shutil.rmtree(kept.resolve(), ignore_errors=True)
+        shutil.rmtree(directory)
 
 
 def hold(lock: Path) -> IO[str]:

@@ -40,6 +40,13 @@ def engine_answers() -> bool:
     return False
 
 
+def remove_volumes(directory: Path) -> None:
+    """Remove the volumes of containers that kept their data for `directory`."""
+    for marker in directory.glob("*-docker"):
+        volume = marker.read_text().split()[0]
+        subprocess.run(["docker", "volume", "rm", "-f", volume], capture_output=True, check=False)
+
+
 class _Container:
     """One container: started, killed, started again; its volume goes with a throw-away one."""
 
@@ -52,7 +59,7 @@ class _Container:
         self._directory = directory
         self._throwaway = throwaway
         self._container: Any = None
-        secret = directory / f"{self.name.lower()}-docker"
+        secret = directory / f"{self.name.lower()}-docker"  # see remove_volumes
         if not secret.exists():
             secret.touch(mode=0o600)
             secret.write_text(f"voltlync-{secrets.token_hex(6)} {secrets.token_urlsafe(18)}")

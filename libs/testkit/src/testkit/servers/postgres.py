@@ -38,6 +38,8 @@ class NativePostgres:
         self._throwaway = throwaway
         self._user = _unprivileged_user()
         self._directory = _reachable(directory, self._user)
+        if throwaway:
+            guardian.remove(self._directory)  # it may not be where we were told
         self._log = self._directory / "postgres.log"
         self._data = self._directory / "data"
         self._process: ServerProcess | None = None
