@@ -56,6 +56,7 @@ def create_app(
         )
     )
     service.add(OutboxRelay(database, bus, service))
+    metrics = Metrics(telemetry.registry)
     settlement = service.app = Settlement(
         settings=settings,
         clock=clock,
@@ -63,10 +64,10 @@ def create_app(
         bus=bus,
         razorpay=service.add(Razorpay(settings, service=service, telemetry=telemetry)),
         telemetry=telemetry,
-        metrics=Metrics(telemetry.registry),
-        payouts=service.add(Worker(service, "payouts", width=settings.razorpay_workers)),
-        links=service.add(Worker(service, "links", width=1)),
-        settlements=service.add(Worker(service, "settlements", width=1)),
+        metrics=metrics,
+        payouts=service.add(Worker(service, "payouts", width=settings.razorpay_workers, failures=metrics.work_failed)),
+        links=service.add(Worker(service, "links", width=1, failures=metrics.work_failed)),
+        settlements=service.add(Worker(service, "settlements", width=1, failures=metrics.work_failed)),
     )
     settlement.payouts.take_one = partial(take_up_payout, settlement)
     settlement.links.take_one = partial(take_up_link, settlement)

@@ -26,7 +26,7 @@ class Metrics:
             "voltlync_settlement_settlement_mismatches_total", "Settlements whose amount is not the sum of our transfers in it"
         )
         self.link_failed = counter("voltlync_settlement_link_failed_total", "Onboarding steps that Razorpay refused", ("step",))
-        self.work_failed = counter("voltlync_settlement_work_failed_total", "Rows whose working off raised an error", ("kind",))
+        self.work_failed = counter("voltlync_settlement_work_failed_total", "Rows whose working off raised an error", ("worker",))
         self.entries = Gauge(
             "voltlync_settlement_entries", "Ledger entries not settled yet, by status and what they wait for",
             ("status", "hold_kind"), registry=registry,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 
 import structlog
+from prometheus_client import Counter
 
 from chassis.runtime import Service
 
@@ -20,10 +21,11 @@ class Worker:
     leaves behind, by an error or a killed process, is in the tables with a lapsing claim: a lost wake costs seconds only.
     """
 
-    def __init__(self, service: Service, name: str, *, width: int) -> None:
+    def __init__(self, service: Service, name: str, *, width: int, failures: Counter) -> None:
         self._service = service
         self._name = name
         self._width = width
+        self._failures = failures.labels(name)
         self.take_one: TakeOne | None = None
         self._open = False
         self._woken = False
@@ -67,4 +69,5 @@ class Worker:
                 pass
         except Exception:
             # The row's claim lapses by itself; the others must not wait for it.
+            self._failures.inc()
             log.exception("worker.failed", worker=self._name)
