@@ -98,6 +98,11 @@ class UnitOfWork:
         assert self._driver is not None  # noqa: S101
         return self._driver
 
+    @property
+    def connection_lost(self) -> bool:
+        """Whether the connection was found dead by a statement that went past SQLAlchemy, which would have said so."""
+        return self._driver is not None and self._driver.is_closed()
+
     async def take_from_inbox(self, consumer: str, events: Sequence[Received]) -> list[Received]:
         """Note events as handled by `consumer`; returns those not handled before, in order, a repeat within the batch once."""
         first: dict[tuple[Any, str], Received] = {}
