@@ -25,6 +25,12 @@ from payments.worker import Worker
 
 NAME = "payments"
 
+WEBHOOKS_AT_ONCE = 4
+"""A payment that must be looked up at Razorpay keeps no other rider waiting; each run holds a database connection."""
+
+REFUNDS_AT_ONCE = 4
+"""Refunds on their way to Razorpay at a time, within `razorpay_workers`."""
+
 
 def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_exporter: SpanExporter | None = None) -> Service:
     """The service, not started. Nothing of it is global: a test mounts several in one process."""
@@ -52,8 +58,8 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
         razorpay=razorpay,
         telemetry=telemetry,
         metrics=Metrics(telemetry.registry),
-        webhooks=service.add(Worker(service, "webhooks")),
-        refunds=service.add(Worker(service, "refunds")),
+        webhooks=service.add(Worker(service, "webhooks", concurrency=WEBHOOKS_AT_ONCE)),
+        refunds=service.add(Worker(service, "refunds", concurrency=REFUNDS_AT_ONCE)),
     )
     payments.webhooks.perform = partial(work_webhooks, payments)
     payments.refunds.perform = partial(work_refunds, payments)

@@ -93,8 +93,8 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
         telemetry=telemetry,
         metrics=Metrics(telemetry.registry),
         # Never started, so never woken: the test says when they work.
-        webhooks=Worker(service, "webhooks"),
-        refunds=Worker(service, "refunds"),
+        webhooks=Worker(service, "webhooks", concurrency=1),
+        refunds=Worker(service, "refunds", concurrency=1),
     )
     web = service.add(WebServer(service, config, ROUTES, app=app, database=store, errors=ERRORS, telemetry=telemetry))
     await service.start()

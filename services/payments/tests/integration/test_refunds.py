@@ -1,7 +1,9 @@
 """Refunds against every way in which Razorpay can fail: one refund, of the right amount, whatever happens to the call."""
 
+import asyncio
 from typing import Any
 
+import asyncpg
 import pytest
 
 from contracts.payments import RefundChanged
@@ -154,6 +156,27 @@ async def test_an_event_that_overtakes_the_answer_is_believed(world: World) -> N
     await world.clock.advance(5)
     (refund,) = (await world.payment(razorpay_id))["refunds"]
     assert (refund["status"], len(world.refund_calls())) == ("PROCESSED", 1)
+
+
+async def test_two_events_of_one_refund_at_once_are_both_believed(world: World) -> None:
+    # Neither Razorpay's answer nor an event has told us its id yet; one event waits for the other's row lock.
+    world.razorpay.add_fault(FaultRule(kind="error", method="POST", path=REFUND, times=None))
+    razorpay_id = await unserved(world)
+    (refund,) = (await world.payment(razorpay_id))["refunds"]
+    entity = {"id": "rfnd_atOnce", "payment_id": razorpay_id, "receipt": refund["key"], "amount": AMOUNT, "acquirer_data": {}}
+    other = await asyncpg.connect(world.settings.database_url.get_secret_value(), server_settings={"search_path": "payments"})
+    holding = other.transaction()
+    await holding.start()
+    await other.execute("UPDATE refunds SET razorpay_refund_id = 'rfnd_atOnce', status = 'PROCESSING'")
+    world.razorpay.send_event("refund.processed", {"refund": {"entity": {**entity, "status": "processed"}}})
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while not await world.admin.fetchval(waits):
+        await asyncio.sleep(0.01)
+    await holding.commit()
+    await other.close()
+    await world.quiet()
+    (refund,) = (await world.payment(razorpay_id))["refunds"]
+    assert refund["status"] == "PROCESSED"
 
 
 async def test_late_and_repeated_events_never_move_a_refund_back(world: World) -> None:

@@ -176,7 +176,7 @@ async def test_what_cannot_be_billed_waits_with_an_alarm_and_is_billed_once_it_c
 async def test_a_stored_webhook_outlives_the_process_that_stored_it(world: World) -> None:
     # As a kill leaves it: stored, answered 200, never worked.
     qr = await world.qr_code("CP-8")
-    worker = next(part for part in world.service._parts if isinstance(part, Worker) and part._name == "webhooks")
+    worker = next(part for part in world.service._parts if isinstance(part, Worker) and part.name == "webhooks")
     await worker.stop()
     razorpay_id = await world.pay(qr, 5_000)
     assert await world.lane("CP-8") == []

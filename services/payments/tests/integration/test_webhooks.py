@@ -182,7 +182,7 @@ async def test_the_same_payment_under_other_event_ids_at_once_is_one_payment(wor
     await world.quiet()
     assert statuses == [200] * 8
     assert [item["state"] for item in await stored(world)] == ["HANDLED"] * 8
-    assert await count(world, "qr_payments") == 1
+    assert (await count(world, "qr_payments"), await count(world, "riders")) == (1, 1)
     assert len(await world.lane("CP-5")) == 1
 
 
@@ -344,6 +344,14 @@ async def test_an_estimated_fee_becomes_the_true_one_while_the_session_runs(worl
 
 
 # Who pays.
+
+
+async def test_a_new_payer_who_pays_many_times_at_once_is_one_rider(world: World) -> None:
+    qr = await world.qr_code("CP-5")
+    for number in range(12):
+        world.razorpay.pay(qr["razorpay_qr_code_id"], QrPayment(amount=500 + number, vpa="new@okaxis"))
+    await world.quiet()
+    assert (await count(world, "qr_payments"), await count(world, "riders"), await count(world, "rider_vpas")) == (12, 1, 1)
 
 
 async def test_riders_are_known_by_phone_then_vpa_and_else_are_guests(world: World) -> None:

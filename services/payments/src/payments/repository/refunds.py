@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -109,22 +109,15 @@ async def get(connection: AsyncConnection, refund_id: int, *, lock: bool = False
 async def find_for_event(
     connection: AsyncConnection, *, razorpay_refund_id: str, receipt: str | None, razorpay_payment_id: str | None
 ) -> Refund | None:
-    """The refund that a Razorpay event speaks of, locked: by Razorpay's id, else by our key on our payment.
+    """The refund that a Razorpay event speaks of, locked: by Razorpay's id, or by our key on our payment.
 
-    The key serves when the event overtakes the answer to our own call.
+    The key serves when the event overtakes the answer to our own call. One condition for both: of two events at once the second
+    waits for the row, and must find it also after the first has written Razorpay's id into it.
     """
-    by_id = (
-        await connection.execute(_SELECT.where(_T.razorpay_refund_id == razorpay_refund_id).with_for_update(of=refunds))
-    ).one_or_none()
-    if by_id is not None:
-        return refund_from(by_id)
-    if receipt is None or razorpay_payment_id is None:
-        return None
-    query = _SELECT.where(
-        _T.key == receipt, qr_payments.c.razorpay_payment_id == razorpay_payment_id, _T.razorpay_refund_id.is_(None)
-    ).with_for_update(of=refunds)
-    by_key = (await connection.execute(query)).one_or_none()
-    return None if by_key is None else refund_from(by_key)
+    by_key = and_(_T.key == receipt, qr_payments.c.razorpay_payment_id == razorpay_payment_id)
+    by_id = _T.razorpay_refund_id == razorpay_refund_id
+    row = (await connection.execute(_SELECT.where(or_(by_id, by_key)).with_for_update(of=refunds))).one_or_none()
+    return None if row is None else refund_from(row)
 
 
 async def claim_due(connection: AsyncConnection, *, now: datetime, lapses_at: datetime) -> Refund | None:

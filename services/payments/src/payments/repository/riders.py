@@ -25,8 +25,9 @@ class Rider:
 async def resolve(connection: AsyncConnection, payer: Identity, *, now: datetime) -> tuple[int, ResolvedBy]:
     """The rider of a payment: by phone, else by VPA, else a new guest who is known by both from now on.
 
-    Safe against the same payer paying twice at one moment: the unique phone and VPA decide, always taken in this order.
+    Payments of one payer at one moment wait for each other, or each would make a guest of its own.
     """
+    await _take_turns(connection, payer)
     if payer.phone is not None:
         known = await connection.scalar(select(riders.c.id).where(riders.c.phone == payer.phone))
         if known is not None:
@@ -42,6 +43,12 @@ async def resolve(connection: AsyncConnection, payer: Identity, *, now: datetime
     rider_id: int = (await connection.execute(made.returning(riders.c.id))).scalar_one()
     await _remember_vpa(connection, rider_id, payer.vpa, now=now)
     return rider_id, ResolvedBy.UPI_GUEST
+
+
+async def _take_turns(connection: AsyncConnection, payer: Identity) -> None:
+    """Hold the phone and the VPA until the transaction ends; always in the same order, so that nobody waits in a circle."""
+    for name in sorted(name for name in (payer.phone, payer.vpa) if name is not None):
+        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"payments.rider/{name}", 0))))
 
 
 async def _remember_vpa(connection: AsyncConnection, rider_id: int, vpa: str | None, *, now: datetime) -> None:

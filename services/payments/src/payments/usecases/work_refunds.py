@@ -4,7 +4,6 @@ A claim is a due time in the future. Whatever dies in between, the claim lapses,
 sends anything again.
 """
 
-import asyncio
 from datetime import timedelta
 
 import structlog
@@ -19,21 +18,12 @@ from payments.usecases.give_back import add_attempt, announce
 
 log = structlog.get_logger(__name__)
 
-CONCURRENCY = 4
-"""Refunds on their way to Razorpay at a time."""
-
 INSTANT_UNSUPPORTED = "Instant refund not supported for the payment."
 """Razorpay's refusal of speed=optimum: the same amount goes at normal speed, under a new key (razorpay.md §4)."""
 
 
 async def work_refunds(app: Payments) -> None:
-    """Take up every refund that is due."""
-    async with asyncio.TaskGroup() as group:
-        for _ in range(CONCURRENCY):
-            group.create_task(_drain(app))
-
-
-async def _drain(app: Payments) -> None:
+    """Take up every refund that is due, one after the other."""
     while not app.stopping:
         async with app.database.transaction() as uow:
             lapses_at = uow.now + timedelta(seconds=app.settings.refund_lease_seconds)

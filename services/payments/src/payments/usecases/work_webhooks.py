@@ -1,6 +1,5 @@
 """Work stored webhooks off: each in one transaction with its effects, so that it is worked once, or again from the beginning."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -24,9 +23,6 @@ from payments.usecases.outcome import Ignored, Later
 
 log = structlog.get_logger(__name__)
 
-CONCURRENCY = 4
-"""Events worked at a time: a payment that must be looked up at Razorpay keeps no other rider waiting."""
-
 RETRY_SECONDS = (5, 10, 60, 300, 1800, 7200)
 """After a failure; then FAILED, with an alarm, until an operator replays it. Two and a half hours outlast a deployment."""
 
@@ -47,13 +43,7 @@ HANDLERS: dict[str, Handler] = {
 
 
 async def work_webhooks(app: Payments) -> None:
-    """Work every event that is due."""
-    async with asyncio.TaskGroup() as group:
-        for _ in range(CONCURRENCY):
-            group.create_task(_drain(app))
-
-
-async def _drain(app: Payments) -> None:
+    """Work every event that is due, one after the other."""
     while not app.stopping and await _work_next(app):
         pass
 
