@@ -104,5 +104,7 @@ def test_only_the_doors_are_published_beyond_this_box() -> None:
 def test_no_setting_that_names_an_address_keeps_its_default_in_a_container(package: str) -> None:
     """127.0.0.1 is another machine there."""
     given = COMPOSE["services"][compose_name(package)]["environment"]
-    local = {setting.variable for setting in settings_of(package) if setting.default.startswith(("127.0.0.1", "http://127.0.0.1"))}
+    local = {
+        setting.variable for setting in settings_of(package) if setting.default.startswith(("127.0.0.1", "http://127.0.0.1"))
+    }
     assert local <= given.keys(), f"docker-compose.yml: {compose_name(package)} needs {sorted(local - given.keys())}"
