@@ -1,6 +1,6 @@
 """The gateway against a bare server, in one run: `python services/ocpp-gateway/bench [--chargers 300] [--seconds 8]`.
 
-CPU is each server process's own (user + system). The gateway's answers are true: each event was confirmed by a quorum queue first.
+CPU is each server process's own (user + system). The gateway's answers are true: a quorum queue confirmed each event first.
 Figures of one run are ratios; the machine's absolute speed is not ours.
 """
 
@@ -66,8 +66,8 @@ def cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-async def measure(name: str, process: psutil.Process, port: int, ids: list[str], seconds: float) -> tuple[float, float]:
-    """Memory per idle charger (KB), then CPU µs per message; printed and returned."""
+async def measure(name: str, process: psutil.Process, port: int, ids: list[str], seconds: float) -> tuple[float, float, int]:
+    """Memory per idle charger (KB) and CPU µs per message, printed and returned; and how many were answered in all."""
     latencies: list[float] = []
     empty = process.memory_info().rss
     chargers = await connect(port, ids, latencies)
@@ -86,7 +86,7 @@ async def measure(name: str, process: psutil.Process, port: int, ids: list[str],
         f"{memory:6.1f} KB/idle charger"
     )
     close(chargers)
-    return per_message, memory
+    return per_message, memory, sum(charger.answered for charger in chargers)
 
 
 def close(chargers: list[Charger]) -> None:
@@ -145,15 +145,15 @@ async def main(chargers: int, seconds: float, profile: str | None) -> None:
             VOLTLYNC_LOG_LEVEL="WARNING",
         )
         try:
-            bare_cpu, bare_memory = await measure("bare", bare, bare_port, ids, seconds)
-            our_cpu, our_memory = await measure("gateway", gateway, port, ids, seconds)
-            print(
-                f"ratio    {our_cpu / bare_cpu:.2f}× the bare server's CPU per message, {our_memory / bare_memory:.2f}× its memory"
-            )
+            bare_cpu, bare_memory, _ = await measure("bare", bare, bare_port, ids, seconds)
+            our_cpu, our_memory, answered = await measure("gateway", gateway, port, ids, seconds)
+            print(f"ratio    {our_cpu / bare_cpu:.2f}× the bare server's CPU per message")
+            print(f"         {our_memory / bare_memory:.2f}× its memory per idle charger")
             bare.kill()
             gateway.terminate()
             await asyncio.to_thread(gateway.wait, 60)
-            print(f"in lanes {await stored(servers.rabbitmq.url)} events")
+            # Connects and disconnects are events too.
+            print(f"answered {answered} in all; in the lanes {await stored(servers.rabbitmq.url) - 2 * chargers} events")
         finally:
             for process in (bare, gateway):
                 if process.is_running():

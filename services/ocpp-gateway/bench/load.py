@@ -1,4 +1,4 @@
-"""Chargers for the bench: each sends a MeterValues CALL, waits for its answer, sends the next. Cheap enough not to be the limit."""
+"""The bench's chargers: each sends a MeterValues CALL, waits for its answer, sends the next. Cheap, so as not to be the limit."""
 
 import asyncio
 import base64
@@ -20,9 +20,10 @@ MEASURANDS = (
 
 
 def meter_values(number: int) -> bytes:
-    """A MeterValues CALL of about a kilobyte, as a masked WebSocket text frame (the mask is zero, so the bytes are the text)."""
+    """A MeterValues CALL of about a kilobyte, as a masked WebSocket text frame (zero mask: the bytes are the text)."""
+    value = f"{1000 + number}.5"
     samples = ",".join(
-        f'{{"value":"{1000 + number}.5","context":"Sample.Periodic","measurand":"{measurand}","location":"Outlet","unit":"{unit}"}}'
+        f'{{"value":"{value}","context":"Sample.Periodic","measurand":"{measurand}","location":"Outlet","unit":"{unit}"}}'
         for measurand, unit in MEASURANDS
     )
     text = (

@@ -20,22 +20,20 @@ from ocpp_gateway.spool import Spool
 from ocpp_gateway.streams import SENDER, Streams
 from ocpp_gateway.websocket import OcppDoor
 
-BROKER_WAIT_SECONDS = 10.0
-"""How long the start waits for RabbitMQ. Then chargers are let in all the same: their events go to the spool."""
-
 
 class PatientBus:
     """Starts the bus without insisting that the broker is there. A Part."""
 
-    def __init__(self, bus: Bus, service: Service) -> None:
+    def __init__(self, bus: Bus, service: Service, wait_seconds: float) -> None:
         self._bus = bus
         self._service = service
+        self._wait_seconds = wait_seconds
 
     async def start(self) -> None:
         """Connect in the background."""
         self._service.tasks.start("bus.connect", self._bus.start())
         with suppress(TimeoutError):
-            async with asyncio.timeout(BROKER_WAIT_SECONDS):
+            async with asyncio.timeout(self._wait_seconds):
                 await self._bus.connected.wait()
 
     async def stop(self) -> None:
@@ -77,7 +75,7 @@ def create_app(
             metrics=metrics,
         )
     )
-    service.add(PatientBus(bus, service))
+    service.add(PatientBus(bus, service, settings.broker_wait_seconds))
     packer = service.add(Packer(bus, service))
     registry = service.add(
         Registry(

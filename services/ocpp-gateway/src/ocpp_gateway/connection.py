@@ -40,6 +40,9 @@ _SHORT_MAX, _MEDIUM_MAX = 125, 0xFFFF
 LOGGED_BYTES_MAX = 300
 """Of a frame that we can't read."""
 
+COMPLAINTS_LOGGED_MAX = 5
+"""Bad frames and refusals logged per connection; a box that is wrong is wrong every ten seconds. All are counted."""
+
 _COMPLAINTS = {
     "required": ErrorCode.OCCURENCE_CONSTRAINT_VIOLATION,
     "type": ErrorCode.TYPE_CONSTRAINT_VIOLATION,
@@ -73,6 +76,7 @@ class Connection:
 
     __slots__ = (
         "_around",
+        "_complaints",
         "_room",
         "_seq",
         "_transport",
@@ -94,6 +98,7 @@ class Connection:
         self._around = around
         self._transport = transport
         self._seq = 0
+        self._complaints = 0
         self._room: asyncio.Future[None] | None = None
         self.stream = stream
         self.charge_point_id = stream.charge_point_id
@@ -210,9 +215,7 @@ class Connection:
 
     def _unreadable(self, error: Unreadable, data: bytes) -> None:
         self._around.metrics.bad_frames.labels("unreadable" if data.strip() else "empty").inc()
-        log.warning(
-            "frame.unreadable", charge_point_id=self.charge_point_id, reason=str(error), frame=repr(data[:LOGGED_BYTES_MAX])
-        )
+        self._complain("frame.unreadable", reason=str(error), frame=repr(data[:LOGGED_BYTES_MAX]))
         if error.message_id is None:
             return
         if error.message_type == frames.CALL:
@@ -220,6 +223,11 @@ class Connection:
         else:
             # A cut-off answer (row 19): that CALL fails now, not at its timeout.
             self.calls.error(error.message_id, ErrorCode.FORMATION_VIOLATION, "the answer is no JSON")
+
+    def _complain(self, event: str, **what: Any) -> None:
+        self._complaints += 1
+        if self._complaints <= COMPLAINTS_LOGGED_MAX:
+            log.warning(event, charge_point_id=self.charge_point_id, complaint=self._complaints, **what)
 
     def _message(self, message: Any) -> None:
         if type(message) is not list or len(message) < 2 or type(message[0]) not in (int, float, str):
@@ -348,5 +356,5 @@ class Connection:
 
     def _refuse(self, echoed: bytes, code: ErrorCode, description: str) -> None:
         self._around.metrics.refused.labels(code.value).inc()
-        log.info("call.refused", charge_point_id=self.charge_point_id, code=code.value, description=description)
+        self._complain("call.refused", code=code.value, description=description)
         self.send(frames.call_error(echoed, code, description))

@@ -112,6 +112,7 @@ class Credentials:
             while len(self._unknown) > UNKNOWN_MAX:
                 self._unknown.popitem(last=False)
             return None
+        self._save.set()
         return known if known.enabled else None
 
     async def _ask(self, question: CredentialsListRequested) -> CredentialsAnswer:

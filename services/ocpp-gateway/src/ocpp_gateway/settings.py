@@ -40,6 +40,10 @@ class GatewaySettings(ServiceSettings, RedisSettings):
     )
     confirm_seconds: float = Field(5.0, gt=0, description="an event the broker has not confirmed by then goes to the spool")
 
+    broker_wait_seconds: float = Field(
+        10.0, ge=0, description="how long the start waits for RabbitMQ; then chargers are let in all the same, into the spool"
+    )
+
     settle_seconds: float = Field(20.0, ge=0, description="a fresh socket without a Boot gets commands only after so long")
     call_timeouts_max: int = Field(3, ge=1, description="CALLs in a row without an answer that close the socket as UNRESPONSIVE")
     commands_waiting_max: int = Field(32, ge=1, description="commands waiting for one charger; more are NOT_SENT at once")

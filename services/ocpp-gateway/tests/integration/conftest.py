@@ -1,4 +1,4 @@
-"""A gateway in this process, on real RabbitMQ and Redis; charging's side of the broker, played by the tests; chargers over real sockets."""
+"""A gateway in this process on real RabbitMQ and Redis, chargers over real sockets; charging's side of the broker is played."""
 
 import asyncio
 import base64
@@ -185,7 +185,7 @@ class Charger:
 
     async def closed(self) -> int | None:
         """Wait for the end; returns the close code."""
-        while (message := await self.ws.receive(timeout=GUARD_SECONDS)).type not in {
+        while (await self.ws.receive(timeout=GUARD_SECONDS)).type not in {
             aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.ERROR,
         }:  # fmt: skip
             pass

@@ -1,4 +1,4 @@
-"""What chargers say: answered when it is true, in order, whatever shape it comes in. Poison frames of ocpp.md Part 3.1 included."""
+"""What chargers say: answered when it is true, in order, whatever shape it comes in; poison frames of ocpp.md Part 3.1."""
 
 import asyncio
 
@@ -141,7 +141,7 @@ async def test_a_frame_of_one_mebibyte_passes_and_a_longer_one_closes_with_1009(
     await charger.send("x" * (1024 * 1024 + 1))
     assert await charger.closed() == 1009
     assert (await charging.wait(charger_id, "disconnected")).data["reason"] == "PROTOCOL_ERROR"
-    other_id, other = await connected(gateway, charging, new_id)
+    _, other = await connected(gateway, charging, new_id)
     assert (await other.call("Heartbeat", {}))[0] == 3
 
 

@@ -1,5 +1,7 @@
 """Commands to chargers: each sent at most once, on its own connection, with exactly one outcome."""
 
+import asyncio
+
 import aio_pika
 import pytest
 
@@ -23,6 +25,13 @@ async def open_charger(gateway, charging, new_id, *, boot: bool = True):
 async def completed(charging, charger_id, count: int = 1) -> CommandCompleted:
     event = await charging.wait(charger_id, "command_completed", count)
     return CommandCompleted.model_validate(event.data)
+
+
+async def in_hand(connection, count: int) -> None:
+    """Wait until so many commands wait for their turn on this connection."""
+    async with asyncio.timeout(20):
+        while len(connection.calls._waiting) < count:
+            await asyncio.sleep(0.002)
 
 
 async def queue_is_empty(broker: str, gateway) -> bool:
@@ -74,11 +83,7 @@ async def test_stop_goes_before_start_before_the_rest_one_at_a_time(gateway, cha
     first = await charger.receive()
     # The other three have to be in hand before the first is answered, or there would be no order to see.
     connection = gateway.connections.live(charger_id, epoch)
-    import asyncio
-
-    async with asyncio.timeout(20):
-        while len(connection.calls._waiting) < 3:
-            await asyncio.sleep(0.002)
+    await in_hand(connection, 3)
     order = [first[2]]
     await charger.send([3, first[1], {}])
     for _ in range(3):
@@ -96,11 +101,7 @@ async def test_before_boot_only_a_stop_goes_out_and_only_once_the_charger_has_sp
     await charging.command(name, charge_point_id=charger_id, epoch=epoch, action="ChangeConfiguration")
     await charging.command(name, charge_point_id=charger_id, epoch=epoch, action="RemoteStopTransaction", priority=0)
     connection = gateway.connections.live(charger_id, epoch)
-    import asyncio
-
-    async with asyncio.timeout(20):
-        while len(connection.calls._waiting) < 2:
-            await asyncio.sleep(0.002)
+    await in_hand(connection, 2)
     await clock.advance(5)
     assert len(connection.calls._waiting) == 2
     await charger.send([2, "h", "Heartbeat", {}])
@@ -153,7 +154,7 @@ async def test_a_lost_connection_settles_everything_at_once(gateway, charging, n
 
 
 async def test_wrong_epoch_past_deadline_and_absent_charger_are_not_sent(gateway, charging, new_id):
-    charger_id, charger, epoch = await open_charger(gateway, charging, new_id)
+    charger_id, _charger, epoch = await open_charger(gateway, charging, new_id)
     name = gateway.settings.gateway_name
     for number, fields in enumerate(
         ({"epoch": epoch - 1}, {"epoch": epoch, "deadline": "2026-01-05T04:29:59Z"}, {"epoch": epoch + 1}), 1
@@ -209,11 +210,7 @@ async def test_stopping_refuses_what_waits_and_loses_what_is_out(start_gateway, 
     sent = await charging.command(name, charge_point_id=charger_id, epoch=epoch, action="GetConfiguration")
     waiting = await charging.command(name, charge_point_id=charger_id, epoch=epoch, action="ClearCache")
     await charger.receive()
-    import asyncio
-
-    async with asyncio.timeout(20):
-        while not gateway.connections.live(charger_id, epoch).calls._waiting:
-            await asyncio.sleep(0.002)
+    await in_hand(gateway.connections.live(charger_id, epoch), 1)
     await gateway.service.stop()
     await completed(charging, charger_id, 2)
     outcomes = {event.data["command_id"]: event.data["outcome"] for event in charging.of(charger_id, "command_completed")}

@@ -3,10 +3,13 @@
 import asyncio
 import base64
 
+import aio_pika
 import aiohttp
 import pytest
 
+from contracts.charging import ChargerCredentialsChanged
 from contracts.ocpp_gateway import DisconnectReason
+from ocpp_gateway.credentials import Credentials
 from testkit.clock import SteppingClock
 
 pytestmark = pytest.mark.servers
@@ -72,7 +75,8 @@ async def test_odd_paths_and_wrong_case_find_the_registered_spelling(gateway, ch
     reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
     writer.write(
         f"GET {in_url} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: file://\r\nAuthorization: {headers['Authorization']}\r\n\r\n".encode()
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: file://\r\n"
+        f"Authorization: {headers['Authorization']}\r\n\r\n".encode()
     )
     answer = await reader.readuntil(b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 101"), answer
@@ -122,28 +126,21 @@ async def test_plain_http_is_told_what_this_door_is(gateway, charging, new_id, s
     url = gateway.url(f"/ocpp/{charger_id}").replace("ws:", "http:")
     async with session.get(url) as answer:
         assert answer.status == 401
-    async with session.get(url, auth=aiohttp.BasicAuth("x", "0123456789abcdef0123456789abcdef01234567")) as answer:
+    password = base64.b64encode(b"x:0123456789abcdef0123456789abcdef01234567").decode()
+    async with session.get(url, headers={"Authorization": f"Basic {password}"}) as answer:
         assert answer.status == 426
 
 
 async def test_a_changed_password_counts_at_once(gateway, charging, new_id, broker):
-    import aio_pika
-
     charger_id = new_id()
     old = charging.add(charger_id)
     await gateway.connect(charger_id)
-    await charging.topic.publish(
-        aio_pika.Message(
-            __import__("orjson").dumps({**old, "version": 2, "enabled": False}), type="charging.charger_credentials_changed.v1"
-        ),
-        routing_key="charging.charger_credentials_changed.v1",
-    )
+    changed = ChargerCredentialsChanged.model_validate({**old, "version": 2, "enabled": False})
+    message = aio_pika.Message(changed.model_dump_json().encode(), type=changed.TYPE, message_id="m")
+    await charging.topic.publish(message, routing_key=changed.TYPE)
+    known = gateway.part(Credentials)._known
     async with asyncio.timeout(20):
-        while (
-            gateway.part(__import__("ocpp_gateway.credentials", fromlist=["Credentials"]).Credentials)
-            ._known[charger_id.casefold()]
-            .enabled
-        ):
+        while known[charger_id.casefold()].enabled:
             await asyncio.sleep(0.002)
     assert await gateway.status(charger_id) == 404
 

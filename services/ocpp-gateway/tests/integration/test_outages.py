@@ -107,17 +107,44 @@ async def test_a_broker_that_takes_and_never_confirms_is_an_outage_too(gateway, 
     await charging.wait(charger_id, "meter_values")
 
 
+async def test_a_gateway_that_starts_without_the_broker_lets_known_chargers_in(start_gateway, charging, new_id, proxy):
+    first = await start_gateway(name="gw-early")
+    charger_id, charger = await open_charger(first, charging, new_id)
+    await charger.ws.close()
+    await charging.wait(charger_id, "disconnected")
+    await first.service.stop()
+    proxy.cut()
+    second = await start_gateway(name="gw-early", broker_wait_seconds=0)
+    charger = await second.connect(charger_id)
+    assert (await charger.call("MeterValues", meter_values(7)))[0] == 3
+    assert second.metric("spool_events") == 2
+    await proxy.restore()
+    await charging.wait(charger_id, "meter_values")
+    command = await charging.command("gw-early", charge_point_id=charger_id, epoch=1, action="ClearCache")
+    assert (await charging.wait(charger_id, "command_completed")).data["command_id"] == command
+
+
+async def test_authorize_without_charging_is_silence(gateway, charging, new_id, clock: SteppingClock):
+    _, charger = await open_charger(gateway, charging, new_id)
+    charging.answering = False
+    await charger.send([2, "a", "Authorize", {"idTag": "A"}])
+    await charger.call("Heartbeat", {})
+    await clock.advance(11)
+    charging.answering = True
+    assert (await charger.call("Authorize", {"idTag": "A"}))[2] == {"idTagInfo": {"status": "Accepted"}}
+    assert gateway.metric("calls_unanswered_total", reason="no_decision:Authorize") == 1
+
+
 async def test_a_full_spool_answers_nobody(start_gateway, charging, new_id, proxy):
     gateway = await start_gateway(spool_bytes_max=1024 * 1024)
     gateway.spool._bytes_max = 3000
     charger_id, charger = await open_charger(gateway, charging, new_id)
     proxy.cut()
-    answered = 0
     for number in range(20):
         await charger.send([2, f"m{number}", "MeterValues", meter_values(number)])
     await charger.send([2, "last", "Heartbeat", {}])
-    while (frame := await charger.receive())[1] != "last":
-        answered += 1
+    while (await charger.receive())[1] != "last":
+        pass
     await until(lambda: gateway.metric("calls_unanswered_total", reason="not_durable") > 0, "somebody is left unanswered")
     assert gateway.metric("spool_failures_total", reason="full") > 0
     await proxy.restore()
