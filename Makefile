@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test e2e chaos bench lint fmt types arch check migrate schemas docs lock doctor reset
+.PHONY: help setup run demo test e2e chaos bench lint fmt types arch check migrate schemas docs dotenv lock doctor reset
 
 # Where it is set, every process compiles every module again: a service takes 5 s of CPU to start instead of 2.
 unexport PYTHONDONTWRITEBYTECODE
@@ -71,7 +71,10 @@ schemas: setup ## Write the JSON Schemas of all messages
 docs: setup ## Write the generated pages: event catalogue, AsyncAPI, OpenAPI
 	@$(BIN)/voltlync docs
 
-dotenv:  ## Renew requirements.lock from the members' pyproject.toml
+dotenv: setup ## Print a .env with fresh secrets for docker compose (make -s dotenv > .env)
+	@$(BIN)/voltlync dotenv
+
+lock: setup ## Renew requirements.lock from the members' pyproject.toml
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url --no-header --no-annotate \
 	  --group dev pyproject.toml $(MEMBERS) -o requirements.lock
 	@sed -i '/^-e /d' requirements.lock

@@ -2,8 +2,8 @@
 
     python -m tests.load.bench [--chargers 200] [--seconds 20] [--idle 2000] [--payments 100]
 
-Real processes on private servers with fsync on. CPU is user + system of each process tree, from the operating system's accounting; the
-load generator's own is left out. Compare ratios of one run: machines differ and are noisy. Prints Markdown for docs/performance.md.
+Real processes on private servers with fsync on. CPU is user + system of each process tree, by the operating system's accounting;
+the load generator's own is left out. Compare ratios of one run: machines are noisy. Prints Markdown for docs/performance.md.
 """
 
 import argparse
@@ -17,11 +17,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import asyncpg
 import psutil
 
@@ -32,6 +32,7 @@ from voltlync.credentials import Credentials
 from voltlync.plan import DATABASE, Installation, Ports
 from voltlync.provision import broker_users, provision
 from voltlync.supervisor import Child, Supervisor
+from voltlync.world import Addresses, Json, World, until
 
 PASSWORD = secrets.token_hex(16)
 SETTLE_SECONDS = 120.0
@@ -117,9 +118,9 @@ async def bare(supervisor: Supervisor, chargers: int, seconds: float, idle: int)
 
 
 async def seed(dsn: str, chargers: int) -> None:
-    """Chargers with one password, a tariff, and a staff tag that may start: straight into charging's tables, as only a bench may."""
+    """Chargers with one password, a tariff, a staff tag that may start: straight into charging's tables, as only a bench may."""
     salt = secrets.token_hex(16)
-    digest = sha256(bytes.fromhex(salt) + PASSWORD.encode()).hexdigest()
+    digest = sha256(salt.encode() + PASSWORD.encode()).hexdigest()
     connection = await asyncpg.connect(dsn)
     try:
         station = await connection.fetchval(
@@ -131,8 +132,8 @@ async def seed(dsn: str, chargers: int) -> None:
         )
         await connection.execute("INSERT INTO charging.id_tags (id_tag, holder, created_at) VALUES ('BENCH', 'the bench', now())")
         await connection.execute(
-            "INSERT INTO charging.chargers (charge_point_id, station_id, connector_kind, rated_power_w, password_salt, password_hash,"
-            " created_at, updated_at) SELECT 'BENCH-' || lpad(n::text, 5, '0'), $1, 'type2', 22000, $2, $3, now(), now()"
+            "INSERT INTO charging.chargers (charge_point_id, station_id, connector_kind, rated_power_w, password_salt,"
+            " password_hash, created_at, updated_at) SELECT 'BENCH-' || lpad(n::text, 5, '0'), $1, 'type2', 22000, $2, $3, now(), now()"
             " FROM generate_series(0, $4 - 1) n",
             station,
             salt,
@@ -149,7 +150,7 @@ async def stored(dsn: str) -> int:
     try:
         return int(
             await connection.fetchval(
-                "SELECT count(*) FROM (SELECT DISTINCT charge_point_id, epoch, seq FROM charging.meter_values) m"
+                "SELECT count(*) FROM (SELECT DISTINCT charger_id, epoch, seq FROM charging.meter_values) m"
             )
         )
     finally:
@@ -193,52 +194,42 @@ async def idle_weight(installation: Installation, supervisor: Supervisor, count:
         return (resident_bytes(pid) - before) / count
 
 
-class Door:
-    """The public API as the bench's administrator."""
+def addresses(installation: Installation) -> Addresses:
+    """Where the bench's administrator and payer call."""
+    return Addresses(
+        door_url=installation.door_url,
+        ocpp_url=installation.ocpp_url,
+        razorpay_url=installation.razorpay_url,
+        identity_url=installation.identity_url,
+        chargers_url="",
+        admin_amqp_url=installation.servers.rabbitmq.url,
+    )
 
-    def __init__(self, http: aiohttp.ClientSession, installation: Installation) -> None:
-        self.http = http
-        self.installation = installation
-        self.token = ""
 
-    async def sign_in(self) -> None:
-        """A token of the identity simulator."""
-        async with self.http.post(f"{self.installation.identity_url}/token", json={"persona": "admin"}) as answer:
-            self.token = (await answer.json())["access_token"]
-
-    async def post(self, path: str, body: Any) -> Any:
-        """POST, 2xx or an error."""
-        headers = {"Authorization": f"Bearer {self.token}"}
-        async with self.http.post(self.installation.door_url + path, json=body, headers=headers) as answer:
-            if answer.status >= 300:
-                raise RuntimeError(f"POST {path}: {answer.status} {await answer.text()}")
-            return await answer.json()
+async def active(world: World, qr_code_id: str) -> Json | None:
+    """The QR code once Razorpay has made it."""
+    seen: Json = await world.api("GET", f"/v1/qr-codes/{qr_code_id}")
+    return seen if seen["status"] == "ACTIVE" else None
 
 
 async def payment_latency(installation: Installation, dsn: str, payments: int) -> tuple[float, float]:
     """(p50, p99) in ms from a rider's payment at the sandbox to RemoteStartTransaction on the charger's socket."""
     latencies: list[float] = []
-    async with aiohttp.ClientSession() as http:
-        door = Door(http, installation)
-        await door.sign_in()
+    async with World.at(addresses(installation)) as world:
         connection = await asyncpg.connect(dsn)
-        rows = await connection.fetch("SELECT id, charge_point_id FROM charging.chargers ORDER BY id LIMIT $1", payments)
+        rows = await connection.fetch("SELECT id, charge_point_id FROM charging.chargers ORDER BY id DESC LIMIT $1", payments)
         await connection.close()
         for row in rows:
             point = ChargePoint(row["charge_point_id"], installation.ocpp_url, password=PASSWORD)
             await point.start()
             try:
                 await point.wait_for("StatusNotification")
-                code = await door.post("/v1/qr-codes", {"charge_point_id": row["charge_point_id"], "connector_id": 1})
+                made = await world.api("POST", "/v1/qr-codes", {"charge_point_id": row["charge_point_id"], "connector_id": 1})
+                code = await until("the QR code", partial(active, world, made["id"]), seconds_max=30)
                 began = time.perf_counter()
-                paid = http.post(
-                    f"{installation.razorpay_url}/_sandbox/qr/{code['razorpay_qr_code_id']}/pay",
-                    json={"amount": 10_000, "vpa": "bench@upi"},
-                )
                 async with asyncio.timeout(30), asyncio.TaskGroup() as group:
                     arrived = group.create_task(point.wait_for("RemoteStartTransaction"))
-                    async with paid as answer:
-                        answer.raise_for_status()
+                    await world.razorpay("POST", f"/qr/{code['razorpay_qr_code_id']}/pay", {"amount": 10_000, "vpa": "bench@upi"})
                     await arrived
                 latencies.append(1000 * (time.perf_counter() - began))
             finally:
@@ -261,7 +252,7 @@ async def run(chargers: int, seconds: float, idle: int, payments: int) -> None:
             installation.data.mkdir()
             await provision(installation)
             dsn = database_address(servers.postgres.dsn, DATABASE)
-            await seed(dsn, max(chargers, idle, payments))
+            await seed(dsn, max(chargers, idle) + payments)
             say(f"The bare server: {idle} idle sockets, then {chargers} chargers for {seconds:.0f} s ...")
             bare_driven, bare_cpu, bare_weight = await bare(supervisor, chargers, seconds, idle)
             say("Starting services ...")
