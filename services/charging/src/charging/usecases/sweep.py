@@ -73,9 +73,13 @@ async def _announce(uow: UnitOfWork, due: Iterable[tuple[DeadlineKind, str, str,
     found = {(kind.value, subject_id, due_at): charge_point_id for kind, subject_id, charge_point_id, due_at in due}
     if not found:
         return
+    # Sorted: two replicas that sweep at once meet the same rows in the same order.
     n = deadline_notices.c
     statement = insert(deadline_notices).values(
-        [{"kind": kind, "subject_id": subject, "due_at": due_at, "published_at": uow.now} for kind, subject, due_at in found]
+        [
+            {"kind": kind, "subject_id": subject, "due_at": due_at, "published_at": uow.now}
+            for kind, subject, due_at in sorted(found)
+        ]
     )
     statement = statement.on_conflict_do_update(
         index_elements=[n.kind, n.subject_id, n.due_at],
