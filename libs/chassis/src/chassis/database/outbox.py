@@ -93,6 +93,7 @@ class OutboxRelay:
         self._wake = asyncio.Event()
         self._ending = asyncio.Event()
         self._relaying = False
+        self._hurry = False
         self._blocked: dict[str, _Blocked] = {}
         self._tasks: list[asyncio.Task[None]] = []
         registry = bus.telemetry.registry
@@ -116,6 +117,8 @@ class OutboxRelay:
         self._ending.set()
         self._wake.set()
         if self._relaying and self._bus.connected.is_set():
+            await asyncio.wait(self._tasks[:1], timeout=LAST_ROUND_SECONDS)
+            self._hurry = True  # what was confirmed is to be marked, or all of this round would leave twice
             await asyncio.wait(self._tasks[:1], timeout=LAST_ROUND_SECONDS)
         for task in self._tasks:
             task.cancel()
@@ -166,7 +169,7 @@ class OutboxRelay:
         await self._bus.connected.wait()
         with self._service.work.on("outbox"):
             seen, broker_away = await self._round(connection)
-        if self._ending.is_set() and (broker_away or not seen):
+        if self._hurry or (self._ending.is_set() and (broker_away or not seen)):
             return False
         if broker_away:
             await self._rest(FAILURE_SECONDS)
@@ -227,6 +230,8 @@ class OutboxRelay:
     async def _chain(self, rows: "list[asyncpg.Record]", done: list[int]) -> BrokerUnavailable | None:
         """Publish one subject's rows one after the other; stop at the first that fails. Returns the broker's failure, if any."""
         for row in rows:
+            if self._hurry:
+                return None
             message = Outgoing(
                 type=row["type"],
                 message_id=row["message_id"],
