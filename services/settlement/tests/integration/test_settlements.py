@@ -116,15 +116,28 @@ async def test_a_settlement_whose_event_was_lost_is_found_by_looking(build: Buil
 
 
 async def test_transfers_of_another_environment_on_the_same_account_are_left_alone(build: Build) -> None:
-    world = await build(settings={"transfer_environment": "staging"})
-    franchisee_id = await world.franchisee()
-    bill = world.bill(franchisee_id)
+    world = await build(sandbox={"opening_balance": 100}, settings={"transfer_environment": "staging"})
+    bill = world.bill(await world.franchisee())
     await world.publish(bill)
     await world.settle()
-    theirs = next(event for event in world.events if event.event == "transfer.processed").model_dump()
-    entity = theirs["payload"]["transfer"]["entity"]
-    entity |= {"id": "trf_Another0000001", "status": "failed", "notes": {**entity["notes"], "environment": "production"}}
-    await world.publish(RazorpayEventReceived(**{**theirs, "event": "transfer.failed", "razorpay_event_id": "theirs"}))
+    assert (await world.entry(bill))["status"] == "ON_HOLD"
+    # Another environment counts its transactions from 1 as well, so it has a transfer with our very key.
+    notes = {"key": f"txn_{bill.transaction_id}", "environment": "production"}
+    entity = {"id": "trf_Another0000001", "status": "processed", "amount": 5393, "notes": notes}
+    theirs = RazorpayEventReceived(
+        webhook_event_id=99,
+        razorpay_event_id="theirs",
+        event="transfer.processed",
+        account_id=world.sandbox.settings.account_id,
+        payload={"transfer": {"entity": entity}},
+        created_at=world.clock.now(),
+    )
+    await world.publish(theirs)
+    await world.settle()
+    assert (await world.entry(bill))["status"] == "ON_HOLD"
+    # Marked as ours it would have been taken: the event may overtake the answer to our own call.
+    entity["notes"] = {**notes, "environment": "staging"}
+    await world.publish(theirs.model_copy(update={"payload": {"transfer": {"entity": entity}}}))
     await world.settle()
     assert (await world.entry(bill))["status"] == "TRANSFERRED"
     assert await world.dead() == 0
