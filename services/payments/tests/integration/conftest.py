@@ -26,7 +26,7 @@ from chassis.web import PrincipalSigner, Role, WebServer
 from chassis.web.principal import Principal
 from contracts import Contract, contract_for
 from contracts.charging import StartRefusal, StartRefused, StopReason, TransactionStarted, TransactionStopped
-from contracts.topology import LANE_COUNT, LANE_QUEUES, lane_of, plan
+from contracts.topology import LANE_COUNT, lane_of, plan
 from payments.app import create_app
 from payments.settings import PaymentsSettings
 from razorpay_simulator import QrPayment, RazorpaySimulator, SandboxSettings
@@ -259,7 +259,7 @@ async def world(servers: Servers, database: tuple[str, str], broker: str) -> Asy
     await admin.execute(f"TRUNCATE {TABLES} RESTART IDENTITY")
     connection = await aio_pika.connect(broker)
     channel = await connection.channel()
-    for name in ("payments.events", "payments.events.dead", "settlement.events", "charging.events", *LANE_QUEUES):
+    for name in ("payments.events", "payments.events.dead"):
         await (await channel.get_queue(name)).purge()
     lanes = await channel.declare_queue(exclusive=True)
     for lane in range(LANE_COUNT):
