@@ -133,7 +133,8 @@ async def seed(dsn: str, chargers: int) -> None:
         await connection.execute("INSERT INTO charging.id_tags (id_tag, holder, created_at) VALUES ('BENCH', 'the bench', now())")
         await connection.execute(
             "INSERT INTO charging.chargers (charge_point_id, station_id, connector_kind, rated_power_w, password_salt,"
-            " password_hash, created_at, updated_at) SELECT 'BENCH-' || lpad(n::text, 5, '0'), $1, 'type2', 22000, $2, $3, now(), now()"
+            " password_hash, created_at, updated_at)"
+            " SELECT 'BENCH-' || lpad(n::text, 5, '0'), $1, 'type2', 22000, $2, $3, now(), now()"
             " FROM generate_series(0, $4 - 1) n",
             station,
             salt,
@@ -283,7 +284,8 @@ def report(
     say("| MeterValues of 965 bytes | |")
     say("| --- | --- |")
     say(
-        f"| acknowledged by the gateway | {driven.acknowledged} of {driven.sent} sent, p50 {driven.p50_ms:.1f} ms, p99 {driven.p99_ms:.1f} ms |"
+        f"| acknowledged by the gateway | {driven.acknowledged} of {driven.sent} sent,"
+        f" p50 {driven.p50_ms:.1f} ms, p99 {driven.p99_ms:.1f} ms |"
     )
     say(f"| **stored in Postgres** | **{rows}**, all {whole['seconds']:.1f} s after the start |")
     say(f"| stored per second | {rows / whole['seconds']:.0f} |")

@@ -88,7 +88,7 @@ def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
     """`await until(condition)`: lets everything else run until the condition holds (the test's timeout is the limit)."""
 
     async def wait(condition: Callable[[], object]) -> None:
-        while not condition():  # noqa: ASYNC110  # state has no event of its own to wait for
+        while not condition():  # state has no event of its own to wait for
             await asyncio.sleep(0)
 
     return wait

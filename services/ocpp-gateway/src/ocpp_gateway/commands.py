@@ -22,6 +22,7 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from chassis.messaging import Bus, Subscription
 from chassis.messaging.envelope import Received, Unreadable, unpack
 from chassis.runtime import Service
+from chassis.telemetry import current_traceparent
 from contracts.ocpp_gateway import CommandCompleted, CommandOutcome, CommandSendRequested
 from contracts.topology import GATEWAYS_EXCHANGE, QUORUM, gateway_queue
 from ocpp_gateway.calls import Calls, Command, Outcome
@@ -122,7 +123,13 @@ class Commands:
             return
         # Counted when it is in hand: what follows waits for a charger, which is no work of the broker's.
         self._bus.settled.labels(self._queue).inc()
-        command = Command(model, delivery, received.traceparent, next(self._numbers))
+        with self._bus.telemetry.span(
+            f"command {model.action}",
+            traceparent=received.traceparent,
+            charge_point_id=model.charge_point_id,
+            command_id=model.command_id,
+        ):
+            command = Command(model, delivery, current_traceparent(), next(self._numbers))
         self._in_hand[model.command_id] = command
         connection = self.connections.live(model.charge_point_id, model.epoch) if self.connections is not None else None
         if connection is not None:
