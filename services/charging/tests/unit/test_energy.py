@@ -128,6 +128,45 @@ def test_a_register_that_power_and_time_contradict_is_billed_the_smaller():
     assert billable_wh(meter) == (3600, False)
 
 
+def test_a_queue_held_up_by_an_outage_does_not_contradict_its_own_power():
+    # 7.2 kW, a reading every 10 s; for 100 s nothing gets through, then all of it comes within a second: twice over.
+    meter = start_meter(meter_start_wh=0, received_at=NOW, charger_at=NOW)
+    for n in range(1, 31):
+        sampled_at = NOW + timedelta(seconds=10 * n)
+        outage_ends = 100 if n <= 10 else 200 if n <= 20 else 0
+        received_at = max(sampled_at, NOW + timedelta(seconds=outage_ends, milliseconds=10 * n))
+        take(
+            meter,
+            value_wh=20 * n,
+            resolution_wh=1,
+            received_at=received_at,
+            charger_at=sampled_at,
+            rated_power_w=RATED_W,
+            power_w=RATED_W,
+        )
+    assert meter.power_mwh == 600_000
+    assert billable_wh(meter) == (600, False)
+
+
+@pytest.mark.parametrize(
+    "clock_seconds", [lambda n: 0, lambda n: -n, lambda n: None], ids=["stands still", "runs back", "absent"]
+)
+def test_power_and_time_are_checked_by_our_clock_where_the_chargers_tells_no_time(clock_seconds):
+    meter = start_meter(meter_start_wh=0, received_at=NOW, charger_at=NOW)
+    for n in range(1, 61):
+        told = clock_seconds(n)
+        take(
+            meter,
+            value_wh=60 * n,
+            resolution_wh=1,
+            received_at=NOW + timedelta(seconds=30 * n),
+            charger_at=None if told is None else NOW + timedelta(seconds=told),
+            rated_power_w=RATED_W,
+            power_w=RATED_W,
+        )
+    assert billable_wh(meter) == (3600, False)
+
+
 def test_the_power_to_forecast_with():
     meter = start_meter(meter_start_wh=0, received_at=NOW, charger_at=NOW)
     assert flowing_w(meter, RATED_W) == RATED_W  # before any reading

@@ -77,6 +77,14 @@ def elapsed_ms(since: datetime, since_charger: datetime | None, at: datetime, at
     return max(0, gap // _MILLISECOND)
 
 
+def sampled_ms(since: datetime, since_charger: datetime | None, at: datetime, at_charger: datetime | None) -> int:
+    """The time between two samples: by the charger's clock, since a queue that was held up arrives late and in a burst; by
+    ours where that clock is missing, stands still or runs back."""
+    if since_charger is not None and at_charger is not None and at_charger > since_charger:
+        return (at_charger - since_charger) // _MILLISECOND
+    return max(0, (at - since) // _MILLISECOND)
+
+
 def plausible_wh(rated_power_w: int, ms: int) -> int:
     """The most that a connector of this rating delivers in this time, with the spike margin."""
     return rated_power_w * SPIKE_TENTHS * ms // (10 * _MS_PER_HOUR)
@@ -188,8 +196,9 @@ def _confirm(
 ) -> int:
     """The register stands at `value`; `credit_wh` of the way there is billed."""
     # A charger without a power reading, or whose power reads 0 while its register moves, has nothing to check against.
-    if power_w is not None and power_w > 0 and timedelta(milliseconds=ms) <= POWER_TRUST_GAP:
-        meter.power_mwh += power_w * ms // 3600
+    between_ms = sampled_ms(meter.read_at, meter.charger_read_at, received_at, charger_at)
+    if power_w is not None and power_w > 0 and timedelta(milliseconds=between_ms) <= POWER_TRUST_GAP:
+        meter.power_mwh += power_w * between_ms // 3600
     else:
         meter.power_mwh += credit_wh * 1000
     if ms > 0:
