@@ -59,6 +59,11 @@ LIMITS = {
 }
 WEBHOOK_RETRY_SECONDS = "1"
 
+# Razorpay takes its time over an answer, after it has moved the money: a kill in between leaves a call whose outcome nobody
+# knows, which is the moment at which money is doubled or lost.
+SLOW_CALLS = ("/v1/payments/*/refund", "/v1/transfers")
+SLOW_SECONDS = 1.5
+
 
 @dataclass
 class Running:
@@ -102,6 +107,9 @@ async def running(directory: Path) -> AsyncIterator[Running]:
             await supervisor.start_stage([installation.service(name) for name in SERVICES])
             await supervisor.start_stage([installation.service(name) for name in DOORS])
             async with World.at(addresses_of(installation)) as world:
+                for path in SLOW_CALLS:
+                    slow = {"kind": "slow", "when": "after_effect", "method": "POST", "path": path, "seconds": SLOW_SECONDS}
+                    await world.razorpay("POST", "/faults", {**slow, "times": None})
                 yield Running(installation, supervisor, world)
         finally:
             await supervisor.stop()

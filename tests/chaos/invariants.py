@@ -72,7 +72,7 @@ def _payouts_under_way(evidence: Evidence) -> Iterator[str]:
         if bill["franchisee_id"] is not None and bill["transaction_id"] not in entered:
             yield f"the bill of txn_{bill['transaction_id']} has no ledger entry"
     for entry in evidence.tables["entries"]:
-        if entry["status"] != "SETTLED" and not _carried(entry):
+        if entry["status"] != "SETTLED" and not _carried(entry) and not entry["implausible"]:
             yield f"the payout of {entry['key']}, {entry['payout_paise']} paise, is {entry['status']} ({entry['hold_reason']})"
 
 
@@ -230,7 +230,9 @@ def _payouts_are_right(evidence: Evidence) -> Iterator[str]:
             yield f"ledger entry {entry['key']} does not add up"
         paid = [row["amount_paise"] for row in paying.get(entry["id"], [])]
         due = [] if entry["payout_paise"] == 0 or _carried(entry) else [entry["payout_paise"]]
-        if paid != due:
+        if entry["implausible"]:
+            yield f"ledger entry {entry['key']} is held for an implausible meter; all meters here are honest"
+        elif paid != due:
             yield f"ledger entry {entry['key']}: {due} paise are due, its transfers pay {paid}"
     allocated = _by(live, "transfer_id")
     at_bank = {transfer.id: transfer for transfer in evidence.bank.transfers.values() if transfer.status != "failed"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ async def carry_out(kill: Kill, running: Running, sites: Sequence[Site], tell: C
         while not any(site.charging for site in sites):
             await asyncio.sleep(POLL_SECONDS)
     await asyncio.sleep(kill.wait_seconds)
-    scene = "; ".join(f"{site.point.id} {site.now}{', charging' if site.charging else ''}" for site in sites)
+    scene = ", ".join(f"{count} {doing}" for doing, count in Counter(site.doing for site in sites).most_common())
     clock = asyncio.get_running_loop().time
     began = clock()
     if kill.victim == REDIS:

@@ -65,21 +65,30 @@ class Site:
     paid: dict[str, int] = field(default_factory=dict)
     """Razorpay payment id → paise."""
     played: Counter[Scene] = field(default_factory=Counter)
-    now: str = "waits"
+    scene: Scene | None = None
+    """What is being played; None between two visits."""
 
     @property
     def charging(self) -> bool:
         return self.point.connectors[1].transaction is not None
+
+    @property
+    def doing(self) -> str:
+        """In words, for the log of kills."""
+        if self.scene is None:
+            return "between riders"
+        state = "charging" if self.charging else "not charging"
+        return f"{self.scene} ({state}{'' if self.point.connected else ', offline'})"
 
     async def keep_playing(self, closing: asyncio.Event) -> None:
         """Visit after visit until the site closes; the last one is played to its end."""
         await asyncio.sleep(self.rng.uniform(0, 5))
         while not closing.is_set():
             scene = self.rng.choices(list(FREQUENCY), list(FREQUENCY.values()))[0]
-            self.now = scene
+            self.scene = scene
             await self._play(scene)
             self.played[scene] += 1
-            self.now = "waits"
+            self.scene = None
             await self._is_free_again()
 
     async def _play(self, scene: Scene) -> None:

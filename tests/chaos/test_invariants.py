@@ -53,8 +53,9 @@ def books() -> Evidence:
     }  # fmt: skip
     entry = {
         "id": 4, "key": "txn_7", "transaction_id": 7, "franchisee_id": 3, "gross_paise": PAID, "status": "SETTLED",
-        "hold_kind": None, "hold_reason": None, "refund_paise": BILL.refund_paise, "residue_paise": BILL.residue_paise,
-        "pg_fee_paise": FEE, "gst_paise": BILL.gst_paise, "commission_paise": 99, "tds_paise": 1, "payout_paise": payout,
+        "hold_kind": None, "hold_reason": None, "implausible": False, "payout_paise": payout, "pg_fee_paise": FEE,
+        "refund_paise": BILL.refund_paise, "residue_paise": BILL.residue_paise, "gst_paise": BILL.gst_paise,
+        "commission_paise": 99, "tds_paise": 1,
     }  # fmt: skip
     transaction = {
         "id": 7, "request_key": "qr_payment_1", "state": "STOPPED", "stop_reason": "CHARGER", "ocpp_stop_reason": "Local",
@@ -170,6 +171,7 @@ WRONG: dict[str, Harm] = {
     "a ledger entry doubled": lambda seen: seen.tables["entries"].append(dict(seen.tables["entries"][0], id=9, key="x")),
     "a ledger entry that does not add up": lambda seen: seen.tables["entries"][0].update(tds_paise=0),
     "a ledger entry of somebody else": lambda seen: seen.tables["entries"][0].update(franchisee_id=4),
+    "an honest meter in doubt": lambda seen: seen.tables["entries"][0].update(implausible=True, status="ON_HOLD"),
     "a payout without a transfer": lambda seen: seen.tables["allocations"].clear(),
     "a payout by two transfers": lambda seen: seen.tables["allocations"].append(
         dict(seen.tables["allocations"][0], transfer_id=6)
