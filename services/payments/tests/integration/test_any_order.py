@@ -218,7 +218,8 @@ class Session:
         due = bills[0]["refund_paise"] + bills[0]["residue_paise"] if bills else self.amount
         assert sum(there) + sum(residue["amount_paise"] for residue in residues) <= due
         said = await self.bench.admin.fetch(
-            "SELECT type, count(*) AS times FROM outbox WHERE subject = $1 GROUP BY type", f"qr_payment_{self.id}"
+            "SELECT type, count(*) AS times FROM outbox WHERE subject IN ($1, 'session/' || $1) GROUP BY type",
+            f"qr_payment_{self.id}",
         )
         times = {row["type"]: row["times"] for row in said}
         assert times["charging.session_start_requested.v1"] == times["payments.payment_received.v1"] == 1

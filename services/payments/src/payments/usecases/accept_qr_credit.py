@@ -162,7 +162,12 @@ async def _ask_to_start(app: Payments, uow: UnitOfWork, payment: QrPayment) -> N
     await qr_payments.set_values(
         uow.connection, payment.id, state=moved(payment.state, Trigger.START).value, start_deadline=deadline, updated_at=uow.now
     )
-    uow.publish(start_request(payment, deadline=deadline), subject=payment.request_key)
+    uow.publish(start_request(payment, deadline=deadline), subject=lane_subject(payment))
+
+
+def lane_subject(payment: QrPayment) -> str:
+    """The order of our wishes for one session; of its own, so that a start waits for no announcement to be confirmed."""
+    return f"session/{payment.request_key}"
 
 
 def start_request(payment: QrPayment, *, deadline: object) -> StartRequested:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import structlog
 
 from payments.repository import qr_payments
-from payments.usecases.accept_qr_credit import cancel_request, start_request
+from payments.usecases.accept_qr_credit import cancel_request, lane_subject, start_request
 from payments.usecases.context import Payments
 
 log = structlog.get_logger(__name__)
@@ -28,8 +28,8 @@ async def chase_unanswered_starts(app: Payments) -> None:
             uow.connection, due_before=overdue, chased_before=chased_before, limit=CHASED_AT_ONCE_MAX
         )
         for payment in waiting:
-            uow.publish(start_request(payment, deadline=payment.start_deadline), subject=payment.request_key)
-            uow.publish(cancel_request(payment), subject=payment.request_key)
+            uow.publish(start_request(payment, deadline=payment.start_deadline), subject=lane_subject(payment))
+            uow.publish(cancel_request(payment), subject=lane_subject(payment))
             await qr_payments.set_values(uow.connection, payment.id, start_chased_at=uow.now)
             log.error(
                 "payment.unanswered",

@@ -11,7 +11,7 @@ from payments.domain import qr_code
 from payments.domain.errors import ConflictError, ProviderUnavailableError
 from payments.domain.qr_code import QrCodeStatus
 from payments.domain.refund import backoff_seconds
-from payments.razorpay import Permanent, RazorpayError
+from payments.razorpay import Permanent, RazorpayError, Retryable
 from payments.repository import qr_codes
 from payments.repository.qr_codes import QrCode
 from payments.usecases.audit import audit
@@ -111,9 +111,14 @@ async def _ask(app: Payments, row: QrCode) -> None:
 
 
 async def _found_or_made(app: Payments, row: QrCode) -> Mapping[str, Any]:
+    """The QR code that an earlier call made, else a new one. Permanent is raised for a refused creation alone."""
     if row.calls > 0:
         since = int(row.created_at.timestamp()) - LISTING_MARGIN_SECONDS
-        for entity in await app.razorpay.qr_codes_since(since):
+        try:
+            listed = await app.razorpay.qr_codes_since(since)
+        except Permanent as error:
+            raise Retryable(f"the list was refused, so nobody knows whether it exists: {error.description}") from error
+        for entity in listed:
             mark = qr_code.read_mark(entity)
             if mark is not None and mark.environment == app.settings.qr_mark and mark.qr_code_id == row.id:
                 return entity

@@ -8,6 +8,7 @@ from payments.domain.qr_payment import PaymentState
 from payments.domain.webhook import read_paise
 from payments.razorpay import RazorpayError
 from payments.repository import qr_payments
+from payments.usecases.accept_qr_credit import lane_subject
 from payments.usecases.context import Payments
 
 log = structlog.get_logger(__name__)
@@ -44,6 +45,6 @@ async def record_fees(app: Payments) -> None:
                 PlatformFeeRecorded(
                     charge_point_id=str(current.charge_point_id), request_key=current.request_key, platform_fee_paise=fee_paise
                 ),
-                subject=current.request_key,
+                subject=lane_subject(current),
             )
             log.info("fee.recorded", qr_payment_id=current.id, estimate_paise=current.platform_fee_paise, fee_paise=fee_paise)

@@ -26,6 +26,9 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = (5, 10, 60, 300, 1800, 7200)
 """After a failure; then FAILED, with an alarm, until an operator replays it. Two and a half hours outlast a deployment."""
 
+PASSING_SECONDS_MAX = 60
+"""Razorpay or the database is away: a rider's money waits behind this event, so it is tried every minute until they are back."""
+
 LOOKUP_LEASE_SECONDS = 90
 """How long an event that is being looked up at Razorpay is left alone by others: longer than any call."""
 
@@ -128,7 +131,8 @@ async def _failed(app: Payments, event: WebhookEvent, error: Exception) -> None:
         if final:
             ours = await webhook_events.finish(uow.connection, event, state=WebhookState.FAILED, reason=reason, now=uow.now)
         else:
-            until = uow.now + timedelta(seconds=RETRY_SECONDS[min(event.attempts, len(RETRY_SECONDS) - 1)])
+            pause = RETRY_SECONDS[min(event.attempts, len(RETRY_SECONDS) - 1)]
+            until = uow.now + timedelta(seconds=min(pause, PASSING_SECONDS_MAX) if passing else pause)
             ours = await webhook_events.postpone(uow.connection, event, reason=reason, until=until, attempts=event.attempts + 1)
     if not ours:
         return  # its lock went with the rollback, and somebody else tried, and wrote down, the same
