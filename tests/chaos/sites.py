@@ -155,11 +155,8 @@ async def open_sites(running: Running, count: int, seed: int) -> list[Site]:
     world = running.world
     await world.api("POST", "/v1/tariffs", TARIFF)
     franchisees = await asyncio.gather(*(_franchisee(world, number) for number in (1, 2)))
-    sites = []
-    for number in range(1, count + 1):
-        owner = None if number == count else franchisees[number % 2]["id"]
-        sites.append(await _open_site(running, number, owner, seed))
-    return sites
+    owners = [None if number == count else franchisees[number % 2]["id"] for number in range(1, count + 1)]
+    return await asyncio.gather(*(_open_site(running, number, owner, seed) for number, owner in enumerate(owners, 1)))
 
 
 async def _franchisee(world: World, number: int) -> Json:
