@@ -55,17 +55,29 @@ async def test_a_start_that_is_repeated_gets_the_same_answer(world):
     assert len(await world.said(TransactionStarted)) == 1
 
 
+async def test_a_start_that_was_refused_is_refused_again_under_the_same_id(world):
+    charger = await world.charger()
+    await charger.connect()
+    start = charger.start_event("STRANGER")
+    first = await world.ask_start(start)
+    again = await world.ask_start(start.model_copy(update={"seq": start.seq + 1}))
+    assert first.status is IdTagStatus.INVALID
+    assert first == again
+    assert len(charger.sent("RemoteStopTransaction")) == 1
+
+
 async def test_a_batch_that_is_delivered_again_changes_nothing(world):
     charger, transaction_id, wh = await running(world)
     await world.pass_time(30)
-    batch = [charger.meter_event(transaction_id, wh + step * 10, power_w=3600) for step in range(1, 4)]
+    # The last one is a spike that is held: told again it must not pass for the second reading that agrees.
+    batch = [charger.meter_event(transaction_id, register, power_w=3600) for register in (wh + 10, wh + 20, 50_000_000)]
     for event in batch:
         await world.put(event)
     await world.settle()
     before = await world.transaction(transaction_id)
     rows = await world.admin.fetch("SELECT * FROM charging.meter_values ORDER BY epoch, seq, n")
     said = await world.admin.fetchval("SELECT count(*) FROM charging.outbox")
-    for event in batch:
+    for event in (batch[-1], *batch):
         await world.put(event)
     await world.settle()
     assert await world.transaction(transaction_id) == before

@@ -46,6 +46,14 @@ def session(start_wh, readings, *, rated_power_w=RATED_W, resolution_wh=1):
         ("a drop that stays: a new segment", 5000, [(30, 5050), (60, 10), (90, 60), (120, 110)], 150, False),
         ("a reset by a boot begins at its first value", 5000, [(30, 5050), (31, "boot"), (60, 20), (90, 70)], 100, False),
         ("a boot that lost nothing", 5000, [(30, 5050), (31, "boot"), (60, 5100)], 100, False),
+        ("a boot explains one step back, not a later one", 5000, [(30, 5050), (31, "boot"), (60, 5100), (90, 0)], 100, False),
+        (
+            "a zero after a boot, and a zero later that is only a glitch",
+            5000,
+            [(31, "boot"), (60, 20), (90, 70), (120, 0), (150, 130)],
+            110,
+            False,
+        ),
         ("a jump explained by a boot", 5000, [(30, 5050), (31, "boot"), (60, 90_000), (90, 90_050)], 100, False),
         # Two readings agree on 40 kWh in a minute: 60 s x 7.2 kW = 120 Wh is the smaller figure.
         ("a jump that stays", 1000, [(30, 41_000), (60, 41_000)], 120, True),

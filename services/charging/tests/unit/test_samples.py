@@ -101,6 +101,13 @@ def test_a_queue_is_read_in_the_order_in_which_it_was_taken():
     assert [(reading.n, reading.energy_wh) for reading in readings] == [(1, 70), (2, 85), (0, 100)]
 
 
+def test_a_boundary_value_does_not_follow_a_live_one_of_the_same_message():
+    live = MeterValue(timestamp=NOW, sampled_value=(energy("2000"),))
+    boundary = MeterValue(timestamp=NOW, sampled_value=(energy("0", context="Transaction.Begin"),))
+    readings = read_message([live, boundary], received_at=NOW)
+    assert [reading.energy_wh for reading in readings] == [2000, None]
+
+
 @pytest.mark.parametrize(
     ("at", "sane"),
     [
