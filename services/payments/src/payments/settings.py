@@ -84,7 +84,7 @@ class PaymentsSettings(ServiceSettings, DatabaseSettings):
         return timedelta(seconds=self.stale_payment_seconds)
 
     @model_validator(mode="after")
-    def _keys_and_url_belong_together(self) -> Self:
+    def _what_must_fit_together(self) -> Self:
         """A live key at a sandbox would leak it; a sandbox key at Razorpay would fail at the first rider."""
         live_key = self.razorpay_key_id.startswith(LIVE_KEY_PREFIX)
         live_url = urlsplit(self.razorpay_api_url).hostname == urlsplit(LIVE_URL).hostname
@@ -97,6 +97,8 @@ class PaymentsSettings(ServiceSettings, DatabaseSettings):
                 "RAZORPAY_API_URL is Razorpay's own and RAZORPAY_KEY_ID is no live key: set RAZORPAY_API_URL to the sandbox, "
                 "or RAZORPAY_TEST_MODE=true for Razorpay's test mode"
             )
+        if self.refund_lease_seconds < 2 * self.razorpay_call_seconds:
+            raise ValueError("refund_lease_seconds must outlast a look at Razorpay and a call: twice razorpay_call_seconds")
         if self.environment is Environment.PRODUCTION and not (live_key and live_url):
             raise ValueError("production takes a live RAZORPAY_KEY_ID at Razorpay's own API only")
         return self

@@ -111,6 +111,25 @@ async def test_a_failed_refund_gets_a_new_attempt_with_its_own_key(world: World)
         await world.call("POST", f"/v1/refunds/{refund['id']}/retry", status=409)
 
 
+async def test_a_failed_refund_that_went_through_after_all_is_told_and_nothing_is_guessed(world: World) -> None:
+    world.razorpay.add_outcome(OutcomeRule(of="refund", outcome="failed"))
+    razorpay_id = await unserved(world)
+    await world.clock.advance(10)
+    (first,) = (await world.payment(razorpay_id))["refunds"]
+    await world.call("POST", f"/v1/refunds/{first['id']}/retry")
+    await world.quiet()
+    await world.clock.advance(10)
+    before = (await world.payment(razorpay_id))["refunds"]
+    assert [refund["status"] for refund in before] == ["FAILED", "PROCESSED"]
+    entity = {"id": first["razorpay_refund_id"], "payment_id": razorpay_id, "receipt": first["key"], "amount": AMOUNT}
+    world.razorpay.send_event("refund.processed", {"refund": {"entity": {**entity, "status": "processed"}}})
+    await world.quiet()
+    (event,) = (await world.call("GET", "/v1/webhook-events?state=FAILED"))["items"]
+    assert event["reason"].startswith("ContradictionError")
+    assert world.metric("webhook_failed_total") == 1
+    assert (await world.payment(razorpay_id))["refunds"] == before
+
+
 async def test_where_instant_is_impossible_the_same_amount_goes_at_normal_speed_under_a_new_key(world: World) -> None:
     world.razorpay.add_fault(FaultRule(kind="error", status=400, description=INSTANT_UNSUPPORTED, method="POST", path=REFUND))
     razorpay_id = await unserved(world)

@@ -50,6 +50,11 @@ def test_those_that_do(key: str, url: str, more: dict[str, Any]) -> None:
     assert make(key, url, **more).razorpay_key_id == key
 
 
+def test_a_claim_outlasts_the_calls_made_under_it() -> None:
+    with pytest.raises(ValidationError, match="refund_lease_seconds"):
+        make("rzp_test_x", SANDBOX, refund_lease_seconds=60, razorpay_call_seconds=31)
+
+
 def test_an_empty_webhook_secret_is_refused() -> None:
     with pytest.raises(ValidationError):
         make("rzp_test_x", SANDBOX, razorpay_webhook_secret="")

@@ -8,7 +8,7 @@ import structlog
 from chassis.database import UnitOfWork
 from chassis.messaging import is_transient
 from payments.domain import webhook
-from payments.domain.errors import MalformedEventError
+from payments.domain.errors import ContradictionError, MalformedEventError
 from payments.domain.webhook import Envelope, WebhookState
 from payments.razorpay import RazorpayError
 from payments.repository import webhook_events
@@ -123,9 +123,9 @@ async def _work(app: Payments, uow: UnitOfWork, event: WebhookEvent, lookups: Lo
 
 
 async def _failed(app: Payments, event: WebhookEvent, error: Exception) -> None:
-    """Try again by the ladder. What can't be read now can't be read later: FAILED at once; what passes by itself never fails."""
+    """Try again by the ladder. What can't be read, or can't be true, is FAILED at once; what passes by itself never fails."""
     passing = is_transient(error) or isinstance(error, RazorpayError)
-    final = isinstance(error, MalformedEventError) or (event.attempts >= len(RETRY_SECONDS) and not passing)
+    final = isinstance(error, MalformedEventError | ContradictionError) or (event.attempts >= len(RETRY_SECONDS) and not passing)
     reason = webhook.storable(f"{type(error).__name__}: {error}")
     async with app.database.transaction() as uow:
         if final:
