@@ -5,7 +5,9 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
+from ocpp_gateway.app import PatientBus
 from ocpp_gateway.registry import Registry, charger_key, gateway_key
+from ocpp_gateway.relay import Relay
 from testkit.clock import SteppingClock
 
 pytestmark = pytest.mark.servers
@@ -56,6 +58,29 @@ async def test_without_the_broker_events_are_answered_from_the_spool_and_relayed
     # And on it goes through the broker.
     assert (await fleet[0][1].call("MeterValues", meter_values(20)))[0] == 3
     assert gateway.spool.empty
+
+
+async def test_new_events_join_the_spool_while_anything_of_their_charger_is_in_it(gateway, charging, new_id, proxy):
+    charger_id, charger = await open_charger(gateway, charging, new_id)
+    other_id, other = await open_charger(gateway, charging, new_id)
+    proxy.cut()
+    await charger.call("MeterValues", meter_values(1))
+    # The broker is back before the relay has got to it.
+    relay = gateway.part(Relay)
+    relay._task.cancel()
+    await proxy.restore()
+    bus = gateway.part(PatientBus)._bus
+    await until(
+        lambda: bus._publishing is not None and not bus._publishing.is_closed and bus.connected.is_set(), "the bus is back"
+    )
+    await charger.call("MeterValues", meter_values(2))
+    await other.call("MeterValues", meter_values(3))
+    await charging.wait(other_id, "meter_values")
+    assert gateway.spool.waiting[charger_id] == 2
+    assert not charging.of(charger_id, "meter_values")
+    await relay.start()
+    await charging.wait(charger_id, "meter_values", 2)
+    assert [event.data["transaction_id"] for event in charging.of(charger_id, "meter_values")] == [1, 2]
 
 
 async def test_without_the_broker_a_start_is_silence_and_a_data_transfer_rejected(
