@@ -56,7 +56,7 @@ class Worker:
         try:
             while self._woken and self._open:
                 self._woken = False
-                await asyncio.gather(*(self._lane() for _ in range(self._width)))
+                await asyncio.gather(*(self._lane() for _ in range(self._width)), return_exceptions=True)
         finally:
             # Together with the last look at `_woken`: a wake in between would be lost.
             self._running = False

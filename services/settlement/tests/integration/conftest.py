@@ -17,6 +17,7 @@ import aiohttp
 import asyncpg
 import pytest
 from aiohttp import web
+from opentelemetry.sdk.trace.export import SpanExporter
 
 from chassis.database.migrate import migrate
 from chassis.messaging import Bus
@@ -98,6 +99,13 @@ class World:
     events: list[RazorpayEventReceived] = field(default_factory=list)
     """Every event of Razorpay's, oldest first."""
     transactions: int = 100
+    twin: SettlementService | None = None
+    """A second process over the same schema and queue."""
+
+    @property
+    def replicas(self) -> list[SettlementService]:
+        """All that run."""
+        return [self.service] if self.twin is None else [self.service, self.twin]
 
     closing: Callable[[], Awaitable[None]] | None = None
 
@@ -113,25 +121,32 @@ class World:
         while still < 2:
             await asyncio.sleep(0.003)
             await self.sandbox.wait_idle()
-            await self.service.work.idle()
+            for service in self.replicas:
+                await service.work.idle()
             waiting = await self.admin.fetchval("SELECT count(*) FROM settlement.outbox WHERE published_at IS NULL")
             settled = sum(
                 sample.value
-                for metric in self.service.app.bus.settled.collect()
+                for service in self.replicas
+                for metric in service.app.bus.settled.collect()
                 for sample in metric.samples
                 if sample.name.endswith("_total") and sample.labels["queue"] == "settlement.events"
             )
-            quiet = waiting == 0 and settled >= self.published and not self.service.work.count() and not self.sandbox.pending
+            quiet = (
+                waiting == 0
+                and settled >= self.published
+                and not self.sandbox.pending
+                and not any(s.work.count() for s in self.replicas)
+            )
             still = still + 1 if quiet else 0
 
     async def pass_time(self, seconds: float) -> None:
         """Step the clock, every sweep on the way included."""
         await self.clock.advance(seconds)
 
-    async def publish(self, event: Event, *, message_id: str | None = None) -> None:
+    async def publish(self, event: Event) -> None:
         """Payments announces; returns when the broker has it."""
         self.published += 1
-        await self.bus.publish(event, to=address_from("payments")(event), message_id=message_id)
+        await self.bus.publish(event, to=address_from("payments")(event))
 
     async def receive_webhook(self, request: web.Request) -> web.Response:
         """Payments' door: verified, then passed on."""
@@ -266,7 +281,9 @@ async def build(database: tuple[str, str], broker: str, clock: SteppingClock) ->
     built: list[World] = []
     admin_url, service_url = database
 
-    async def make(*, sandbox: dict[str, Any] | None = None, settings: dict[str, Any] | None = None) -> World:
+    async def make(
+        *, sandbox: dict[str, Any] | None = None, settings: dict[str, Any] | None = None, spans: SpanExporter | None = None
+    ) -> World:
         admin = await asyncpg.connect(admin_url)
         await admin.execute("SET search_path = settlement")
         await admin.execute(f"TRUNCATE {TABLES} RESTART IDENTITY CASCADE")
@@ -306,7 +323,8 @@ async def build(database: tuple[str, str], broker: str, clock: SteppingClock) ->
             "razorpay_read_seconds": READ_SECONDS,
             "principal_public_key": signer.public_key,
         }
-        service = create_app(SettlementSettings(**values, **(settings or {})), clock=clock, ids=SystemIds())
+        settled = SettlementSettings(**values, **(settings or {}))
+        service = create_app(settled, clock=clock, ids=SystemIds(), span_exporter=spans)
         world = World(
             service=service,
             sandbox=simulator,
