@@ -57,6 +57,10 @@ def session(start_wh, readings, *, rated_power_w=RATED_W, resolution_wh=1):
         ("a jump explained by a boot", 5000, [(30, 5050), (31, "boot"), (60, 90_000), (90, 90_050)], 100, False),
         # Two readings agree on 40 kWh in a minute: 60 s x 7.2 kW = 120 Wh is the smaller figure.
         ("a jump that stays", 1000, [(30, 41_000), (60, 41_000)], 120, True),
+        # 22 kW through a connector that was entered as 7.2: the rider pays for what 7.2 kW deliver, a person looks at it.
+        ("a rated power that is too small", 0, [(30 * n, 183 * n) for n in range(1, 9)], 480, True),
+        # Two readings at one instant, then a spike: the small step was held, the spike is not its confirmation.
+        ("a spike on a held step", 1000, [(30, 1060), (30, 1070), (30, 50_000_000), (60, 1120)], 120, False),
         ("a session-relative register (row 62)", 4_076_400, [(52, 104), (114, 228), (177, 353)], 353, False),
         (
             "glitches at the very begin are not taken for a relative register for good",

@@ -16,6 +16,9 @@ from datetime import datetime, timedelta
 SPIKE_TENTHS = 12
 """A step above 1.2 x rated power x time is a spike: meters and clocks are inexact, contactors are not."""
 
+JUMP_RATIO = 2
+"""A second over-fast step may be this many times the first, for jitter of the readings, and still agree with it."""
+
 POWER_TRUST_GAP = timedelta(seconds=120)
 """Between readings further apart than this the last power says nothing: the register's own step is taken for the cross-check."""
 CONTRADICTION_FROM_WH = 500
@@ -117,7 +120,7 @@ def take(
             return _confirm(meter, value, step, received_at, charger_at, power_w, ms)
         if meter.segment_open:
             return _confirm(meter, value, 0, received_at, charger_at, power_w, ms)
-        if meter.held_wh is not None and meter.register_wh < meter.held_wh <= value:
+        if _agrees_on_jump(meter, value, received_at, charger_at, rated_power_w):
             # Two readings agree on a jump that the connector can't have delivered: the smaller figure, and a person looks at it.
             meter.implausible = True
             credit = min(step, rated_power_w * ms // _MS_PER_HOUR)
@@ -162,7 +165,7 @@ def close(
     if meter.segment_open:
         return 0
     meter.implausible = True
-    if meter.held_wh is not None and meter.register_wh < meter.held_wh <= value:
+    if _agrees_on_jump(meter, value, received_at, charger_at, rated_power_w):
         return _confirm(meter, value, min(step, rated_power_w * ms // _MS_PER_HOUR), received_at, charger_at, None, ms)
     return 0
 
@@ -183,6 +186,18 @@ def billable_wh(meter: Meter) -> tuple[int, bool]:
     if larger >= CONTRADICTION_FROM_WH and larger > CONTRADICTION_RATIO * smaller:
         return smaller, True
     return meter.confirmed_wh, meter.implausible
+
+
+def _agrees_on_jump(meter: Meter, value: int, received_at: datetime, charger_at: datetime | None, rated_power_w: int) -> bool:
+    """Whether this reading goes on from a held jump: as a meter that jumped and counts on, or that always counts too fast.
+
+    A step far beyond the held one is another spike, not its confirmation.
+    """
+    if meter.held_wh is None or meter.held_at is None or not meter.register_wh < meter.held_wh <= value:
+        return False
+    held_ms = elapsed_ms(meter.held_at, meter.held_charger_at, received_at, charger_at)
+    first_step = meter.held_wh - meter.register_wh
+    return value - meter.held_wh <= JUMP_RATIO * first_step + plausible_wh(rated_power_w, held_ms)
 
 
 def _confirm(
