@@ -22,6 +22,7 @@ Row = dict[str, Any]
 
 # What is read of the tables; every query in one snapshot, so that no figure is older than its neighbour.
 QUERIES = {
+    "webhooks": "SELECT razorpay_event_id, event, state, reason FROM payments.webhook_events ORDER BY id",
     "payments": "SELECT * FROM payments.qr_payments ORDER BY id",
     "bills": "SELECT * FROM payments.bills ORDER BY id",
     "refunds": "SELECT * FROM payments.refunds ORDER BY id",

@@ -44,6 +44,15 @@ def wrongs(evidence: Evidence) -> list[str]:
     ]
 
 
+def moved(evidence: Evidence) -> dict[str, list[tuple[Any, ...]]]:
+    """All money that was billed, sent back and paid out. Once at rest, nothing may change it any more."""
+    return {
+        "bills": sorted((row["transaction_id"], row["qr_payment_id"], row["paid_paise"]) for row in evidence.tables["bills"]),
+        "refunds": sorted((refund.id, refund.status, refund.amount) for refund in evidence.bank.refunds.values()),
+        "transfers": sorted((transfer.id, transfer.status, transfer.amount) for transfer in evidence.bank.transfers.values()),
+    }
+
+
 # -- on its way
 
 
@@ -110,6 +119,9 @@ def _messages_under_way(evidence: Evidence) -> Iterator[str]:
         if not event.acknowledged:
             states = ", ".join(delivery.state for delivery in event.deliveries)
             yield f"webhook {event.event} {event.id} is {states}"
+    for webhook in evidence.tables["webhooks"]:
+        if webhook["state"] == "RECEIVED":
+            yield f"webhook {webhook['event']} {webhook['razorpay_event_id']} is not worked off ({webhook['reason']})"
     missing = evidence.points.acknowledged - evidence.stored
     if missing:
         first = min(missing)
@@ -266,6 +278,9 @@ def _sessions_are_single(evidence: Evidence) -> Iterator[str]:
 def _nothing_was_given_up(evidence: Evidence) -> Iterator[str]:
     for queue, count in evidence.dead.items():
         yield f"{count} messages were given up in {queue} (`voltlync dead show` tells why)"
+    for webhook in evidence.tables["webhooks"]:
+        if webhook["state"] == "FAILED":
+            yield f"webhook {webhook['event']} {webhook['razorpay_event_id']} was given up: {webhook['reason']}"
 
 
 def _nothing_was_invented(evidence: Evidence) -> Iterator[str]:

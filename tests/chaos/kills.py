@@ -73,3 +73,10 @@ async def carry_out(kill: Kill, running: Running, sites: Sequence[Site], tell: C
     else:
         await running.supervisor.start(kill.victim)
     tell(f"        {kill.victim:<14} is back after {clock() - began:.1f} s")
+
+
+async def kill_all_services(running: Running) -> None:
+    """All at once, and back again together: what each does at start-up meets what all others do."""
+    names = (*SERVICES, *DOORS)
+    await asyncio.gather(*(running.supervisor.kill(name) for name in names))
+    await asyncio.gather(*(running.supervisor.start(name) for name in names))

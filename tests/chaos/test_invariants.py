@@ -12,7 +12,7 @@ from razorpay_simulator.entities import Payment, Refund, Transfer
 from razorpay_simulator.events import Delivery, EventRecord
 from razorpay_simulator.state import State
 from tests.chaos.evidence import Evidence, Metered, Reading, Witnessed
-from tests.chaos.invariants import unfinished, wrongs
+from tests.chaos.invariants import moved, unfinished, wrongs
 
 TEN = datetime(2026, 11, 22, 10, tzinfo=UTC)
 PAID, FEE, RATE, GST_BPS, ENERGY_WH = 2000, 47, 1800, 1800, 500
@@ -33,6 +33,10 @@ def refund(id_: str, payment_id: str, amount: int, **more: Any) -> Refund:
         id=id_, payment_id=payment_id, amount=amount, notes={}, receipt=None, created_at=0, speed_requested="optimum", due_at=0,
         **{"status": "processed", **more},
     )  # fmt: skip
+
+
+def webhook(state: str) -> dict[str, Any]:
+    return {"razorpay_event_id": "evt", "event": "refund.processed", "state": state, "reason": None}
 
 
 def books() -> Evidence:
@@ -75,6 +79,7 @@ def books() -> Evidence:
         paid={"pay_1": PAID, "pay_2": 900},
         bank=bank,
         tables={
+            "webhooks": [],
             "payments": [served, not_served],
             "bills": [bill],
             "refunds": [
@@ -111,6 +116,12 @@ def test_right_books_are_found_right() -> None:
     assert wrongs(books()) == []
 
 
+def test_money_that_moves_again_is_seen() -> None:
+    seen = books()
+    seen.bank.refunds["x"] = refund("x", "pay_1", 1)
+    assert moved(seen) != moved(books())
+
+
 Harm = Callable[[Evidence], object]
 
 STILL: dict[str, Harm] = {
@@ -132,6 +143,7 @@ STILL: dict[str, Harm] = {
     "an acknowledged meter value stored once of twice": lambda seen: seen.points.acknowledged.update(seen.points.sent),
     "a charge point with a message left": lambda seen: seen.points.unsent.update(["CP-1"]),
     "a charge point that goes on charging": lambda seen: seen.points.running.append("CP-1"),
+    "a webhook taken and not worked off": lambda seen: seen.tables["webhooks"].append(webhook("RECEIVED")),
     "a webhook that was never taken": lambda seen: seen.bank.events.update(
         evt=EventRecord(
             id="evt", event="refund.processed", account_id="acc_0", created_at=0, body="",
@@ -186,6 +198,7 @@ WRONG: dict[str, Harm] = {
     "a session that its payment does not know": lambda seen: seen.tables["payments"][0].update(transaction_id=8),
     "a start for no payment": lambda seen: seen.tables["start_requests"][0].update(request_key="qr_payment_9"),
     "a message given up": lambda seen: seen.dead.update({"payments.events.dead": 1}),
+    "a webhook given up": lambda seen: seen.tables["webhooks"].append(webhook("FAILED")),
     "a meter value that nobody sent": lambda seen: seen.stored.update([Reading("CP-1", 1, TEN + timedelta(seconds=1), 1)]),
 }
 

@@ -14,8 +14,8 @@ import pytest
 
 from tests.chaos.evidence import Evidence, gather
 from tests.chaos.installation import Running, running
-from tests.chaos.invariants import unfinished, wrongs
-from tests.chaos.kills import carry_out, draw
+from tests.chaos.invariants import moved, unfinished, wrongs
+from tests.chaos.kills import carry_out, draw, kill_all_services
 from tests.chaos.sites import Site, open_sites
 from voltlync.money_text import kwh, rupees
 
@@ -46,10 +46,11 @@ async def test_nothing_is_lost(tmp_path: Path) -> None:
 @pytest.mark.timeout(3600)
 async def test_nothing_is_lost_in_thirty_kills(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():  # ten minutes: whoever started it wants to see it go on
-        await nothing_is_lost(tmp_path, seed=chosen_seed(), kills=30)
+        await nothing_is_lost(tmp_path, seed=chosen_seed(), kills=30, told_again=True)
 
 
-async def nothing_is_lost(directory: Path, *, seed: int, kills: int) -> None:
+async def nothing_is_lost(directory: Path, *, seed: int, kills: int, told_again: bool = False) -> None:
+    """`told_again`: at the end all services die at once and every webhook comes once more, which may move no paisa."""
     clock = asyncio.get_running_loop().time
     began = clock()
 
@@ -60,7 +61,7 @@ async def nothing_is_lost(directory: Path, *, seed: int, kills: int) -> None:
     async with running(directory) as chaos:
         # A service that ends without having been killed is a finding of its own.
         deaths = asyncio.ensure_future(chaos.supervisor.watch())
-        story = asyncio.ensure_future(_story(chaos, seed, kills, tell))
+        story = asyncio.ensure_future(_story(chaos, seed, kills, told_again, tell))
         try:
             await asyncio.wait({deaths, story}, return_when=asyncio.FIRST_COMPLETED)
             if not story.done():
@@ -73,7 +74,7 @@ async def nothing_is_lost(directory: Path, *, seed: int, kills: int) -> None:
             await asyncio.gather(deaths, story, return_exceptions=True)
 
 
-async def _story(chaos: Running, seed: int, kills: int, tell: Tell) -> None:
+async def _story(chaos: Running, seed: int, kills: int, told_again: bool, tell: Tell) -> None:
     sites = await open_sites(chaos, SITES, seed)
     try:
         tell(f"{len(sites)} sites are open")
@@ -93,6 +94,15 @@ async def _story(chaos: Running, seed: int, kills: int, tell: Tell) -> None:
         print(figures(evidence, sites, victims), flush=True)
         found = wrongs(evidence)
         assert not found, f"seed {seed}:\n  " + "\n  ".join(found)
+        if told_again:
+            tell("all services are killed at once, and every webhook comes once more")
+            await kill_all_services(chaos)
+            events = await chaos.world.razorpay("GET", "/events")
+            await asyncio.gather(*(chaos.world.razorpay("POST", f"/events/{event['id']}/replay") for event in events))
+            again = await _at_rest(chaos, sites, tell)
+            assert wrongs(again) == []
+            assert moved(again) == moved(evidence), "told again, nothing may change"
+            tell(f"{len(events)} webhooks came again, nothing changed")
     finally:
         await asyncio.gather(*(site.point.stop() for site in sites))
 
