@@ -89,6 +89,7 @@ def test_power_and_state_of_charge():
     )
     assert (reading.power_w, reading.soc_percent) == (7400, 81)
     assert read(SampledValue(value="180", measurand="SoC")).soc_percent is None
+    assert read(SampledValue(value="99999999999", measurand="Power.Active.Import")).power_w is None
 
 
 def test_a_model_whose_unit_is_wrong_is_put_right_by_data():

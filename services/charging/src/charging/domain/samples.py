@@ -30,6 +30,10 @@ REGISTER_MAX_WH = 10**12
 """A million MWh: nothing an EV meter can have counted. A larger figure is garbage, and would not fit the sums."""
 
 
+POWER_MAX_W = 10_000_000
+"""Ten megawatts, above any charger: a larger figure is garbage, and summed over time would not fit either."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One meterValue, normalised."""
@@ -137,6 +141,8 @@ def read_message(
             energy = _measure(boundary, energy_unit)
             boundary_only.append(len(readings))
         watts = _measure(power) if power else None
+        if watts is not None and abs(watts[0]) > POWER_MAX_W:
+            watts = None
         readings.append(
             Reading(
                 n=n,
