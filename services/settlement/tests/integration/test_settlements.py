@@ -4,6 +4,7 @@ import pytest
 
 from contracts.payments import RazorpayEventReceived
 from contracts.settlement import LedgerEntryChanged
+from razorpay_simulator.faults import FaultRule
 
 from .conftest import SELDOM, Build, World
 
@@ -113,6 +114,26 @@ async def test_a_settlement_whose_event_was_lost_is_found_by_looking(build: Buil
         assert (entry["status"], entry["utr"]) == ("SETTLED", settlement["utr"])
     shown = await world.call("GET", f"/v1/settlements/{settlement['id']}")
     assert (shown["status"], shown["transfers_count"], shown["transfers_paise"]) == ("MATCHED", 2, 2 * 5393)
+
+
+@pytest.mark.parametrize("times", [2, 9], ids=["for a while", "until we gave up"])
+async def test_a_refused_list_proves_nothing(build: Build, times: int) -> None:
+    world = await build(settings={**SELDOM, "settlement_poll_seconds": 21_600}, sandbox={"settlement_event_account": "parent"})
+    franchisee_id = await world.franchisee()
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    refusal = FaultRule(kind="error", status=400, description="The input field is required", method="GET", path="/v1/transfers")
+    world.sandbox.add_fault(refusal.model_copy(update={"times": times}))
+    [settlement] = world.sandbox.settle(await world.account_of(franchisee_id))
+    await world.settle()
+    assert (await world.entry(bill))["status"] == "TRANSFERRED"
+    await world.pass_time(7 * 3600)
+    world.sandbox.clear_faults()
+    assert (await world.entry(bill))["status"] == "SETTLED"
+    await world.pass_time(1200)
+    shown = await world.call("GET", f"/v1/settlements/{settlement['id']}")
+    assert (shown["status"], shown["transfers_paise"]) == ("MATCHED", 5393)
 
 
 async def test_transfers_of_another_environment_on_the_same_account_are_left_alone(build: Build) -> None:

@@ -76,6 +76,14 @@ async def claim_due(connection: AsyncConnection, *, now: datetime, lapses_at: da
     return Settled(**{**row._mapping, "calls": row.calls + 1})  # noqa: SLF001
 
 
+async def look_again(connection: AsyncConnection, razorpay_settlement_id: str | None, *, now: datetime) -> None:
+    """A settlement that was taken for our own has a transfer of ours: its transfers are looked up anew."""
+    mistaken = update(settlements).where(
+        _S.razorpay_settlement_id == razorpay_settlement_id, _S.status == SettlementStatus.OWN.value
+    )
+    await connection.execute(mistaken.values(status=SettlementStatus.RECEIVED.value, listed=None, calls=0, next_attempt_at=now))
+
+
 async def set_values(connection: AsyncConnection, settlement_id: int, **values: Any) -> None:
     """Change columns of one settlement."""
     await connection.execute(update(settlements).where(_S.id == settlement_id).values(**values))

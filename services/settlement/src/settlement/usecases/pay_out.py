@@ -285,7 +285,7 @@ async def _poll(app: Settlement, transfer: Transfer) -> None:
                 poll = app.settings.settlement_poll_seconds
             await transfers.set_values(uow.connection, ours.id, next_attempt_at=later(uow.now, poll))
         if entity is not None:
-            await settlements.add(
+            known = not await settlements.add(
                 uow.connection,
                 read_settlement({"settlement": {"entity": entity}}),
                 razorpay_account_id=str(transfer.body["account"]),
@@ -293,6 +293,9 @@ async def _poll(app: Settlement, transfer: Transfer) -> None:
                 traceparent=transfer.traceparent,
                 now=uow.now,
             )
+            if known:
+                # Its transfers were not found when it was looked into, or this one would be settled by now.
+                await settlements.look_again(uow.connection, seen.razorpay_settlement_id, now=uow.now)
             uow.after_commit(app.settlements.wake)
 
 

@@ -17,7 +17,8 @@ LOOKUP_LEASE_SECONDS = 300
 """How long a settlement in hand is left alone: longer than the reading of all its pages takes."""
 
 EMPTY_TRIES = 5
-"""How often a settlement that bears a franchisee's account is asked for transfers before none found means none there."""
+"""How often a settlement is asked for transfers before none found means none there, where Razorpay refused to list them or the
+event bore a franchisee's account."""
 
 
 async def take_up_settlement(app: Settlement) -> bool:
@@ -37,7 +38,7 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
         try:
             items = await app.razorpay.transfers_of_settlement(settled.razorpay_settlement_id)
         except Permanent as refused:
-            items, error = [], refused.description  # another world's settlement: Razorpay does not know its id here
+            items, error = [], refused.description  # another world's settlement, perhaps: asked again before that is believed
         except RazorpayError as failed:
             await _again(app, settled, failed.description)
             return
@@ -49,7 +50,8 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
             if transfer is not None:
                 matched.append(await follow_transfer(app, uow, transfer, seen, utr=settled.utr))
         paise = sum(transfer.amount_paise for transfer in matched)
-        if not matched and settled.calls < EMPTY_TRIES and await _of_a_franchisee(uow, settled):
+        doubtful = error is not None or await _of_a_franchisee(uow, settled)
+        if not matched and doubtful and settled.calls < EMPTY_TRIES:
             pause = backoff_seconds(settled.razorpay_settlement_id, settled.calls)
             await settlements.set_values(
                 uow.connection,
