@@ -21,8 +21,9 @@ from voltlync.money_text import kwh, rupees
 
 pytestmark = [pytest.mark.chaos, pytest.mark.servers]
 
-# CI plays this one, so that a red build is red again; another seed is another order of kills and other sessions.
-SEED = 20261122
+# CI plays this one, so that a red build is red again: charging, broker, gateway, settlement, payments, in this order. Another
+# seed is another order of kills and other sessions.
+SEED = 84
 SITES = 6
 
 # From the last visit's end until all is paid out. Most of it is never needed: the longest single wait inside is the lease of
