@@ -56,7 +56,7 @@ class Meter:
     power_w: int | None = None
     """Last reported power."""
     rate_w: int | None = None
-    """Average power of the last confirmed stretch: what stands in where a charger reports none, or too little."""
+    """Power of the last confirmed stretch by the register: what stands in where a charger reports none, or too little."""
     power_mwh: int = 0
     """Reported power x time, in thousandths of a Wh: the cross-check of the register."""
 
@@ -117,18 +117,18 @@ def take(
     if value >= meter.register_wh:
         step = value - meter.register_wh
         if step <= limit_wh:
-            return _confirm(meter, value, step, received_at, charger_at, power_w, ms)
+            return _confirm(meter, value, step, received_at, charger_at, power_w, ms, resolution_wh)
         if meter.segment_open:
-            return _confirm(meter, value, 0, received_at, charger_at, power_w, ms)
+            return _confirm(meter, value, 0, received_at, charger_at, power_w, ms, resolution_wh)
         if _agrees_on_jump(meter, value, received_at, charger_at, rated_power_w):
             # Two readings agree on a jump that the connector can't have delivered: the smaller figure, and a person looks at it.
             meter.implausible = True
             credit = min(step, rated_power_w * ms // _MS_PER_HOUR)
-            return _confirm(meter, value, credit, received_at, charger_at, power_w, ms)
+            return _confirm(meter, value, credit, received_at, charger_at, power_w, ms, resolution_wh)
         return _hold(meter, value, received_at, charger_at)
 
     if meter.segment_open:
-        return _confirm(meter, value, 0, received_at, charger_at, power_w, ms)
+        return _confirm(meter, value, 0, received_at, charger_at, power_w, ms, resolution_wh)
     if charger_at is not None and meter.charger_read_at is not None and charger_at < meter.charger_read_at:
         return 0  # an old record that arrives late: the register has been past it already, it moves nothing (row 36)
     if meter.held_wh is not None and meter.held_wh <= value:
@@ -139,8 +139,8 @@ def take(
             if never_read and 0 <= value_wh <= limit_wh:
                 # The first readings lie below meterStart and fit the time since the start: it counts the session (row 62).
                 meter.offset_wh = meter.start_wh
-                return _confirm(meter, value + meter.start_wh, value_wh, received_at, charger_at, power_w, ms)
-            return _confirm(meter, value, value - meter.held_wh, received_at, charger_at, power_w, ms)
+                return _confirm(meter, value + meter.start_wh, value_wh, received_at, charger_at, power_w, ms, resolution_wh)
+            return _confirm(meter, value, value - meter.held_wh, received_at, charger_at, power_w, ms, resolution_wh)
     return _hold(meter, value, received_at, charger_at)
 
 
@@ -161,12 +161,12 @@ def close(
     ms = elapsed_ms(meter.read_at, meter.charger_read_at, received_at, charger_at)
     step = value - meter.register_wh
     if step <= plausible_wh(rated_power_w, ms) + 1:
-        return _confirm(meter, value, step, received_at, charger_at, None, ms)
+        return _confirm(meter, value, step, received_at, charger_at, None, ms, 1)
     if meter.segment_open:
         return 0
     meter.implausible = True
     if _agrees_on_jump(meter, value, received_at, charger_at, rated_power_w):
-        return _confirm(meter, value, min(step, rated_power_w * ms // _MS_PER_HOUR), received_at, charger_at, None, ms)
+        return _confirm(meter, value, min(step, rated_power_w * ms // _MS_PER_HOUR), received_at, charger_at, None, ms, 1)
     return 0
 
 
@@ -208,6 +208,7 @@ def _confirm(
     charger_at: datetime | None,
     power_w: int | None,
     ms: int,
+    resolution_wh: int,
 ) -> int:
     """The register stands at `value`; `credit_wh` of the way there is billed."""
     # A charger without a power reading, or whose power reads 0 while its register moves, has nothing to check against.
@@ -217,7 +218,9 @@ def _confirm(
     else:
         meter.power_mwh += credit_wh * 1000
     if ms > 0:
-        meter.rate_w = credit_wh * _MS_PER_HOUR // ms
+        # Without a reported power the register's grain counts in full: a forecast may come early by it, never late.
+        grain_wh = resolution_wh if power_w is None else 0
+        meter.rate_w = (credit_wh + grain_wh) * _MS_PER_HOUR // ms
     meter.confirmed_wh += credit_wh
     meter.register_wh = value
     meter.read_at = received_at
