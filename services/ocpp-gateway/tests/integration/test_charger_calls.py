@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from chassis.telemetry import Telemetry
 from contracts.base import contract_for
 from contracts.ocpp_gateway import MeterValuesReceived, StopTransactionReceived
 from testkit.clock import SteppingClock
@@ -42,6 +43,7 @@ async def test_every_event_is_what_its_contract_says(gateway, charging, new_id):
     assert (await charger.call("StopTransaction", stop))[2] == {"idTagInfo": {"status": "Accepted"}}
     assert (await charger.call("FirmwareStatusNotification", {"status": "Installed"}))[2] == {}
     assert (await charger.call("DiagnosticsStatusNotification", {"status": "Idle"}))[2] == {}
+    await charging.wait(charger_id, "", 9)
     events = charging.of(charger_id)
     assert [event.data["seq"] for event in events] == list(range(9))
     for event in events:
@@ -168,7 +170,6 @@ async def test_a_start_without_decision_is_left_unanswered_and_a_data_transfer_r
 
 async def test_what_follows_a_start_follows_it_in_the_lane(gateway, charging, new_id):
     charger_id, charger = await connected(gateway, charging, new_id)
-    decided = asyncio.Event()
     charging.decide = lambda _: {"transaction_id": 1, "status": "Accepted"}
     for number in range(5):
         await charger.send([2, f"m{number}", "MeterValues", METER_VALUES])
@@ -177,10 +178,10 @@ async def test_what_follows_a_start_follows_it_in_the_lane(gateway, charging, ne
         await charger.send([2, f"m{number}", "MeterValues", METER_VALUES])
     answers = [(await charger.receive())[1] for _ in range(11)]
     assert answers == [*(f"m{n}" for n in range(5)), "start", *(f"m{n}" for n in range(5, 10))]
+    await charging.wait(charger_id, "", 12)
     events = charging.of(charger_id)
     assert [event.data["seq"] for event in events] == list(range(12))
     assert "start_transaction" in events[6].type
-    assert not decided.is_set()
 
 
 async def test_a_flood_is_held_back_and_all_of_it_answered(start_gateway, charging, new_id):
@@ -193,7 +194,27 @@ async def test_a_flood_is_held_back_and_all_of_it_answered(start_gateway, chargi
         assert (await charger.receive())[1] == str(number)
         highest = max(highest, *(connection.in_flight for connection in gateway.connections._live.values()))
     assert highest <= 4
+    await charging.wait(charger_id, "meter_values", 200)
     assert len(charging.of(charger_id, "meter_values")) == 200
+
+
+async def test_a_busy_gateway_packs_what_waits_and_keeps_every_chargers_order(gateway, charging, new_id):
+    fleet = [await connected(gateway, charging, new_id) for _ in range(60)]
+    for charger_id, _ in fleet:
+        await charging.wait(charger_id, "charge_point_connected")
+    packs = gateway.part(Telemetry).registry.get_sample_value
+    events_before, packs_before = packs("voltlync_pack_events_sum"), packs("voltlync_pack_events_count")
+
+    async def report(charger) -> None:
+        for number in range(10):
+            await charger.call("MeterValues", METER_VALUES | {"transactionId": number})
+
+    await asyncio.gather(*(report(charger) for _, charger in fleet))
+    for charger_id, _ in fleet:
+        await charging.wait(charger_id, "meter_values", 10)
+        assert [event.data["transaction_id"] for event in charging.of(charger_id, "meter_values")] == list(range(10))
+    assert packs("voltlync_pack_events_sum") - events_before == 600
+    assert packs("voltlync_pack_events_count") - packs_before < 600
 
 
 async def test_the_newest_socket_wins_and_the_older_ones_end_changes_nothing(gateway, charging, new_id):
