@@ -1,12 +1,21 @@
-"""The pytest plugin: every test of the workspace may ask for `servers` and for `clock`."""
+"""The pytest plugin: every test of the workspace may ask for `servers` and for `clock`.
 
+Hypothesis runs without its deadline, since no test may depend on speed, and in CI with the same examples every time, so that a
+failure there is the change's own; on a developer's machine it goes on searching.
+"""
+
+import os
 from collections.abc import Iterator, Sequence
 
+import hypothesis
 import pytest
 
 from contracts.topology import permissions
 from testkit.clock import SteppingClock
 from testkit.servers import BrokerUser, Servers
+
+hypothesis.settings.register_profile("voltlync", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("voltlync")
 
 
 @pytest.fixture(scope="session")
