@@ -95,19 +95,32 @@ class World:
                           count(*) FILTER (WHERE exchange = 'charging.gateways') AS commands
                    FROM charging.outbox"""
             )
-            settled = sum(
+            quiet = (
+                row["waiting"] == 0
+                and self.settled() >= self.published + row["lanes"]
+                and len(self.commands) >= row["commands"]
+                and self.service.work.count() == 0
+            )
+            still = still + 1 if quiet else 0
+
+    def settled(self) -> int:
+        """Messages of the lanes that the service has acknowledged."""
+        return int(
+            sum(
                 sample.value
                 for metric in self.service.app.bus.settled.collect()
                 for sample in metric.samples
                 if sample.name.endswith("_total") and sample.labels["queue"].startswith("charging.lane.")
             )
-            quiet = (
-                row["waiting"] == 0
-                and settled >= self.published + row["lanes"]
-                and len(self.commands) >= row["commands"]
-                and self.service.work.count() == 0
-            )
-            still = still + 1 if quiet else 0
+        )
+
+    async def forget(self) -> None:
+        """Empty all tables; what was sent before is no longer expected."""
+        rows = await self.admin.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'charging'")
+        tables = [f"charging.{row['tablename']}" for row in rows if row["tablename"] not in KEPT_TABLES]
+        await self.admin.execute(f"TRUNCATE {', '.join(tables)}")
+        self.commands.clear()
+        self.published = self.settled()
 
     async def send(self, event: LaneEvent, *, message_id: str | None = None, traceparent: str | None = None) -> None:
         """Put one event into its charger's lane, and wait for all that follows."""
@@ -348,23 +361,17 @@ class Charger:
         )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sweep_seconds() -> float:
     """How often deadlines are swept; a module whose tests let much time pass may sweep less often."""
     return 1
 
 
-@pytest.fixture
-async def world(servers: Servers, database: tuple[str, str], broker: str, sweep_seconds: float) -> AsyncIterator[World]:
-    """A started service with empty tables, on a clock of its own."""
+@pytest.fixture(scope="module")
+async def running_world(servers: Servers, database: tuple[str, str], broker: str, sweep_seconds: float) -> AsyncIterator[World]:
+    """A started service, for the tests of a module."""
     admin_dsn, dsn = database
     admin = await asyncpg.connect(admin_dsn)
-    tables = [
-        row["tablename"]
-        for row in await admin.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'charging'")
-        if row["tablename"] not in KEPT_TABLES
-    ]
-    await admin.execute(f"TRUNCATE {', '.join(f'charging.{table}' for table in tables)}")
     clock = SteppingClock()
     signer = PrincipalSigner.generate()
     settings = ChargingSettings(
@@ -393,6 +400,7 @@ async def world(servers: Servers, database: tuple[str, str], broker: str, sweep_
 
         subscription = Subscription(gateway_queue(GATEWAY), arrived, prefetch=100, declare=declare_queue)
         await bus.subscribe(subscription)
+        await world.forget()
         clock.settle = world.settle
         await service.start()
         await world.settle()
@@ -402,3 +410,11 @@ async def world(servers: Servers, database: tuple[str, str], broker: str, sweep_
             await world.service.stop()
             await outside.stop()
             await admin.close()
+
+
+@pytest.fixture
+async def world(running_world: World) -> World:
+    """The service with empty tables."""
+    await running_world.settle()
+    await running_world.forget()
+    return running_world

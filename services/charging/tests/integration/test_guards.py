@@ -20,7 +20,7 @@ from contracts.topology import address_from
 pytestmark = pytest.mark.servers
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sweep_seconds():
     """These guards are minutes long."""
     return 5
