@@ -214,8 +214,8 @@ class CommandCompleted(ChargerEvent):
 class CommandSendRequested(Command):
     """Send this CALL to the charger, on this connection and no other. Published to the gateway's own queue, by its name.
 
-    `priority`: 0 stop, 1 start, 5 everything else; a lower number overtakes what waits. `settle`: wait for Boot or 20 s of
-    quiet first (everything but RemoteStop and RemoteStart).
+    `priority`: 0 stop, 1 start, 5 everything else; a lower number overtakes what waits. On a fresh socket all but RemoteStop
+    wait for Boot, or for 20 s of it without one.
     """
 
     TYPE: ClassVar[str] = "ocpp_gateway.command_send_requested.v1"
