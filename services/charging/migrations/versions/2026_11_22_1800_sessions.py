@@ -475,7 +475,12 @@ def upgrade() -> None:
             comment="confirmed energy at the last attempt",
         ),
         sa.Column("stop_confirm_due_at", Time, nullable=True, comment="the attempt in flight must be confirmed by then"),
-        sa.Column("charger_stopped_at", Time, nullable=True, comment="StopTransaction received, or the energy seen flat"),
+        sa.Column(
+            "charger_stopped_at",
+            Time,
+            nullable=True,
+            comment="StopTransaction received, energy seen flat, or nothing more heard of it",
+        ),
         sa.Column("stopped_at", Time, nullable=True, comment="finalized"),
         sa.Column("stop_reason", sa.Text(), nullable=True, comment="ours"),
         sa.Column("ocpp_stop_reason", sa.Text(), nullable=True, comment="the charger's own word"),

@@ -308,7 +308,7 @@ transactions = sa.Table(
         comment="confirmed energy at the last attempt",
     ),
     sa.Column("stop_confirm_due_at", Time, comment="the attempt in flight must be confirmed by then"),
-    sa.Column("charger_stopped_at", Time, comment="StopTransaction received, or the energy seen flat"),
+    sa.Column("charger_stopped_at", Time, comment="StopTransaction received, energy seen flat, or nothing more heard of it"),
     sa.Column("stopped_at", Time, comment="finalized"),
     sa.Column("stop_reason", sa.Text, comment="ours"),
     sa.Column("ocpp_stop_reason", sa.Text, comment="the charger's own word"),

@@ -323,6 +323,26 @@ async def test_a_stop_that_falls_due_while_the_charger_is_away_goes_out_when_it_
     assert charger.last_command("RemoteStopTransaction").epoch == charger.epoch
 
 
+async def test_a_charger_that_no_longer_knows_the_session_is_not_told_again(world):
+    charger, transaction_id, wh = await running(world)
+    await charger.disconnect()
+    await world.pass_time(190)
+    await charger.connect(boot=False, status=None)
+    await charger.meter(transaction_id, wh + 50)
+    stop = charger.last_command("RemoteStopTransaction")
+    await charger.answer(stop, outcome=CommandOutcome.NOT_SENT)
+    await world.pass_time(10)
+    await charger.connect(boot=False, status=None)
+    again = charger.last_command("RemoteStopTransaction")
+    assert len(charger.sent("RemoteStopTransaction")) == 2  # one in flight: the unsent one was replaced, not joined
+    await charger.answer(again, "Rejected")
+    await world.pass_time(120)
+    await charger.disconnect()
+    await world.pass_time(10)
+    await charger.connect(boot=False, status=None)
+    assert len(charger.sent("RemoteStopTransaction")) == 2
+
+
 async def test_nobody_plugs_in(world):
     charger = await world.charger()
     await charger.connect()

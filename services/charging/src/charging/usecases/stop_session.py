@@ -9,10 +9,11 @@ from datetime import timedelta
 import sqlalchemy as sa
 import structlog
 
+from charging.domain.states import CommandStatus
 from charging.domain.stopping import StopMeans, escalation_of, means_of_attempt, stop_command
 from charging.domain.transaction import Transaction
 from charging.repository import Charger, load_chargers, lock_transactions, save_transactions
-from charging.tables import connectors, stop_attempts
+from charging.tables import commands, connectors, stop_attempts
 from charging.usecases import announce
 from charging.usecases.context import Charging
 from charging.usecases.finalize import finalize
@@ -59,6 +60,16 @@ async def want_stop(
         reported_transaction_id=transaction.reported_transaction_id,
         attempt=attempt,
         connector_id=transaction.connector_id,
+    )
+    # Never more than one in flight: what an earlier attempt could not send is replaced by this one.
+    await uow.connection.execute(
+        sa.update(commands)
+        .where(
+            commands.c.charger_id == charger.id,
+            commands.c.transaction_id == transaction.id,
+            commands.c.status == CommandStatus.PENDING.value,
+        )
+        .values(status=CommandStatus.EXPIRED.value, completed_at=uow.now)
     )
     transaction.stop_attempt_at = uow.now
     transaction.stop_attempt_energy_wh = transaction.meter.confirmed_wh
@@ -185,10 +196,14 @@ async def stop_unconfirmed(app: Charging, uow: UnitOfWork, charger: Charger, tra
     else:
         # Nothing heard after several stops: the session ends at its last good reading. A sign of energy later starts this anew.
         finalize(app, uow, transaction, intent, at=uow.now, trigger="no answer to stops")
+        transaction.charger_stopped_at = uow.now
 
 
 async def stop_rejected(app: Charging, uow: UnitOfWork, charger: Charger, transaction_id: int) -> None:
-    """The charger refused a RemoteStop although it charges (row 87): if it knows the session by another id, try that at once."""
+    """The charger refused a RemoteStop. If it knows the session by another id, that is tried at once (row 87).
+
+    If the session is final already, the charger knows nothing of it any more: done, until energy says otherwise.
+    """
     for transaction in await lock_transactions(uow, [charger.id], ids=[transaction_id]):
         intent = transaction.stop_intent
         if transaction.id != transaction_id or intent is None or transaction.charger_stopped_at is not None:
@@ -196,4 +211,6 @@ async def stop_rejected(app: Charging, uow: UnitOfWork, charger: Charger, transa
         if transaction.reported_transaction_id is not None and transaction.stop_attempt == 1:
             transaction.stop_confirm_due_at = None
             await want_stop(app, uow, charger, transaction, intent)
-            await save_transactions(uow, [transaction])
+        elif not transaction.active:
+            await charger_stopped(app, uow, charger, transaction)
+        await save_transactions(uow, [transaction])
