@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from charging.routes import ROUTES
 from chassis.web import Role
 from contracts.charging import ChargerCredentialsChanged
 from contracts.ocpp_gateway import CredentialsListRequested
@@ -173,3 +175,50 @@ async def test_staff_tags_charge_without_a_payer(world):
     await charger.stop(decision.transaction_id, 1000)
     await world.pass_time(1)
     assert (await charger.start("STAFF-1")).status == "Blocked"
+
+
+async def test_the_surface_describes_itself(world):
+    document = world.service.web.openapi
+    OpenAPIV31SpecValidator(document).validate()
+    assert len(document["paths"]) == len({route.path for route in ROUTES})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "pointer"),
+    [
+        ("POST", "/v1/stations", {"name": ""}, "#/body/name"),
+        ("POST", "/v1/stations", {"name": "S", "latitude": 91}, "#/body/latitude"),
+        ("POST", "/v1/chargers", CHARGER | {"station_id": "chg_1"}, "#/body/station_id"),
+        ("POST", "/v1/chargers", CHARGER | {"station_id": "stn_1", "charge_point_id": "a/b"}, "#/body/charge_point_id"),
+        ("POST", "/v1/chargers", CHARGER | {"station_id": "stn_1", "rated_power_w": 0}, "#/body/rated_power_w"),
+        ("POST", "/v1/tariffs", {"name": "T", "paise_per_kwh": 18.5}, "#/body/paise_per_kwh"),
+        ("POST", "/v1/tariffs", {"name": "T", "paise_per_kwh": 1, "gst_bps": 10_001}, "#/body/gst_bps"),
+        ("POST", "/v1/id-tags", {"id_tag": "x" * 21, "holder": "A"}, "#/body/id_tag"),
+        ("GET", "/v1/transactions?state=GONE", None, "#/query/state"),
+        ("GET", "/v1/transactions/17", None, "#/path/transaction_id"),
+    ],
+)
+async def test_what_is_not_valid_is_said_by_field(world, method, path, body, pointer):
+    problem = await world.call(method, path, json=body, status=422)
+    assert pointer in [error["pointer"] for error in problem["errors"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/v1/stations/stn_999999", None),
+        ("GET", "/v1/chargers/chg_999999", None),
+        ("GET", "/v1/tariffs/trf_999999", None),
+        ("GET", "/v1/transactions/txn_999999", None),
+        ("GET", "/v1/transactions/txn_999999/meter-values", None),
+        ("GET", "/v1/start-requests/req_999999", None),
+        ("GET", "/v1/commands/cmd_999999", None),
+        ("POST", "/v1/chargers", CHARGER | {"station_id": "stn_999999"}),
+        ("POST", "/v1/chargers/chg_999999/credentials", None),
+        ("POST", "/v1/chargers/chg_999999/commands", {"action": "ClearCache"}),
+        ("POST", "/v1/transactions/txn_999999/stop", None),
+        ("PATCH", "/v1/id-tags/tag_999999", {"enabled": False}),
+    ],
+)
+async def test_what_is_not_there_is_404(world, method, path, body):
+    await world.call(method, path, status=404, **({"json": body} if body is not None else {}))
