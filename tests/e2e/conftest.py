@@ -1,30 +1,25 @@
 """One world per test session; after each test its money is accounted for and nothing is parked."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from contracts.topology import permissions
-from testkit.servers import BrokerUser, Servers
+from testkit.servers import Servers
 from testkit.servers.postgres import fresh_database
 from tests.e2e.world import World
 
 
 @pytest.fixture(scope="session")
-def broker_users() -> Sequence[BrokerUser]:
-    """A broker user per service, with the topology's least privilege."""
-    return [BrokerUser(right.user, f"{right.user}-password", right.configure, right.write, right.read) for right in permissions()]
-
-
-@pytest.fixture(scope="session")
 async def running_world(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """The whole of VoltLync, started once."""
-    async with fresh_database(servers.postgres.dsn) as dsn:
-        world = World(servers, dsn, Path(tmp_path_factory.mktemp("world")))
-        await world.start()
-        yield world
-        await world.stop()
+    # A vhost and a database of its own: other suites leave messages in the queues of theirs.
+    with servers.rabbitmq.fresh_vhost() as vhost:
+        async with fresh_database(servers.postgres.dsn) as dsn:
+            world = World(servers, vhost, dsn, Path(tmp_path_factory.mktemp("world")))
+            await world.start()
+            yield world
+            await world.stop()
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ from testkit.clock import SteppingClock
 from testkit.servers import Servers
 from testkit.servers.postgres import database_address
 from testkit.servers.processes import free_port
+from testkit.servers.rabbitmq import ADMIN
 from tests.e2e.quiet import Quiet
 
 ROOT = Path(__file__).parents[2]
@@ -65,8 +66,9 @@ class Site:
 class World:
     """See the module."""
 
-    def __init__(self, servers: Servers, dsn: str, directory: Path) -> None:
+    def __init__(self, servers: Servers, vhost: str, dsn: str, directory: Path) -> None:
         self.servers = servers
+        self.vhost = vhost
         self.dsn = dsn
         self.directory = directory
         self.clock = SteppingClock()
@@ -89,7 +91,7 @@ class World:
             await migrate(
                 self.dsn, schema=schema, password=passwords[schema], migrations=ROOT / "services" / schema / "migrations"
             )
-        await declare(self.servers.rabbitmq.url, plan())
+        await declare(self.broker_url(ADMIN), plan())
         self._http = aiohttp.ClientSession()
         signer = PrincipalSigner.generate()
         ports = {name: free_port() for name in (*SCHEMAS, "ocpp_gateway", "api_gateway", "door", "ocpp")}
@@ -115,7 +117,7 @@ class World:
 
         def common(name: str) -> dict[str, Any]:
             values: dict[str, Any] = {
-                "amqp_url": self.servers.rabbitmq.url_for(name),
+                "amqp_url": self.broker_url(name),
                 "internal_port": ports[name],
                 "principal_public_key": signer.public_key,
                 "drain_seconds": 5,
@@ -157,6 +159,11 @@ class World:
         registries = [telemetry.registry for telemetry in self.telemetries.values()]
         self.quiet = Quiet(list(self.services.values()), registries, self.razorpay)
         self.clock.settle = self.quiet
+
+    def broker_url(self, user: str) -> str:
+        """The broker's address for one of its users, in this world's vhost."""
+        url: str = self.servers.rabbitmq.url_for(user, vhost=self.vhost)
+        return url
 
     async def _mount(self, name: str, create: Callable[..., Service], settings: Any) -> None:
         service = create(settings, clock=self.clock, ids=SystemIds(), span_exporter=self.spans)
@@ -332,5 +339,5 @@ class World:
 
     async def dead_letters(self) -> dict[str, int]:
         """Queues with parked messages, and how many."""
-        counts = await list_dead(self.servers.rabbitmq.url, [queue.name for queue in TOPOLOGY.queues])
+        counts = await list_dead(self.broker_url(ADMIN), [queue.name for queue in TOPOLOGY.queues])
         return {queue: count for queue, count in counts.items() if count}

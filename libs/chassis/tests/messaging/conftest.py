@@ -84,7 +84,7 @@ class ProbePlan:
             "retry.1s",
             {
                 **QUORUM,
-                "x-message-ttl": 200,
+                "x-message-ttl": 1000,  # as the real ladder has it: all tests of a session share one broker
                 "x-dead-letter-exchange": "",
                 "x-dead-letter-strategy": "at-least-once",
                 "x-overflow": "reject-publish",
