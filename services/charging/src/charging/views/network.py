@@ -1,49 +1,25 @@
-"""The REST surface's models. Money in paise, energy in Wh; ids are prefixed text."""
+"""Sites, chargers, connectors, tariffs."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from charging.domain.deadlines import ConnectorKind
-from charging.domain.start import ID_TAG_LENGTH_MAX
-from charging.domain.states import CommandStatus, StartRequestState, TransactionState
-from chassis.web import Body, PageQuery, PrefixedId
-
-StationId = Annotated[int, PrefixedId("stn")]
-ChargerId = Annotated[int, PrefixedId("chg")]
-TariffId = Annotated[int, PrefixedId("trf")]
-IdTagId = Annotated[int, PrefixedId("tag")]
-StartRequestId = Annotated[int, PrefixedId("req")]
-TransactionId = Annotated[int, PrefixedId("txn")]
-CommandId = Annotated[int, PrefixedId("cmd")]
-FranchiseeId = Annotated[int, PrefixedId("frn")]
-
-CONNECTORS_MAX = 255
-"""More than any charge point has; OCPP sets no bound."""
-POWER_MAX_W = 2_000_000
-"""Megawatt charging and room to spare: above it is a typing error, and would make every meter plausible."""
-RATE_MAX_PAISE = 1_000_000
-"""10,000 rupees a kWh: above it is a typing error."""
-
-Name = Annotated[str, Field(min_length=1, max_length=120)]
-Line = Annotated[str, Field(max_length=200)]
-
-
-def given(body: Body) -> dict[str, Any]:
-    """What the caller gave, as Python values (`model_dump` would write ids as text again)."""
-    return {name: getattr(body, name) for name in body.model_fields_set}
-
-
-def whole(body: Body) -> dict[str, Any]:
-    """The same with defaults for what was left out."""
-    return {name: getattr(body, name) for name in type(body).model_fields}
-
-
-class View(BaseModel):
-    """Made from a row."""
-
-    model_config = ConfigDict(from_attributes=True)
+from charging.views.base import (
+    CONNECTORS_MAX,
+    POWER_MAX_W,
+    RATE_MAX_PAISE,
+    ChargerId,
+    FranchiseeId,
+    Line,
+    Name,
+    StationId,
+    TariffId,
+    TransactionId,
+    View,
+)
+from chassis.web import Body, PageQuery
 
 
 class StationCreate(Body):
@@ -246,174 +222,3 @@ class TariffQuery(PageQuery):
 
     station_id: StationId | None = None
     charger_id: ChargerId | None = None
-
-
-class IdTagCreate(Body):
-    """A staff tag: what it charges is metered, neither billed nor settled."""
-
-    id_tag: Annotated[str, Field(min_length=1, max_length=ID_TAG_LENGTH_MAX, pattern=r"^[0-9A-Za-z_.:\-]+$")]
-    holder: Name
-    expires_at: AwareDatetime | None = Field(None, strict=False)
-
-
-class IdTagChange(Body):
-    """What of a tag changes."""
-
-    holder: Name | None = None
-    enabled: bool | None = None
-    expires_at: AwareDatetime | None = Field(None, strict=False)
-
-
-class IdTagView(View):
-    """A staff tag."""
-
-    id: IdTagId
-    id_tag: str
-    holder: str
-    enabled: bool
-    expires_at: datetime | None
-    created_at: datetime
-
-
-class StartRequestView(View):
-    """A paid start and what became of it."""
-
-    id: StartRequestId
-    request_key: str
-    charge_point_id: str
-    connector_id: int
-    budget_paise: int
-    platform_fee_paise: int
-    payer_reference: str
-    state: StartRequestState
-    reason: str | None
-    detail: str
-    deadline_at: datetime
-    transaction_id: TransactionId | None
-    requested_at: datetime
-    decided_at: datetime | None
-
-
-class StartRequestQuery(PageQuery):
-    """Filters of the list."""
-
-    charge_point_id: str | None = Field(None, max_length=64)
-    request_key: str | None = Field(None, max_length=64)
-    state: StartRequestState | None = None
-
-
-class TransactionView(View):
-    """A session: terms, life, energy, and the bill once there is one."""
-
-    id: TransactionId
-    charger_id: ChargerId
-    charge_point_id: str
-    connector_id: int
-    station_id: StationId
-    franchisee_id: FranchiseeId | None
-    start_request_id: StartRequestId | None
-    request_key: str | None
-    payer_reference: str | None
-    id_tag: str
-    tariff_id: TariffId | None
-    tariff_paise_per_kwh: int
-    gst_bps: int
-    budget_paise: int | None
-    platform_fee_paise: int
-    affordable_wh: int | None
-    state: TransactionState
-    started_at: datetime
-    suspended_at: datetime | None
-    resumed_at: datetime | None
-    resume_count: int
-    suspension_deadline_at: datetime | None
-    last_activity_at: datetime
-    disconnect_count: int
-    meter_start_wh: int
-    confirmed_wh: int = Field(description="energy so far, by confirmed steps of the register")
-    power_w: int | None
-    stop_due_at: datetime | None = Field(description="forecast: when the budget is used up, less the time a stop takes")
-    stop_intent: str | None
-    stop_attempt: int
-    stopped_at: datetime | None
-    stop_reason: str | None
-    ocpp_stop_reason: str | None
-    energy_wh: int | None = Field(description="billed energy; null while it runs")
-    meter_stop_wh: int | None
-    implausible: bool
-    late_wh: int
-    energy_charge_paise: int | None
-    gst_amount_paise: int | None
-    total_billed_paise: int | None
-
-
-class TransactionQuery(PageQuery):
-    """Filters of the list."""
-
-    charger_id: ChargerId | None = None
-    station_id: StationId | None = None
-    charge_point_id: str | None = Field(None, max_length=64)
-    state: TransactionState | None = None
-    active: bool | None = Field(None, description="true: not STOPPED")
-    request_key: str | None = Field(None, max_length=64)
-
-
-class MeterValueView(View):
-    """One reading."""
-
-    epoch: int
-    seq: int
-    n: int
-    received_at: datetime
-    charger_at: datetime | None
-    energy_wh: int | None = Field(description="the register as reported")
-    confirmed_wh: int | None = Field(description="the session's energy after it")
-    power_w: int | None
-    soc_percent: int | None
-    sampled_value: list[dict[str, Any]]
-
-
-class CommandCreate(Body):
-    """An OCPP operation to send."""
-
-    action: Annotated[str, Field(min_length=1, max_length=50)] = Field(
-        description="as OCPP 1.6 names it: Reset, GetConfiguration"
-    )
-    payload: dict[str, Any] = Field(default_factory=dict, description="the request in OCPP's own words")
-
-
-class CommandQuery(PageQuery):
-    """Filters of a charger's commands."""
-
-    status: CommandStatus | None = None
-
-
-class WaitQuery(BaseModel):
-    """How long to wait for the charger's answer."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    wait: float = Field(0, ge=0, le=25, description="seconds; the command comes back as it is by then")
-
-
-class CommandView(View):
-    """A command and its answer."""
-
-    id: CommandId
-    charger_id: ChargerId
-    charge_point_id: str
-    action: str
-    payload: dict[str, Any]
-    status: CommandStatus
-    actor: str
-    trigger: str
-    transaction_id: TransactionId | None
-    attempts: int
-    response: dict[str, Any] | None = Field(description="the charger's answer")
-    error_code: str | None
-    error_description: str | None
-    late_response: dict[str, Any] | None
-    deadline_at: datetime
-    created_at: datetime
-    dispatched_at: datetime | None
-    completed_at: datetime | None
