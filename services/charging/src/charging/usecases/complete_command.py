@@ -1,5 +1,11 @@
-"""A command's outcome, taken by compare-and-set: exactly one counts, a late answer is recorded and changes nothing."""
+"""A command's outcome, taken by compare-and-set: exactly one counts, a late answer is recorded and changes nothing.
 
+What a use case wants to know of the commands that it makes, it is told here: `FOLLOWERS` by what led to the command
+(`commands.trigger`), `OBSERVERS` by its OCPP operation, whoever sent it.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,6 +30,57 @@ GATEWAY_REPORT_SLACK = timedelta(seconds=15)
 """A gateway reports an outcome this soon after a command's deadline and timeout; if it does not, it is gone: UNKNOWN."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended. `response` and the error are there only where the charger sent them."""
+
+    status: CommandStatus
+    at: datetime
+    response: Mapping[str, Any] | None = None
+    error_code: str | None = None
+    error_description: str | None = None
+
+    @property
+    def said(self) -> str:
+        """The charger's word for it: its `status`, the code of its CALLERROR, else what became of the command."""
+        return (self.response or {}).get("status") or self.error_code or self.status.value
+
+    @property
+    def unsupported(self) -> bool:
+        """Whether the charger does not know the operation at all (OCPP-J table 7; some answer it as a status)."""
+        return self.said in ("NotImplemented", "NotSupported")
+
+
+Follower = Callable[[Charging, UnitOfWork, Charger, "sa.Row[Any]", Outcome], Awaitable[None]]
+"""`(app, uow, charger, row, outcome)`, called once per command, in the lane, after its final status is set.
+
+`row` is the command as it was before. TIMED_OUT, UNKNOWN and EXPIRED are told too; an answer that comes late is not."""
+
+
+async def _start_answered(app: Charging, uow: UnitOfWork, charger: Charger, row: "sa.Row[Any]", outcome: Outcome) -> None:
+    del charger
+    if outcome.status in REFUSED and row.start_request_id is not None:
+        await decide_start.command_failed(app, uow, row.start_request_id, detail=f"The charger refused to start: {outcome.said}.")
+
+
+async def _stop_answered(app: Charging, uow: UnitOfWork, charger: Charger, row: "sa.Row[Any]", outcome: Outcome) -> None:
+    if outcome.status in REFUSED and row.action == "RemoteStopTransaction" and row.transaction_id is not None:
+        await stop_rejected(app, uow, charger, row.transaction_id)
+
+
+REFUSED = frozenset({CommandStatus.REJECTED, CommandStatus.CALL_ERROR})
+
+FOLLOWERS: Mapping[str, Follower] = {
+    "start": _start_answered,
+    "stop": _stop_answered,
+    "escalation": _stop_answered,
+}
+"""By `commands.trigger`."""
+
+OBSERVERS: Mapping[str, Follower] = {}
+"""By OCPP operation, whatever led to the command: an operator's raw command changes the charger as ours do."""
+
+
 async def command_completed(app: Charging, uow: UnitOfWork, received: Received) -> None:
     """What the gateway says became of a command."""
     event: CommandCompleted = received.model
@@ -43,42 +100,33 @@ async def command_completed(app: Charging, uow: UnitOfWork, received: Received) 
     after = next_command_status(status, happening)
     if after is CommandStatus.PENDING:
         if row.deadline_at <= uow.now:
-            await _expire(uow, row)
+            await _expire(app, uow, charger, row)
             return
         await _set(uow, row.id, status=after.value)
         if row.epoch is not None and charger.epoch > row.epoch:
             await dispatch(uow, charger, command_id=row.id)
         return
-    await _set(
+    await _finish(
+        app,
         uow,
-        row.id,
-        status=after.value,
-        response=event.response,
-        error_code=event.error_code,
-        error_description=event.error_description,
-        completed_at=event.received_at,
+        charger,
+        row,
+        Outcome(after, event.received_at, event.response, event.error_code, event.error_description),
     )
-    if happening not in (CommandHappening.REJECTED, CommandHappening.CALL_ERROR):
-        return
-    if row.start_request_id is not None:
-        said = (event.response or {}).get("status") or event.error_code or "an error"
-        await decide_start.command_failed(app, uow, row.start_request_id, detail=f"The charger refused to start: {said}.")
-    elif row.transaction_id is not None and row.action == "RemoteStopTransaction":
-        await stop_rejected(app, uow, charger, row.transaction_id)
 
 
-async def command_overdue(uow: UnitOfWork, charger: Charger, command_id: int) -> None:
+async def command_overdue(app: Charging, uow: UnitOfWork, charger: Charger, command_id: int) -> None:
     """A command's deadline: unsent it expires; sent, with a gateway that never reported, it is UNKNOWN."""
     row = await _locked(uow, command_id)
     if row is None or row.charger_id != charger.id:
         return
     status = CommandStatus(row.status)
     if status is CommandStatus.PENDING and row.deadline_at <= uow.now:
-        await _expire(uow, row)
+        await _expire(app, uow, charger, row)
     elif status is CommandStatus.DISPATCHED and report_due_at(row) <= uow.now:
-        after = next_command_status(status, CommandHappening.DEADLINE_PASSED)
-        await _set(uow, row.id, status=after.value, completed_at=uow.now)
         log.warning("command.unreported", command_id=row.id, charge_point_id=charger.charge_point_id, gateway=row.gateway)
+        after = next_command_status(status, CommandHappening.DEADLINE_PASSED)
+        await _finish(app, uow, charger, row, Outcome(after, uow.now))
 
 
 def report_due_at(row: "sa.Row[Any]") -> datetime:
@@ -87,9 +135,24 @@ def report_due_at(row: "sa.Row[Any]") -> datetime:
     return due_at
 
 
-async def _expire(uow: UnitOfWork, row: "sa.Row[Any]") -> None:
+async def _expire(app: Charging, uow: UnitOfWork, charger: Charger, row: "sa.Row[Any]") -> None:
     after = next_command_status(CommandStatus.PENDING, CommandHappening.DEADLINE_PASSED)
-    await _set(uow, row.id, status=after.value, completed_at=uow.now)
+    await _finish(app, uow, charger, row, Outcome(after, uow.now))
+
+
+async def _finish(app: Charging, uow: UnitOfWork, charger: Charger, row: "sa.Row[Any]", outcome: Outcome) -> None:
+    await _set(
+        uow,
+        row.id,
+        status=outcome.status.value,
+        response=outcome.response,
+        error_code=outcome.error_code,
+        error_description=outcome.error_description,
+        completed_at=outcome.at,
+    )
+    for follower in (OBSERVERS.get(row.action), FOLLOWERS.get(row.trigger)):
+        if follower is not None:
+            await follower(app, uow, charger, row, outcome)
 
 
 async def _locked(uow: UnitOfWork, command_id: int) -> "sa.Row[Any] | None":

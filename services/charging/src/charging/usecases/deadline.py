@@ -34,7 +34,7 @@ async def deadline_due(app: Charging, uow: UnitOfWork, received: Received) -> No
     if event.kind is DeadlineKind.START_REQUEST:
         await decide_start.deadline_passed(app, uow, int(event.subject_id))
     elif event.kind is DeadlineKind.COMMAND:
-        await command_overdue(uow, charger, int(event.subject_id))
+        await command_overdue(app, uow, charger, int(event.subject_id))
     elif event.kind is DeadlineKind.GATEWAY_LEASE:
         await gateway_lost(app, uow, charger, int(event.subject_id))
     else:
