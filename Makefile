@@ -2,14 +2,14 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test e2e chaos bench lint fmt types arch check migrate schemas docs dotenv lock doctor reset
+.PHONY: help setup run demo test e2e conformance chaos bench lint fmt types arch check migrate schemas docs dotenv lock doctor reset
 
 # Where it is set, every process compiles every module again: a service takes 5 s of CPU to start instead of 2.
 unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
-PACKAGES := money contracts chassis testkit ocpp_gateway charging payments settlement firmware journal api_gateway \
-            charger_simulator razorpay_simulator identity_simulator voltlync
+PACKAGES := money contracts chassis razorpay_client testkit ocpp_gateway charging payments settlement firmware journal \
+            api_gateway charger_simulator razorpay_simulator identity_simulator voltlync
 MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml simulators/*/pyproject.toml cli/pyproject.toml)
 
 # More arguments for pytest: make test PYTEST_ARGS="-k refund -x"
@@ -36,6 +36,9 @@ test: setup ## All tests, on private throw-away servers (the long forms excepted
 
 e2e: setup ## The end-to-end diaries only
 	@$(PYTEST) tests/e2e
+
+conformance: setup ## Run the quirk table and the OCA cases, and write docs/conformance.md
+	@$(BIN)/python -m tests.field.table
 
 chaos: setup ## The long form of the chaos tests: 30 kills of real processes
 	@$(PYTEST) tests/chaos
