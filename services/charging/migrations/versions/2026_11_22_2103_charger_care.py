@@ -4,6 +4,8 @@ Revision ID: 2026_11_22_2103
 Revises: 2026_11_22_2102
 """
 
+from alembic import op
+
 revision = "2026_11_22_2103"
 down_revision = "2026_11_22_2102"
 branch_labels = None
@@ -13,8 +15,8 @@ SCHEMA = "charging"
 
 
 def upgrade() -> None:
-    pass
+    op.alter_column("chargers", "quirks", comment="overrides of its quirk profiles", schema=SCHEMA)
 
 
 def downgrade() -> None:
-    pass
+    op.alter_column("chargers", "quirks", comment="overrides: energy_unit, stop_escalation", schema=SCHEMA)

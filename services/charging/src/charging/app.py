@@ -4,6 +4,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from redis.asyncio import Redis
 
 from charging.jobs import sweeps
+from charging.quirk_profiles import load_profiles
 from charging.routes import ERRORS, ROUTES
 from charging.settings import ChargingSettings
 from charging.subscriptions import AUTHORIZE, CREDENTIALS, EVENTS, LANE_MODELS, handle_batch
@@ -75,6 +76,7 @@ def create_app(
         redis=redis.client,
         metrics=Metrics(telemetry.registry),
         telemetry=telemetry,
+        quirk_profiles=load_profiles(settings.quirk_profiles_dir),
     )
     service.add(OutboxRelay(database, bus, service))
     service.add(

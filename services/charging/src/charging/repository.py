@@ -34,6 +34,7 @@ class Charger:
     connector_kind: str
     rated_power_w: int
     quirks: dict[str, Any]
+    """Its override; what holds for it is `app.quirk_profile_of(charger)`."""
     epoch: int
     gateway: str | None
     online: bool
@@ -41,6 +42,9 @@ class Charger:
     last_seen_at: datetime | None
     boot_epoch: int
     boot_seq: int
+    vendor: str | None
+    model: str | None
+    firmware_version: str | None
 
 
 _CHARGER_COLUMNS = tuple(chargers.c[field.name] for field in fields(Charger))

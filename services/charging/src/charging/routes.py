@@ -22,6 +22,7 @@ from charging.usecases.manage_stations import (
     show_station,
     show_tariff,
 )
+from charging.usecases.show_quirks import list_quirk_profiles, show_charger_quirks
 from charging.usecases.show_sessions import (
     list_meter_values,
     list_start_requests,
@@ -54,6 +55,14 @@ ROUTES = (
         roles=ADMIN,
         status=201,
         summary="Give a charger a new password; shown once",
+    ),
+    Route("GET", "/v1/quirk-profiles", list_quirk_profiles, roles=STAFF, summary="List what is known of charger models"),
+    Route(
+        "GET",
+        "/v1/chargers/{charger_id}/quirks",
+        show_charger_quirks,
+        roles=READERS,
+        summary="Show which quirks apply to a charger, and from where",
     ),
     Route("GET", "/v1/connectors", list_connectors, roles=READERS, summary="List connectors"),
     Route(

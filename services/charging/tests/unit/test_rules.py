@@ -19,7 +19,7 @@ from charging.domain.errors import InvalidCommandError
 from charging.domain.limits import DEFAULT_LIMITS
 from charging.domain.start import Place, Tariff, normalise_id_tag, refusal, tariff_in_force
 from charging.domain.states import CommandHappening
-from charging.domain.stopping import DEFAULT_ESCALATION, StopMeans, escalation_of, means_of_attempt, stop_command
+from charging.domain.stopping import DEFAULT_ESCALATION, StopMeans, means_of_attempt, stop_command
 from charging.ocpp_schemas import check_command
 from charging.usecases.handle_batch import _rounds
 from chassis.messaging import Received
@@ -147,10 +147,6 @@ def test_a_stop_escalates_each_means_once():
     means = [means_of_attempt(attempt, DEFAULT_ESCALATION) for attempt in range(1, 8)]
     remote = StopMeans.REMOTE_STOP
     assert means == [remote, remote, StopMeans.PROFILE_ZERO, StopMeans.INOPERATIVE, StopMeans.RESET_HARD, remote, remote]
-    assert escalation_of({}) == DEFAULT_ESCALATION
-    assert escalation_of({"stop_escalation": []}) == ()
-    assert escalation_of({"stop_escalation": ["RESET_HARD", "EXPLODE"]}) == (StopMeans.RESET_HARD,)
-    assert escalation_of({"stop_escalation": "RESET_HARD"}) == DEFAULT_ESCALATION
 
 
 def test_every_stop_is_valid_ocpp():
@@ -158,6 +154,22 @@ def test_every_stop_is_valid_ocpp():
         check_command(*stop_command(means, transaction_id=2**40, reported_transaction_id=77, attempt=attempt, connector_id=1))
     _, payload = stop_command(StopMeans.REMOTE_STOP, transaction_id=5, reported_transaction_id=77, attempt=2, connector_id=1)
     assert payload == {"transactionId": 77}
+
+
+@pytest.mark.parametrize("reported_first", [True, False])
+def test_a_model_known_to_keep_another_id_is_told_by_that_one_first(reported_first):  # row 51
+    told = [
+        stop_command(
+            StopMeans.REMOTE_STOP,
+            transaction_id=5,
+            reported_transaction_id=77,
+            attempt=attempt,
+            connector_id=1,
+            reported_first=reported_first,
+        )[1]["transactionId"]
+        for attempt in (1, 2, 3)
+    ]
+    assert told == ([77, 5, 77] if reported_first else [5, 77, 5])
 
 
 def test_every_operation_of_a_central_system_has_its_schema():

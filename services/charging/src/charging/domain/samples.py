@@ -4,12 +4,36 @@ OCPP 1.6 §4.7 and §7.43; quirks by their row in ocpp.md: 60-70.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from contracts.ocpp_gateway import MeterValue, SampledValue
+from pydantic import AwareDatetime, NonNegativeInt, SkipValidation
+
+from contracts.base import ChargerEvent, Contract
+
+Sample = Mapping[str, Any]
+"""One sampledValue in OCPP's words (`contracts.ocpp_gateway.SampledValue`), just as the gateway passed it on: a key that the
+charger left out is left out here, and means the default of §7.43."""
+
+
+class TimedSamples(Contract):
+    """`contracts.ocpp_gateway.MeterValue` with its samples as they came."""
+
+    timestamp: AwareDatetime | None = None
+    sampled_value: SkipValidation[Sequence[Sample]] = ()
+
+
+class MeterValuesInLane(ChargerEvent):
+    """`contracts.ocpp_gateway.MeterValuesReceived` as the lane parses it. A model of each of ten samples would cost more than
+    all else that is parsed of the message, and two or three of them are looked at: `read_message` judges those.
+    """
+
+    connector_id: NonNegativeInt
+    transaction_id: int | None = None
+    meter_value: tuple[TimedSamples, ...] = ()
+
 
 ENERGY = "Energy.Active.Import.Register"
 POWER = "Power.Active.Import"
@@ -48,6 +72,9 @@ class Reading:
     """What one step of the register's last digit is worth: a true step may look this much larger."""
     power_w: int | None
     soc_percent: int | None
+    epoch: int = 0
+    """With `seq` and `n` the key of the row that keeps it: (charger, epoch, seq, n)."""
+    seq: int = 0
 
 
 def sane_time(charger_at: datetime | None, received_at: datetime) -> datetime | None:
@@ -59,6 +86,8 @@ def sane_time(charger_at: datetime | None, received_at: datetime) -> datetime | 
 
 def parse_quantity(text: str) -> Decimal | None:
     """A charger's number: padded, fractional, with one decimal comma (rows 66, 67). None: no number, so no sample, never 0."""
+    if "_" in text:
+        return None  # Python would read it as a number
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -80,27 +109,44 @@ def _scaled(value: Decimal, scale: int) -> tuple[int, int]:
     return whole, max(1, scale // 10**decimals if decimals < 7 else 1)
 
 
-def _measure(samples: Sequence[SampledValue], unit_override: str | None = None) -> tuple[int, int] | None:
+PLAIN_DIGITS_MAX = 12
+"""Digits of a number that is read without Decimal: up to REGISTER_MAX_WH."""
+
+
+def _quantity(text: Any, scale: int) -> tuple[int, int] | None:
+    """(value x scale, resolution) of what a charger wrote; None: no number, or none that a meter can show."""
+    if not isinstance(text, str):
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= PLAIN_DIGITS_MAX:
+        return int(text) * scale, scale
+    value = parse_quantity(text)
+    if value is None or abs(value) > REGISTER_MAX_WH:
+        return None
+    return _scaled(value, scale)
+
+
+def _measure(samples: Sequence[Sample], unit_override: str | None = None) -> tuple[int, int] | None:
     """(value, resolution) of one measurand in one class of contexts: the phase-less total, else the phases summed (row 69)."""
     phases: dict[str, tuple[int, int]] = {}
     total: tuple[int, int] | None = None
     outlet_seen = False
     for sample in samples:
-        if sample.format != "Raw":  # signed meter data is kept, never counted (row 70)
+        if sample.get("format", "Raw") != "Raw":  # signed meter data is kept, never counted (row 70)
             continue
-        scale = UNIT_SCALE.get(unit_override or sample.unit or "Wh")
+        scale = UNIT_SCALE.get(unit_override or sample.get("unit") or "Wh")
         if scale is None:
             continue
-        value = parse_quantity(sample.value)
-        if value is None or abs(value) > REGISTER_MAX_WH:
+        measured = _quantity(sample.get("value"), scale)
+        if measured is None:
             continue
-        if sample.phase is None:
+        phase = sample.get("phase")
+        if phase is None:
             # The outlet's register is what the car got; another location's stands in only where there is none.
-            if total is None or (sample.location == "Outlet" and not outlet_seen):
-                total = _scaled(value, scale)
-                outlet_seen = sample.location == "Outlet"
+            at_outlet = sample.get("location", "Outlet") == "Outlet"
+            if total is None or (at_outlet and not outlet_seen):
+                total, outlet_seen = measured, at_outlet
         else:
-            phases.setdefault(sample.phase, _scaled(value, scale))
+            phases.setdefault(phase, measured)
     if total is not None:
         return total
     if not phases:
@@ -108,8 +154,18 @@ def _measure(samples: Sequence[SampledValue], unit_override: str | None = None) 
     return sum(value for value, _ in phases.values()), max(resolution for _, resolution in phases.values()) * len(phases)
 
 
+def _percent(sample: Sample) -> int | None:
+    measured = _quantity(sample.get("value"), 1)
+    return measured[0] if measured is not None and 0 <= measured[0] <= 100 else None
+
+
 def read_message(
-    meter_values: Sequence[MeterValue], *, received_at: datetime, quirks: Mapping[str, Any] | None = None
+    meter_values: Sequence[TimedSamples],
+    *,
+    received_at: datetime,
+    quirks: Mapping[str, Any] | None = None,
+    epoch: int = 0,
+    seq: int = 0,
 ) -> list[Reading]:
     """One reading per meterValue, in the order in which they were taken.
 
@@ -120,20 +176,19 @@ def read_message(
     boundary_only: list[int] = []
     live_seen = False
     for n, meter_value in enumerate(meter_values):
-        live: list[SampledValue] = []
-        boundary: list[SampledValue] = []
-        power: list[SampledValue] = []
+        live: list[Sample] = []
+        boundary: list[Sample] = []
+        power: list[Sample] = []
         soc: int | None = None
         for sample in meter_value.sampled_value:
-            measurand = sample.measurand
+            measurand = sample.get("measurand", ENERGY)
             if measurand == ENERGY:
-                (boundary if sample.context in BOUNDARY_CONTEXTS else live).append(sample)
+                (boundary if sample.get("context") in BOUNDARY_CONTEXTS else live).append(sample)
             elif measurand == POWER:
-                if sample.context not in BOUNDARY_CONTEXTS:
+                if sample.get("context") not in BOUNDARY_CONTEXTS:
                     power.append(sample)
             elif measurand == STATE_OF_CHARGE and soc is None:
-                percent = parse_quantity(sample.value)
-                soc = int(percent) if percent is not None and 0 <= percent <= 100 else None
+                soc = _percent(sample)
         energy = _measure(live, energy_unit) if live else None
         if energy is not None:
             live_seen = True
@@ -143,20 +198,22 @@ def read_message(
         watts = _measure(power) if power else None
         if watts is not None and abs(watts[0]) > POWER_MAX_W:
             watts = None
+        energy_wh, resolution_wh = energy if energy is not None else (None, 1)
         readings.append(
             Reading(
-                n=n,
-                charger_at=sane_time(meter_value.timestamp, received_at),
-                energy_wh=energy[0] if energy is not None else None,
-                resolution_wh=energy[1] if energy is not None else 1,
-                power_w=watts[0] if watts is not None else None,
-                soc_percent=soc,
+                n,
+                sane_time(meter_value.timestamp, received_at),
+                energy_wh,
+                resolution_wh,
+                watts[0] if watts is not None else None,
+                soc,
+                epoch,
+                seq,
             )
         )
     if live_seen:
         for index in boundary_only:
-            reading = readings[index]
-            readings[index] = Reading(reading.n, reading.charger_at, None, 1, reading.power_w, reading.soc_percent)
+            readings[index] = replace(readings[index], energy_wh=None, resolution_wh=1)
     if len(readings) > 1 and all(reading.charger_at is not None for reading in readings):
         readings.sort(key=lambda reading: (reading.charger_at, reading.n))
     return readings

@@ -1,6 +1,6 @@
 """Making a charger really stop: repeat, then escalate, each once, by the model's policy (ocpp.md Part 0, rows 87-88)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -22,15 +22,6 @@ PLAIN_STOPS_FIRST = 2
 DEFAULT_ESCALATION = (StopMeans.PROFILE_ZERO, StopMeans.INOPERATIVE, StopMeans.RESET_HARD)
 
 
-def escalation_of(quirks: Mapping[str, Any]) -> tuple[StopMeans, ...]:
-    """The model's policy: `stop_escalation`, a list of means; unknown words are left out."""
-    listed = quirks.get("stop_escalation")
-    if not isinstance(listed, Sequence) or isinstance(listed, str):
-        return DEFAULT_ESCALATION
-    known = {means.value: means for means in StopMeans}
-    return tuple(known[word] for word in listed if word in known)
-
-
 def means_of_attempt(attempt: int, escalation: Sequence[StopMeans]) -> StopMeans:
     """What the nth attempt (from 1) does: two plain stops, each stronger means once, plain stops for ever after."""
     stronger = attempt - PLAIN_STOPS_FIRST - 1
@@ -38,9 +29,18 @@ def means_of_attempt(attempt: int, escalation: Sequence[StopMeans]) -> StopMeans
 
 
 def stop_command(
-    means: StopMeans, *, transaction_id: int, reported_transaction_id: int | None, attempt: int, connector_id: int
+    means: StopMeans,
+    *,
+    transaction_id: int,
+    reported_transaction_id: int | None,
+    attempt: int,
+    connector_id: int,
+    reported_first: bool = False,
 ) -> tuple[str, dict[str, Any]]:
-    """(OCPP action, payload) of an attempt. Every other plain stop uses the id that the charger itself uses (row 51)."""
+    """(OCPP action, payload) of an attempt. Every other plain stop uses the id that the charger itself uses (row 51).
+
+    `reported_first`: of a model known to keep another id, so the first attempt already does.
+    """
     if means is StopMeans.PROFILE_ZERO:
         return "SetChargingProfile", {
             "connectorId": connector_id,
@@ -60,5 +60,5 @@ def stop_command(
         return "ChangeAvailability", {"connectorId": connector_id, "type": "Inoperative"}
     if means is StopMeans.RESET_HARD:
         return "Reset", {"type": "Hard"}
-    use_reported = reported_transaction_id is not None and attempt % 2 == 0
+    use_reported = reported_transaction_id is not None and attempt % 2 == (1 if reported_first else 0)
     return "RemoteStopTransaction", {"transactionId": reported_transaction_id if use_reported else transaction_id}

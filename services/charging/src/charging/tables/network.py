@@ -67,9 +67,11 @@ chargers = sa.Table(
     ),
     sa.Column("connector_kind", sa.Text, nullable=False, comment="socket, type2 or ccs: what Available means mid-session"),
     sa.Column("rated_power_w", sa.Integer, nullable=False, comment="rated power of a connector: bounds what a meter may claim"),
-    sa.Column("quirks", JSONB, nullable=False, server_default="{}", comment="overrides: energy_unit, stop_escalation"),
+    sa.Column("quirks", JSONB, nullable=False, server_default="{}", comment="overrides of its quirk profiles"),
     sa.Column("password_salt", sa.Text, nullable=False, comment="hex"),
     sa.Column("password_hash", sa.Text, nullable=False, comment="hex SHA-256 of salt + password; the password is shown once"),
+    sa.Column("previous_password_salt", sa.Text, comment="of the password that is being replaced; null: none is"),
+    sa.Column("previous_password_hash", sa.Text, comment="accepted too until the charger has shown that it has the new one"),
     sa.Column(
         "credentials_version", sa.BigInteger, nullable=False, server_default="1", comment="grows with every change of credentials"
     ),

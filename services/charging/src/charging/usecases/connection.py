@@ -5,7 +5,7 @@ The newest epoch wins; late news about an older one changes nothing.
 
 from datetime import datetime, timedelta
 
-from charging.domain.deadlines import OUR_DISCONNECTS, SuspensionCause, cause_of
+from charging.domain.deadlines import OUR_DISCONNECTS, SuspensionCause, cause_of, is_stale
 from charging.domain.transaction import Transaction
 from charging.repository import Charger, load_chargers, lock_transactions, save_transactions, update_charger
 from charging.usecases import announce
@@ -31,9 +31,15 @@ LAST_SEEN_RESOLUTION = timedelta(seconds=60)
 async def alive(uow: UnitOfWork, charger: Charger, event: ChargerEvent) -> None:
     """A frame came: the charger is there, even if its gateway was taken for lost meanwhile. Writes at most once a minute."""
     if returned(charger, event):
-        await take_connection(uow, charger, event)
+        await come_back(uow, charger, event)
     elif seen_anew(charger, event):
         await update_charger(uow, charger.id, last_seen_at=event.received_at)
+
+
+async def come_back(uow: UnitOfWork, charger: Charger, event: ChargerEvent) -> None:
+    """Take the connection of this frame for one that stands, and hand over what waited for it."""
+    await take_connection(uow, charger, event)
+    await dispatch(uow, charger)
 
 
 def returned(charger: Charger, event: ChargerEvent) -> bool:
@@ -94,16 +100,21 @@ async def disconnected(app: Charging, uow: UnitOfWork, received: Received) -> No
         return
     if event.reason is DisconnectReason.SUPERSEDED:
         return  # a newer socket is there already; its own news is on the way
-    await _dropped(app, uow, charger, event.reason, event.received_at)
+    # Seq 0 said that it was made; a socket that ends without another word was a probe (row 2): that is no step to anything.
+    spoke = event.seq > 1
+    await _dropped(app, uow, charger, event.reason, event.received_at, counts=spoke and event.reason not in OUR_DISCONNECTS)
 
 
 async def gateway_lost(app: Charging, uow: UnitOfWork, charger: Charger, epoch: int) -> None:
     """The gateway that held this connection is gone (its lease lapsed): taken as dropped, with the longer window."""
     if charger.online and charger.epoch == epoch:
-        await _dropped(app, uow, charger, DisconnectReason.GATEWAY_LOST, uow.now)
+        await _dropped(app, uow, charger, DisconnectReason.GATEWAY_LOST, uow.now, counts=False)
 
 
-async def _dropped(app: Charging, uow: UnitOfWork, charger: Charger, reason: DisconnectReason, at: datetime) -> None:
+async def _dropped(
+    app: Charging, uow: UnitOfWork, charger: Charger, reason: DisconnectReason, at: datetime, *, counts: bool
+) -> None:
+    """`counts`: towards the flap limit."""
     charger.online = False
     await update_charger(uow, charger.id, online=False, offline_since=at)
     transactions = await lock_transactions(uow, [charger.id])
@@ -112,7 +123,7 @@ async def _dropped(app: Charging, uow: UnitOfWork, charger: Charger, reason: Dis
         if transaction.suspend(cause_of(reason), at, app.limits):
             announce.stepped(uow, transaction, before, trigger=f"disconnect: {reason.value}", at=at)
             uow.after_commit(app.metrics.disconnect_suspended.inc)
-        if reason not in OUR_DISCONNECTS and transaction.count_disconnect(app.limits):
+        if counts and transaction.count_disconnect(app.limits):
             finalize(app, uow, transaction, StopReason.FLAP_LIMIT, at=at, trigger="disconnects without energy between")
     await save_transactions(uow, transactions)
 
@@ -124,6 +135,8 @@ async def booted(app: Charging, uow: UnitOfWork, received: Received) -> None:
     if charger is None or (event.epoch, event.seq) <= (charger.boot_epoch, charger.boot_seq):
         return
     await alive(uow, charger, event)
+    charger.vendor, charger.model = event.charge_point_vendor, event.charge_point_model
+    charger.firmware_version = event.firmware_version
     await update_charger(
         uow,
         charger.id,
@@ -142,7 +155,8 @@ async def booted(app: Charging, uow: UnitOfWork, received: Received) -> None:
     )
     transactions = await lock_transactions(uow, [charger.id])
     for transaction in transactions:
-        if transaction.stale_at(event.received_at, app.limits):
+        # A session that ran on in silence for longer than that is no more to be gone on with than a suspended one.
+        if is_stale(transaction.last_activity_at, event.received_at, app.limits):
             await end_stale(app, uow, charger, transaction, event.received_at, trigger="BootNotification")
             continue
         before = transaction.state

@@ -1,11 +1,13 @@
 """What every use case of charging works with."""
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter
 from redis.asyncio import Redis
 
 from charging.domain.limits import Limits
+from charging.domain.quirk_profiles import QuirkCatalogue, QuirkProfile
 from charging.settings import ChargingSettings
 from chassis.database import Database
 from chassis.messaging import Bus
@@ -34,6 +36,19 @@ class Metrics:
         self.sessions_stopped = counter("sessions_stopped", "Transactions finalized", "reason")
 
 
+class MakeKnown(Protocol):
+    """Of what make a charger is, as it said at boot, and its override: a `repository.Charger`, or a row with these columns."""
+
+    @property
+    def vendor(self) -> str | None: ...
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def firmware_version(self) -> str | None: ...
+    @property
+    def quirks(self) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Charging:
     """The service's collaborators. The first argument of every use case."""
@@ -48,3 +63,8 @@ class Charging:
     redis: Redis
     metrics: Metrics
     telemetry: Telemetry
+    quirk_profiles: QuirkCatalogue
+
+    def quirk_profile_of(self, charger: MakeKnown) -> QuirkProfile:
+        """What holds for a charger: profiles of its vendor, model and firmware, and its own override, which wins."""
+        return self.quirk_profiles.profile_of(charger.vendor, charger.model, charger.firmware_version, charger.quirks)

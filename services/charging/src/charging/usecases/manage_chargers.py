@@ -63,7 +63,7 @@ async def create_charger(uow: UnitOfWork, body: ChargerCreate, principal: Princi
         "name": body.name,
         "connector_kind": body.connector_kind.value,
         "rated_power_w": body.rated_power_w,
-        "quirks": body.quirks.model_dump(exclude_none=True),
+        "quirks": body.quirks.said(),
     }
     row = (
         await uow.connection.execute(
@@ -109,7 +109,7 @@ async def change_charger(uow: UnitOfWork, charger_id: ChargerId, body: ChargerCh
         if value is None:
             raise invalid_field(f"#/body/{name}", "It can't be null")
     if body.quirks is not None:
-        changes["quirks"] = body.quirks.model_dump(exclude_none=True)
+        changes["quirks"] = body.quirks.said()
     if body.station_id is not None and not await uow.connection.scalar(
         sa.select(stations.c.id).where(stations.c.id == body.station_id)
     ):

@@ -13,6 +13,7 @@ import structlog
 from charging.domain.samples import Reading, read_message
 from charging.domain.states import TransactionState
 from charging.domain.transaction import Transaction
+from charging.grace_cache import cache_grace
 from charging.repository import (
     Charger,
     MeterRow,
@@ -25,7 +26,7 @@ from charging.repository import (
     turns_of,
 )
 from charging.usecases import announce
-from charging.usecases.connection import end_stale, returned, seen_anew, take_connection
+from charging.usecases.connection import come_back, end_stale, returned, seen_anew
 from charging.usecases.context import Charging
 from charging.usecases.stop_session import hold_connector, want_stop
 from chassis.database import UnitOfWork
@@ -85,11 +86,11 @@ async def record_meter_values(app: Charging, uow: UnitOfWork, batch: Sequence[Re
             log.error("meter_values.unknown_charger", charge_point_id=event.charge_point_id, message_id=event.message_id)
             continue
         if returned(charger, event):
-            await take_connection(uow, charger, event)
+            await come_back(uow, charger, event)
         elif seen_anew(charger, event):
             seen[charger.id] = event.received_at
         connector_id = event.connector_id or only.get(charger.id, 0)
-        readings = read_message(event.meter_value, received_at=event.received_at, quirks=charger.quirks)
+        readings = read_message(event.meter_value, received_at=event.received_at, quirks=app.quirk_profile_of(charger))
         # Connector 0 of a box with several is its main meter: no session's (OCPP 1.6 §4.7).
         transaction = sessions.bind(charger.id, connector_id, event.transaction_id) if connector_id > 0 else None
         fresh = transaction is not None and (event.epoch, event.seq) > (transaction.applied_epoch, transaction.applied_seq)
@@ -125,11 +126,14 @@ async def _advance(
 ) -> None:
     """An active session: it runs (again), its energy grows, its budget is checked and the stop forecast anew."""
     before = transaction.state
-    if transaction.meter_values(at):
+    graced_until = transaction.availability_deadline_at
+    if transaction.meter_values(at, app.limits):
         trigger = "MeterValues: resumed" if before is TransactionState.SUSPENDED else "MeterValues"
         announce.stepped(uow, transaction, before, trigger=trigger, at=at)
     for reading in readings:
         transaction.read(reading, at, app.limits)
+    if transaction.availability_deadline_at != graced_until:
+        cache_grace(app.redis, app.service.tasks, uow, transaction)
     if transaction.stop_intent is not None or transaction.budget_used_up():
         # Decided already: this only acts if no attempt is in flight, as after a stop that was due while the charger was away.
         transaction.stop_due_at = None

@@ -50,7 +50,7 @@ async def create_command(
                 start_request_id=start_request_id,
                 transaction_id=transaction_id,
                 deadline_at=deadline_at,
-                timeout_seconds=app.settings.command_timeout_seconds,
+                timeout_seconds=app.quirk_profile_of(charger).call_timeout_seconds or app.settings.command_timeout_seconds,
                 created_at=uow.now,
             )
             .returning(commands.c.id)

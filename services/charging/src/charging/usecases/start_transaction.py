@@ -83,7 +83,7 @@ async def start_transaction(app: Charging, uow: UnitOfWork, received: Received) 
         await _end_predecessor(app, uow, charger, connector_id)
     if connector_id not in known:
         await uow.connection.execute(sa.insert(connectors).values(charger_id=charger.id, connector_id=connector_id))
-    transaction_id = await _insert(uow, received, charger, known.get(connector_id), connector_id, id_tag, request, status)
+    transaction_id = await _insert(app, uow, received, charger, known.get(connector_id), connector_id, id_tag, request, status)
     received.answer(StartTransactionDecision(transaction_id=transaction_id, status=status))
     [transaction] = [t for t in await lock_transactions(uow, [charger.id], ids=[transaction_id]) if t.id == transaction_id]
     if not accepted:
@@ -188,6 +188,7 @@ async def _end_predecessor(app: Charging, uow: UnitOfWork, charger: Charger, con
 
 
 async def _insert(
+    app: Charging,
     uow: UnitOfWork,
     received: Received,
     charger: Charger,
@@ -211,6 +212,8 @@ async def _insert(
         received_at=event.received_at,
         charger_at=sane_time(event.timestamp, event.received_at),
     )
+    if app.quirk_profile_of(charger).session_relative_register:
+        meter.offset_wh = meter.start_wh  # known of its model, so not to be found out from the first two readings
     final = (
         {}
         if accepted

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import structlog
 
 from charging.domain.states import CommandStatus
-from charging.domain.stopping import StopMeans, escalation_of, means_of_attempt, stop_command
+from charging.domain.stopping import StopMeans, means_of_attempt, stop_command
 from charging.domain.transaction import Transaction
 from charging.repository import Charger, load_chargers, lock_transactions, save_transactions
 from charging.tables import commands, connectors, stop_attempts
@@ -53,13 +53,15 @@ async def want_stop(
         return
     transaction.stop_attempt += 1
     attempt = transaction.stop_attempt
-    means = means_of_attempt(attempt, escalation_of(charger.quirks)) if rising else StopMeans.REMOTE_STOP
+    profile = app.quirk_profile_of(charger)
+    means = means_of_attempt(attempt, profile.stop_escalation) if rising else StopMeans.REMOTE_STOP
     action, payload = stop_command(
         means,
         transaction_id=transaction.id,
         reported_transaction_id=transaction.reported_transaction_id,
         attempt=attempt,
         connector_id=transaction.connector_id,
+        reported_first=profile.stop_by_reported_id,
     )
     # Never more than one in flight: what an earlier attempt could not send is replaced by this one.
     await uow.connection.execute(

@@ -37,7 +37,7 @@ async def stop_transaction(app: Charging, uow: UnitOfWork, received: Received) -
     if transaction is None:
         await _keep_orphan(app, uow, charger, event)
         return
-    await _store_samples(uow, charger, transaction, event, received.data)
+    await _store_samples(app, uow, charger, transaction, event, received.data)
     if transaction.charger_stopped_at is not None and not transaction.active:
         return  # the same Stop again (row 79), or closing values after it: meterStop stands (row 71)
     late_before_wh = transaction.late_wh
@@ -121,10 +121,10 @@ async def _keep_orphan(app: Charging, uow: UnitOfWork, charger: Charger, event: 
 
 
 async def _store_samples(
-    uow: UnitOfWork, charger: Charger, transaction: Transaction, event: StopTransactionReceived, data: Any
+    app: Charging, uow: UnitOfWork, charger: Charger, transaction: Transaction, event: StopTransactionReceived, data: Any
 ) -> None:
     """transactionData is stored like any samples, for the record: energy comes from meterStop alone."""
-    readings = read_message(event.transaction_data, received_at=event.received_at, quirks=charger.quirks)
+    readings = read_message(event.transaction_data, received_at=event.received_at, quirks=app.quirk_profile_of(charger))
     if readings:
         said = [samples.get("sampled_value", []) for samples in data["transaction_data"]]
         rows = meter_rows(charger, event, transaction.connector_id, transaction, readings, said)

@@ -30,7 +30,6 @@ from charging.views.network import (
     ConnectorChange,
     ConnectorQuery,
     ConnectorView,
-    Quirks,
     StationChange,
     StationCreate,
     StationQuery,
@@ -39,6 +38,7 @@ from charging.views.network import (
     TariffQuery,
     TariffView,
 )
+from charging.views.quirks import ChargerQuirksView, QuirkProfileList, QuirkProfileView, Quirks
 from charging.views.sessions import MeterValueView, StartRequestQuery, StartRequestView, TransactionQuery, TransactionView
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "ChargerCreate",
     "ChargerId",
     "ChargerQuery",
+    "ChargerQuirksView",
     "ChargerView",
     "ChargerWithPassword",
     "CommandCreate",
@@ -67,6 +68,8 @@ __all__ = [
     "Line",
     "MeterValueView",
     "Name",
+    "QuirkProfileList",
+    "QuirkProfileView",
     "Quirks",
     "StartRequestId",
     "StartRequestQuery",

@@ -19,6 +19,7 @@ from charging.views.base import (
     TransactionId,
     View,
 )
+from charging.views.quirks import Quirks
 from chassis.web import Body, PageQuery
 
 
@@ -81,17 +82,6 @@ ChargePointIdText = Annotated[
 ]
 
 
-class Quirks(Body):
-    """Overrides for this charger where its model misbehaves: data, not code."""
-
-    energy_unit: Annotated[str, Field(pattern=r"^(Wh|kWh)$")] | None = Field(
-        None, description="what its energy register is in, whatever it claims"
-    )
-    stop_escalation: list[Annotated[str, Field(pattern=r"^(PROFILE_ZERO|INOPERATIVE|RESET_HARD)$")]] | None = Field(
-        None, description="stronger means after two ignored stops, in this order; [] for none", max_length=3
-    )
-
-
 class ChargerCreate(Body):
     """A charge point."""
 
@@ -101,7 +91,7 @@ class ChargerCreate(Body):
     connector_kind: ConnectorKind = Field(description="socket, type2 or ccs", strict=False)
     rated_power_w: int = Field(gt=0, le=POWER_MAX_W, description="of one connector: bounds what its meter may claim")
     connectors: int = Field(1, ge=1, le=CONNECTORS_MAX, description="how many; more are made on sight")
-    quirks: Quirks = Field(default_factory=lambda: Quirks(energy_unit=None, stop_escalation=None))
+    quirks: Quirks = Field(default_factory=Quirks)
 
 
 class ChargerChange(Body):
@@ -113,7 +103,7 @@ class ChargerChange(Body):
     operative: bool | None = Field(None, description="the operator's will: false sells nothing; the charger is not told")
     connector_kind: ConnectorKind | None = Field(None, strict=False)
     rated_power_w: int | None = Field(None, gt=0, le=POWER_MAX_W)
-    quirks: Quirks | None = None
+    quirks: Quirks | None = Field(None, description="overrides of its model's profile, all of them: what is left out is no more")
 
 
 class ChargerView(View):
@@ -127,7 +117,7 @@ class ChargerView(View):
     operative: bool
     connector_kind: ConnectorKind
     rated_power_w: int
-    quirks: dict[str, Any]
+    quirks: dict[str, Any] = Field(description="overrides; what holds is at `/v1/chargers/{id}/quirks`")
     vendor: str | None
     model: str | None
     serial_number: str | None
