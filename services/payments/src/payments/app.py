@@ -7,21 +7,19 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from chassis.database import Database, OutboxRelay
 from chassis.messaging import Bus
 from chassis.messaging.events import EventConsumer
-from chassis.runtime import Clock, Ids, Service
-from chassis.runtime.sweeps import Sweeps
+from chassis.runtime import Clock, Ids, Service, Sweeps, Worker
 from chassis.telemetry import Telemetry
 from chassis.web import WebServer
 from contracts.topology import RETRY_DELAYS_SECONDS, address_from
 from payments.jobs import sweeps
 from payments.metrics import Metrics
-from payments.razorpay import Razorpay
 from payments.routes import ERRORS, ROUTES
 from payments.settings import PaymentsSettings
 from payments.subscriptions import QUEUE, SUBSCRIPTIONS
 from payments.usecases.context import Payments
-from payments.usecases.work_refunds import work_refunds
-from payments.usecases.work_webhooks import work_webhooks
-from payments.worker import Worker
+from payments.usecases.work_refunds import take_up_refund
+from payments.usecases.work_webhooks import take_up_webhook
+from razorpay_client import Razorpay
 
 NAME = "payments"
 
@@ -50,6 +48,7 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
     )
     service.add(OutboxRelay(database, bus, service))
     razorpay = service.add(Razorpay(settings, service=service, telemetry=telemetry))
+    metrics = Metrics(telemetry.registry)
     payments = Payments(
         service=service,
         settings=settings,
@@ -57,12 +56,12 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
         database=database,
         razorpay=razorpay,
         telemetry=telemetry,
-        metrics=Metrics(telemetry.registry),
-        webhooks=service.add(Worker(service, "webhooks", concurrency=WEBHOOKS_AT_ONCE)),
-        refunds=service.add(Worker(service, "refunds", concurrency=REFUNDS_AT_ONCE)),
+        metrics=metrics,
+        webhooks=service.add(Worker(service, "webhooks", width=WEBHOOKS_AT_ONCE, failures=metrics.work_failed)),
+        refunds=service.add(Worker(service, "refunds", width=REFUNDS_AT_ONCE, failures=metrics.work_failed)),
     )
-    payments.webhooks.perform = partial(work_webhooks, payments)
-    payments.refunds.perform = partial(work_refunds, payments)
+    payments.webhooks.take_one = partial(take_up_webhook, payments)
+    payments.refunds.take_one = partial(take_up_refund, payments)
     service.add(Sweeps(service, sweeps(settings), app=payments, registry=telemetry.registry))
     service.add(
         EventConsumer(

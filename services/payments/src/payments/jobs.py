@@ -14,12 +14,12 @@ from payments.usecases.watch_refunds import watch_refunds
 
 async def wake_webhooks(app: Payments) -> None:
     """What a dead process left, or what is due again."""
-    app.webhooks.wake()
+    app.webhooks.wake_all()
 
 
 async def wake_refunds(app: Payments) -> None:
     """The same for refunds."""
-    app.refunds.wake()
+    app.refunds.wake_all()
 
 
 def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:

@@ -16,6 +16,9 @@ class Metrics:
         self.webhooks = counter(
             "voltlync_payments_webhooks_total", "Verified webhooks by event and by what became of them", "event", "state"
         )
+        self.work_failed = counter(
+            "voltlync_payments_work_failed_total", "Webhooks and refunds whose working off raised an error", "worker"
+        )
         self.webhook_rejected = counter(
             "voltlync_payments_webhook_rejected_total", "Webhooks whose signature did not verify: answered 401, not stored"
         )

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chassis.database import Database
-from chassis.runtime import Service, SystemIds
+from chassis.runtime import Service, SystemIds, Worker
 from chassis.telemetry import Telemetry
 from chassis.web import WebServer
 from contracts.charging import StartRefusal, StartRefused, StopReason, TransactionStarted, TransactionStopped
@@ -25,15 +25,14 @@ from contracts.topology import address_from
 from money import MIN_REFUND_PAISE
 from payments.domain.webhook import signature
 from payments.metrics import Metrics
-from payments.razorpay import Razorpay
 from payments.routes import ERRORS, ROUTES
 from payments.settings import PaymentsSettings
 from payments.usecases.bill_session import bill_session
 from payments.usecases.context import Payments
 from payments.usecases.follow_start import link_transaction, refund_unstarted
-from payments.usecases.work_refunds import work_refunds
-from payments.usecases.work_webhooks import work_webhooks
-from payments.worker import Worker
+from payments.usecases.work_refunds import take_up_refund
+from payments.usecases.work_webhooks import take_up_webhook
+from razorpay_client import Razorpay
 from razorpay_simulator import FaultRule, OutcomeRule, QrPayment, RazorpaySimulator, SandboxSettings
 from testkit.clock import SteppingClock
 
@@ -84,6 +83,7 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
             address_of=address_from("payments"),
         )
     )
+    metrics = Metrics(telemetry.registry)
     app = Payments(
         service=service,
         settings=config,
@@ -91,10 +91,10 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
         database=store,
         razorpay=service.add(Razorpay(config, service=service, telemetry=telemetry)),
         telemetry=telemetry,
-        metrics=Metrics(telemetry.registry),
+        metrics=metrics,
         # Never started, so never woken: the test says when they work.
-        webhooks=Worker(service, "webhooks", concurrency=1),
-        refunds=Worker(service, "refunds", concurrency=1),
+        webhooks=Worker(service, "webhooks", width=1, failures=metrics.work_failed),
+        refunds=Worker(service, "refunds", width=1, failures=metrics.work_failed),
     )
     web = service.add(WebServer(service, config, ROUTES, app=app, database=store, errors=ERRORS, telemetry=telemetry))
     await service.start()
@@ -154,7 +154,8 @@ class Session:
         headers = {"X-Razorpay-Signature": signature(body, SECRET), "X-Razorpay-Event-Id": f"any-{next(self.bench.numbers)}"}
         async with self.bench.http.post(f"{self.bench.url}/webhooks/razorpay", data=body, headers=headers) as answer:
             assert answer.status == 200
-        await work_webhooks(self.bench.app)
+        while await take_up_webhook(self.bench.app):
+            pass
 
     async def hear(self, word: str) -> None:
         """Charging says something, once more perhaps."""
@@ -277,7 +278,8 @@ async def test_every_paisa_ends_in_one_place(
             case "credit":
                 await session.deliver(session.credit)
             case "work":
-                await work_refunds(bench.app)
+                while await take_up_refund(bench.app):
+                    pass
             case "tick":
                 await bench.clock.advance(how[0], settle=bench.sandbox.wait_idle)
             case "event" if events := session.refund_events():
@@ -304,7 +306,8 @@ async def test_every_paisa_ends_in_one_place(
     for word in session.words:
         await session.hear(word)
     for _ in range(ROUNDS_MAX):
-        await work_refunds(bench.app)
+        while await take_up_refund(bench.app):
+            pass
         await bench.clock.advance(1900, settle=bench.sandbox.wait_idle)
         for body in session.refund_events():
             await session.deliver(body)

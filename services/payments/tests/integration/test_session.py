@@ -1,8 +1,8 @@
 """A paid session from the QR code to the refund's end, told as diaries."""
 
+from chassis.runtime import Worker
 from contracts.charging import StartCancelRequested, StartRefusal, StartRequested
 from contracts.payments import PaymentBilled, PaymentReceived, PaymentRefundedInFull, RefundChanged
-from payments.worker import Worker
 from razorpay_simulator import QrPayment
 
 from .conftest import World, running_service

@@ -361,3 +361,16 @@ async def test_riders_are_known_by_phone_then_vpa_and_else_are_guests(world: Wor
     assert guest["rider_id"] == same["rider_id"] == by_phone["rider_id"] != stranger["rider_id"]
     rider = await world.call("GET", f"/v1/riders/{guest['rider_id']}")
     assert (rider["kind"], rider["phone"], rider["vpas"]) == ("PHONE", "******0000", ["as***@okaxis", "as***@otherbank"])
+
+
+async def test_a_new_payer_with_a_phone_is_no_guest(world: World) -> None:
+    qr = await world.qr_code("CP-5")
+    first = await world.payment(await world.pay(qr, 500, vpa="asha@okaxis", contact="+919000090000"))
+    assert first["rider_resolved_by"] == "PHONE"
+    again = await world.payment(await world.pay(qr, 500, vpa="asha@okaxis"))
+    assert (again["rider_id"], again["rider_resolved_by"]) == (first["rider_id"], "VPA")
+    # Razorpay's placeholder and nonsense tell nothing of anybody.
+    nobody = await world.payment(await world.pay(qr, 500, vpa="ravi@okaxis", contact="+0000000000"))
+    assert nobody["rider_resolved_by"] == "UPI_GUEST"
+    rider = await world.call("GET", f"/v1/riders/{first['rider_id']}")
+    assert (rider["kind"], rider["phone"]) == ("PHONE", "******0000")

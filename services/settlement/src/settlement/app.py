@@ -7,13 +7,13 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from chassis.database import Database, OutboxRelay
 from chassis.messaging import Bus
 from chassis.messaging.events import EventConsumer
-from chassis.runtime import Clock, Ids, Service, Sweeps
+from chassis.runtime import Clock, Ids, Service, Sweeps, Worker
 from chassis.telemetry import Telemetry
 from chassis.web import WebServer
 from contracts.topology import RETRY_DELAYS_SECONDS, address_from
+from razorpay_client import Razorpay
 from settlement.jobs import sweeps
 from settlement.metrics import Metrics
-from settlement.razorpay import Razorpay
 from settlement.routes import ERRORS, ROUTES
 from settlement.settings import SettlementSettings
 from settlement.subscriptions import HANDLERS, QUEUE
@@ -21,7 +21,6 @@ from settlement.usecases.context import Settlement
 from settlement.usecases.link_franchisee import take_up_link
 from settlement.usecases.pay_out import take_up_payout
 from settlement.usecases.reconcile_settlement import take_up_settlement
-from settlement.worker import Worker
 
 NAME = "settlement"
 

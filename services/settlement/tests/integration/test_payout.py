@@ -61,7 +61,7 @@ async def test_two_replicas_on_the_same_rows_pay_everything_once(world: World) -
     await twin.start()
     await app.payouts.start()
     for worker in (app.payouts, twin.app.payouts):
-        worker.wake()
+        worker.wake_all()
     await world.settle()
     await twin.stop()
     sent = world.sandbox.requests("POST", "/v1/transfers")

@@ -7,6 +7,7 @@ from chassis.runtime.settings import DatabaseSettings, Environment, RedisSetting
 from chassis.runtime.sweeps import Sweep, Sweeps
 from chassis.runtime.tasks import Tasks
 from chassis.runtime.work import Work
+from chassis.runtime.worker import Worker
 
 __all__ = [
     "Clock",
@@ -23,5 +24,6 @@ __all__ = [
     "SystemIds",
     "Tasks",
     "Work",
+    "Worker",
     "run",
 ]

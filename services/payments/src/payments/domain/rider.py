@@ -10,7 +10,7 @@ _E164 = re.compile(r"\+[1-9]\d{7,14}")
 
 
 class ResolvedBy(StrEnum):
-    """What the rider was recognised by; UPI_GUEST: by nothing, a guest was made."""
+    """What told who the rider is. A phone tells it of a new rider too; an unknown VPA does not: it makes a guest."""
 
     PHONE = "PHONE"
     VPA = "VPA"

@@ -23,7 +23,7 @@ class Rider:
 
 
 async def resolve(connection: AsyncConnection, payer: Identity, *, now: datetime) -> tuple[int, ResolvedBy]:
-    """The rider of a payment: by phone, else by VPA, else a new guest who is known by both from now on.
+    """The rider of a payment: by phone, else by VPA, else a new one who is known by both from now on: a guest, unless by phone.
 
     Payments of one payer at one moment wait for each other, or each would make a guest of its own.
     """
@@ -42,7 +42,7 @@ async def resolve(connection: AsyncConnection, payer: Identity, *, now: datetime
     made = made.on_conflict_do_update(index_elements=[riders.c.phone], set_={"phone": made.excluded.phone})
     rider_id: int = (await connection.execute(made.returning(riders.c.id))).scalar_one()
     await _remember_vpa(connection, rider_id, payer.vpa, now=now)
-    return rider_id, ResolvedBy.UPI_GUEST
+    return rider_id, ResolvedBy.PHONE if payer.phone is not None else ResolvedBy.UPI_GUEST
 
 
 async def _take_turns(connection: AsyncConnection, payer: Identity) -> None:

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 from chassis.database import Database
-from chassis.runtime import Clock, Service
+from chassis.runtime import Clock, Service, Worker
 from chassis.telemetry import Telemetry
 from payments.metrics import Metrics
-from payments.razorpay import Razorpay
 from payments.settings import PaymentsSettings
-from payments.worker import Worker
+from razorpay_client import Razorpay
 
 
 @dataclass(frozen=True, slots=True)

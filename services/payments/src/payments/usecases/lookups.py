@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from payments.razorpay import Permanent, Razorpay, RazorpayError
+from razorpay_client import Permanent, Razorpay, RazorpayError
 
 log = structlog.get_logger(__name__)
 

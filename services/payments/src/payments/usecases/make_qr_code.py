@@ -11,12 +11,12 @@ from payments.domain import qr_code
 from payments.domain.errors import ConflictError, ProviderUnavailableError
 from payments.domain.qr_code import QrCodeStatus
 from payments.domain.refund import backoff_seconds
-from payments.razorpay import Permanent, RazorpayError, Retryable
 from payments.repository import qr_codes
 from payments.repository.qr_codes import QrCode
 from payments.usecases.audit import audit
 from payments.usecases.context import Payments
 from payments.views import QrCodeCreate, QrCodeId, QrCodeView
+from razorpay_client import Permanent, RazorpayError, Retryable
 
 log = structlog.get_logger(__name__)
 

@@ -6,10 +6,10 @@ from contracts.charging import PlatformFeeRecorded
 from contracts.payments import FeeSource
 from payments.domain.qr_payment import PaymentState
 from payments.domain.webhook import read_paise
-from payments.razorpay import RazorpayError
 from payments.repository import qr_payments
 from payments.usecases.accept_qr_credit import lane_subject
 from payments.usecases.context import Payments
+from razorpay_client import RazorpayError
 
 log = structlog.get_logger(__name__)
 

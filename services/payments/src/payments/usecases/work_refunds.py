@@ -9,12 +9,12 @@ from datetime import timedelta
 import structlog
 
 from payments.domain.refund import ATTEMPTS_MAX, Observed, RefundStatus, Speed, backoff_seconds, find_by_key, find_live
-from payments.razorpay import OutcomeUnknown, Permanent, RazorpayError
 from payments.repository import refunds
 from payments.repository.refunds import UNSENT, Refund
 from payments.usecases.context import Payments
 from payments.usecases.follow_refund import observe
 from payments.usecases.give_back import add_attempt, announce
+from razorpay_client import OutcomeUnknown, Permanent, RazorpayError
 
 log = structlog.get_logger(__name__)
 
@@ -22,23 +22,21 @@ INSTANT_UNSUPPORTED = "Instant refund not supported for the payment."
 """Razorpay's refusal of speed=optimum: the same amount goes at normal speed, under a new key (razorpay.md §4)."""
 
 
-async def work_refunds(app: Payments) -> None:
-    """Take up every refund that is due, one after the other."""
-    while not app.stopping:
-        async with app.database.transaction() as uow:
-            lapses_at = uow.now + timedelta(seconds=app.settings.refund_lease_seconds)
-            claimed = await refunds.claim_due(uow.connection, now=uow.now, lapses_at=lapses_at)
-        if claimed is None:
-            return
-        span = app.telemetry.span(
-            "refund.work", traceparent=claimed.traceparent, refund_id=claimed.id, status=claimed.status.value
-        )
-        with span:
-            try:
-                await _work(app, claimed)
-            except Exception:
-                # Ours to mend. The claim lapses by itself and the refund comes again; meanwhile the others go on.
-                log.exception("refund.step_failed", refund_id=claimed.id, qr_payment_id=claimed.qr_payment_id)
+async def take_up_refund(app: Payments) -> bool:
+    """Claim the refund that is due longest and take its next step. False: nothing is due."""
+    async with app.database.transaction() as uow:
+        lapses_at = uow.now + timedelta(seconds=app.settings.refund_lease_seconds)
+        claimed = await refunds.claim_due(uow.connection, now=uow.now, lapses_at=lapses_at)
+    if claimed is None:
+        return False
+    span = app.telemetry.span("refund.work", traceparent=claimed.traceparent, refund_id=claimed.id, status=claimed.status.value)
+    with span:
+        try:
+            await _work(app, claimed)
+        except Exception:
+            # Ours to mend. The claim lapses by itself and the refund comes again; meanwhile the others go on.
+            log.exception("refund.step_failed", refund_id=claimed.id, qr_payment_id=claimed.qr_payment_id)
+    return True
 
 
 async def _work(app: Payments, refund: Refund) -> None:

@@ -10,7 +10,6 @@ from chassis.messaging import is_transient
 from payments.domain import webhook
 from payments.domain.errors import ContradictionError, MalformedEventError
 from payments.domain.webhook import Envelope, WebhookState
-from payments.razorpay import RazorpayError
 from payments.repository import webhook_events
 from payments.repository.webhook_events import WebhookEvent
 from payments.usecases.accept_qr_credit import accept_qr_credit
@@ -20,6 +19,7 @@ from payments.usecases.follow_refund import follow_refund
 from payments.usecases.forward_razorpay_event import forward_razorpay_event
 from payments.usecases.lookups import LookupNeeded, Lookups
 from payments.usecases.outcome import Ignored, Later
+from razorpay_client import RazorpayError
 
 log = structlog.get_logger(__name__)
 
@@ -45,14 +45,8 @@ HANDLERS: dict[str, Handler] = {
 """What payments acts on itself. A QR payment fires `payment.captured` too; QR sessions act on `qr_code.credited` only."""
 
 
-async def work_webhooks(app: Payments) -> None:
-    """Work every event that is due, one after the other."""
-    while not app.stopping and await _work_next(app):
-        pass
-
-
-async def _work_next(app: Payments) -> bool:
-    """Work one event; False where none is due. A failure is written down, and the event comes again later."""
+async def take_up_webhook(app: Payments) -> bool:
+    """Work the event that is due longest; False where none is. A failure is written down, and the event comes again later."""
     lookups = Lookups()
     event, problem = await _attempt(app, lookups)
     taken = event is not None

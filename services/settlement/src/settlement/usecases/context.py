@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 from chassis.database import Database
 from chassis.messaging import Bus
-from chassis.runtime import Clock
+from chassis.runtime import Clock, Worker
 from chassis.telemetry import Telemetry
+from razorpay_client import Razorpay
 from settlement.metrics import Metrics
-from settlement.razorpay import Razorpay
 from settlement.settings import SettlementSettings
-from settlement.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 import structlog
 
 from chassis.database import UnitOfWork
+from razorpay_client import RazorpayError
 from settlement.domain.due import later
 from settlement.domain.franchisee import EFFECTS, POLL_PREFIX, KycEvent, standing
-from settlement.razorpay import RazorpayError
 from settlement.repository import franchisees, ledger, transfers
 from settlement.repository.franchisees import Franchisee
 from settlement.usecases.announce import audit
@@ -54,7 +54,7 @@ async def open_gate(app: Settlement, uow: UnitOfWork, franchisee: Franchisee) ->
     # Transfers before entries: the order in which everybody locks them.
     await transfers.hurry_waiting(uow.connection, franchisee.id, now=uow.now)
     await ledger.release_gated(uow.connection, franchisee.id, now=uow.now)
-    uow.after_commit(app.payouts.wake)
+    uow.after_commit(app.payouts.wake_all)
 
 
 async def poll_kyc(app: Settlement) -> None:

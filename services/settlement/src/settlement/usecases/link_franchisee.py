@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from razorpay_client import Permanent, RazorpayError
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.franchisee import FranchiseeStatus
 from settlement.domain.link import (
@@ -20,7 +21,6 @@ from settlement.domain.link import (
     reference_of,
     stakeholder_body,
 )
-from settlement.razorpay import Permanent, RazorpayError
 from settlement.repository import franchisees
 from settlement.repository.franchisees import Franchisee
 from settlement.usecases.announce import audit

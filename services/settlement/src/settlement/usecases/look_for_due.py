@@ -23,4 +23,4 @@ async def look_for_due(app: Settlement) -> None:
         ).one()
     for worker, is_due in ((app.payouts, due.payouts), (app.links, due.links), (app.settlements, due.settlements)):
         if is_due:
-            worker.wake()
+            worker.wake_all()

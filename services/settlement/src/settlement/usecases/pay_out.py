@@ -13,6 +13,7 @@ from datetime import timedelta
 import structlog
 
 from chassis.database import UnitOfWork
+from razorpay_client import OutcomeUnknown, Permanent, RazorpayError, Retryable
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.ledger_entry import (
     BELOW_MINIMUM_WORDS,
@@ -32,7 +33,6 @@ from settlement.domain.transfer import (
     request_body,
     transfer_key,
 )
-from settlement.razorpay import OutcomeUnknown, Permanent, RazorpayError, Retryable
 from settlement.repository import franchisees, ledger, settlements, transfers
 from settlement.repository.ledger import Entry
 from settlement.repository.transfers import Transfer

@@ -3,9 +3,9 @@
 import structlog
 
 from chassis.database import UnitOfWork
+from razorpay_client import Permanent, RazorpayError
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.settlement_event import SettlementStatus, observed_in_settlement
-from settlement.razorpay import Permanent, RazorpayError
 from settlement.repository import franchisees, settlements, transfers
 from settlement.repository.settlements import Settled
 from settlement.usecases.context import Settlement
