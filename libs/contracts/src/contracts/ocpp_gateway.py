@@ -5,10 +5,11 @@ mapped (the original kept in `original`), unknown fields dropped. Charger clocks
 charger's own text made a datetime where that was possible, else None.
 """
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import AwareDatetime, Field, NonNegativeInt
+from pydantic import AwareDatetime, Field, NonNegativeInt, SkipValidation
 
 from contracts.base import ChargePointId, ChargerEvent, Command, Contract, Event, Query
 
@@ -38,6 +39,10 @@ class ChargePointConnected(ChargerEvent):
     TYPE: ClassVar[str] = "ocpp_gateway.charge_point_connected.v1"
     remote_address: str | None = None
     subprotocol: str | None = Field(None, description="as offered; None where the charger sent no header")
+    password_version: int | None = Field(
+        None, description="version of the credentials that its password was checked against; None: not told"
+    )
+    previous_password: bool = Field(False, description="it came with the password that is being replaced")
 
 
 class ChargePointDisconnected(ChargerEvent):
@@ -103,6 +108,27 @@ class MeterValuesReceived(ChargerEvent):
     connector_id: NonNegativeInt
     transaction_id: int | None = Field(None, description="as the charger says; may be 0, -1 or garbage")
     meter_value: tuple[MeterValue, ...] = ()
+
+
+UnparsedSample = Mapping[str, Any]
+"""A SampledValue just as the charger sent it: a key that is not there means the default of OCPP 1.6 §7.43."""
+
+
+class UnparsedMeterValue(Contract):
+    """A MeterValue whose samples stay as they came, for a reader that judges each sample itself."""
+
+    timestamp: AwareDatetime | None = None
+    sampled_value: SkipValidation[Sequence[UnparsedSample]] = ()
+
+
+class UnparsedMeterValuesReceived(ChargerEvent):
+    """MeterValuesReceived for the hot path: models of ten samples cost five times what all the rest of the event does, and a
+    reader looks at two or three of them. On the wire it is the same message.
+    """
+
+    connector_id: NonNegativeInt
+    transaction_id: int | None = None
+    meter_value: tuple[UnparsedMeterValue, ...] = ()
 
 
 class StartTransactionReceived(ChargerEvent):
@@ -227,6 +253,11 @@ class CommandSendRequested(Command):
     priority: int = 5
     deadline: AwareDatetime = Field(description="not sent after this; NOT_SENT is reported")
     timeout_seconds: float = Field(30.0, description="how long the charger may take to answer")
+    sealed: str | None = Field(
+        None,
+        description="fields of the payload that only charger and gateway may read (a new password), as JSON sealed with the "
+        "installation's command secrets key (chassis.sealing); they replace those of the payload on the wire",
+    )
 
 
 class UnknownChargePointSeen(Event):
@@ -235,6 +266,7 @@ class UnknownChargePointSeen(Event):
     TYPE: ClassVar[str] = "ocpp_gateway.unknown_charge_point_seen.v1"
     charge_point_id: str
     remote_address: str | None = None
+    user_agent: str | None = Field(None, description="of the handshake: its WebSocket library, a hint at the vendor")
     seen_at: AwareDatetime
 
 
@@ -269,6 +301,8 @@ class CredentialsAnswer(Contract):
         password_hash: str
         version: int
         enabled: bool = True
+        previous_salt: str | None = Field(None, description="while a new password is handed over the old one is accepted too")
+        previous_password_hash: str | None = None
 
     credentials: tuple[Credential, ...]
     next_after: str | None = Field(None, description="ask again with this; None when whole")

@@ -10,10 +10,13 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import asyncpg
+import orjson
 import sqlalchemy as sa
 
 from charging.domain.deadlines import SuspensionCause
 from charging.domain.energy import Meter
+from charging.domain.evidence import NO_TRAIL, Trail
 from charging.domain.start import Tariff
 from charging.domain.states import TransactionState
 from charging.domain.transaction import Transaction
@@ -45,15 +48,27 @@ class Charger:
     vendor: str | None
     model: str | None
     firmware_version: str | None
+    stop_latency_ms: int | None
+    """Learned of its stops so far: see `domain.stopping.learn_latency`."""
 
 
 _CHARGER_COLUMNS = tuple(chargers.c[field.name] for field in fields(Charger))
+_LOAD_CHARGERS = (
+    f"SELECT {', '.join(field.name for field in fields(Charger))}"  # noqa: S608  (names of our own fields)
+    " FROM chargers WHERE charge_point_id = ANY($1::text[])"
+)
 
 
 async def load_chargers(uow: UnitOfWork, charge_point_ids: Collection[str]) -> dict[str, Charger]:
     """Chargers by charge_point_id, as spelled in the table. What is not there is left out."""
-    statement = sa.select(*_CHARGER_COLUMNS).where(chargers.c.charge_point_id.in_(charge_point_ids))
-    return {row.charge_point_id: Charger(*row) for row in await uow.connection.execute(statement)}
+    driver = await uow.asyncpg()
+    found: dict[str, Charger] = {}
+    for row in await driver.fetch(_LOAD_CHARGERS, list(charge_point_ids)):
+        charger = Charger(*row.values())
+        quirks: Any = charger.quirks  # the driver gives JSON as text
+        charger.quirks = {} if quirks == "{}" else orjson.loads(quirks)
+        found[charger.charge_point_id] = charger
+    return found
 
 
 async def charger_by_id(uow: UnitOfWork, charger_id: int) -> Charger | None:
@@ -87,6 +102,7 @@ class Connector:
     connector_id: int
     kind: str | None
     rated_power_w: int | None
+    operative: bool
     status: str
     epoch: int
     seq: int
@@ -165,6 +181,10 @@ _METER: tuple[tuple[str, str, str], ...] = (
     ("power_w", "bigint", "power_w"),
     ("rate_w", "bigint", "rate_w"),
     ("power_mwh", "bigint", "power_mwh"),
+    ("read_epoch", "bigint", "read_epoch"),
+    ("read_seq", "bigint", "read_seq"),
+    ("read_n", "integer", "read_n"),
+    ("meter_trail", "jsonb", "trail"),
 )
 
 _LIFE: tuple[tuple[str, str], ...] = (
@@ -200,6 +220,7 @@ _LIFE: tuple[tuple[str, str], ...] = (
     ("meter_stop_wh", "bigint"),
     ("implausible", "boolean"),
     ("late_wh", "bigint"),
+    ("energy_evidence", "jsonb"),
 )
 
 _SELECTED = ", ".join(
@@ -210,6 +231,7 @@ _SELECTED = ", ".join(
 )
 _METER_AT = len(_TERMS)
 _LIFE_AT = _METER_AT + 1 + len(_METER)
+_TRAIL_AT = _LIFE_AT - 1
 _WORDS: Mapping[str, type[StrEnum]] = {
     "state": TransactionState,
     "suspension_cause": SuspensionCause,
@@ -217,7 +239,9 @@ _WORDS: Mapping[str, type[StrEnum]] = {
     "stop_intent": StopReason,
     "stop_reason": StopReason,
 }
-_WORDS_AT = tuple((index, _WORDS[name]) for index, (name, _) in enumerate(_LIFE) if name in _WORDS)
+_WORDS_AT: tuple[tuple[int, Mapping[str, StrEnum]], ...] = tuple(
+    (index, {word.value: word for word in _WORDS[name]}) for index, (name, _) in enumerate(_LIFE) if name in _WORDS
+)
 
 
 def _transaction(row: Sequence[Any]) -> Transaction:
@@ -226,8 +250,18 @@ def _transaction(row: Sequence[Any]) -> Transaction:
     life = list(values[_LIFE_AT:])
     for index, words in _WORDS_AT:
         if life[index] is not None:
-            life[index] = words(life[index])
-    return Transaction(*(*values[:_METER_AT], Meter(*values[_METER_AT:_LIFE_AT]), *life))
+            life[index] = words[life[index]]
+    meter = Meter(*values[_METER_AT:_TRAIL_AT], _trail(values[_TRAIL_AT]))
+    return Transaction(*values[:_METER_AT], meter, *life)
+
+
+def _trail(text: str | None) -> Trail:
+    return NO_TRAIL if text is None else Trail.model_validate_json(text)
+
+
+def _trail_text(transaction: Transaction) -> str | None:
+    trail = transaction.meter.trail
+    return None if trail is NO_TRAIL else trail.model_dump_json()
 
 
 async def lock_transactions(
@@ -263,6 +297,9 @@ _STEADY: tuple[tuple[str, str, str], ...] = (
     ("power_w", "bigint", "meter.power_w"),
     ("rate_w", "bigint", "meter.rate_w"),
     ("power_mwh", "bigint", "meter.power_mwh"),
+    ("read_epoch", "bigint", "meter.read_epoch"),
+    ("read_seq", "bigint", "meter.read_seq"),
+    ("read_n", "integer", "meter.read_n"),
     ("last_activity_at", "timestamptz", "last_activity_at"),
     ("last_progress_at", "timestamptz", "last_progress_at"),
     ("applied_epoch", "bigint", "applied_epoch"),
@@ -291,6 +328,7 @@ def _update(columns: Sequence[tuple[str, str, str]]) -> tuple[str, Callable[[Tra
 
 _SAVE_STEADY = _update(_STEADY)
 _SAVE_ALL = _update(_ALL)
+_TRAIL_IN_ALL = 1 + [column for column, _, _ in _ALL].index("meter_trail")  # after the id
 
 
 async def save_transactions(
@@ -309,7 +347,10 @@ async def save_transactions(
     for (statement, values), saved in ((_SAVE_STEADY, steady), (_SAVE_ALL, turned)):
         if saved:
             driver = await uow.asyncpg()
-            await driver.execute(statement, *zip(*map(values, saved), strict=True))
+            columns = list(zip(*map(values, saved), strict=True))
+            if saved is turned:
+                columns[_TRAIL_IN_ALL] = tuple(map(_trail_text, saved))
+            await driver.execute(statement, *columns)
 
 
 class MeterRow(NamedTuple):
@@ -338,10 +379,25 @@ _INSERT_METER_VALUES = """
     ON CONFLICT DO NOTHING
 """
 
+COPY_ROWS_MIN = 16
+"""From so many rows on COPY is cheaper than INSERT, on both sides; below, its savepoint is not worth it."""
 
-async def insert_meter_values(uow: UnitOfWork, rows: Sequence[MeterRow]) -> None:
-    """Store samples, in one statement; what is stored already stays as it is."""
+
+async def insert_meter_values(uow: UnitOfWork, rows: Sequence[MeterRow], *, repeated: bool = False) -> None:
+    """Store samples; what is stored already stays as it is.
+
+    Many new rows go in by COPY. It knows no ON CONFLICT: a repeat among them, which is rare, undoes it, and all are inserted one
+    by one. `repeated`: some of them are known to have come before.
+    """
     if not rows:
         return
     driver = await uow.asyncpg()
+    if len(rows) >= COPY_ROWS_MIN and not repeated:
+        try:
+            async with driver.transaction():  # a savepoint of ours
+                await driver.copy_records_to_table("meter_values", records=rows, columns=MeterRow._fields)
+        except asyncpg.UniqueViolationError:
+            pass
+        else:
+            return
     await driver.execute(_INSERT_METER_VALUES, *zip(*rows, strict=True))

@@ -23,6 +23,7 @@ from charging.usecases.manage_stations import (
     show_tariff,
 )
 from charging.usecases.show_quirks import list_quirk_profiles, show_charger_quirks
+from charging.usecases.show_reports import list_charger_errors, list_signal_quality
 from charging.usecases.show_sessions import (
     list_meter_values,
     list_start_requests,
@@ -30,6 +31,11 @@ from charging.usecases.show_sessions import (
     show_start_request,
     show_transaction,
     stop_transaction_by_request,
+)
+from charging.usecases.unknown_charge_points import (
+    adopt_unknown_charge_point,
+    forget_unknown_charge_point,
+    list_unknown_charge_points,
 )
 from chassis.web import ADMIN, FRANCHISEE, OPERATOR, STAFF, Errors, Route
 
@@ -63,6 +69,31 @@ ROUTES = (
         show_charger_quirks,
         roles=READERS,
         summary="Show which quirks apply to a charger, and from where",
+    ),
+    Route("GET", "/v1/charger-errors", list_charger_errors, roles=READERS, summary="List errors that chargers reported"),
+    Route("GET", "/v1/signal-quality", list_signal_quality, roles=READERS, summary="List how well chargers' modems hear"),
+    Route(
+        "GET",
+        "/v1/unknown-charge-points",
+        list_unknown_charge_points,
+        roles=OPERATORS,
+        summary="List charge points that nobody registered",
+    ),
+    Route(
+        "POST",
+        "/v1/unknown-charge-points/{unknown_id}/adopt",
+        adopt_unknown_charge_point,
+        roles=ADMIN,
+        status=201,
+        summary="Make a charger of it; shows its password once",
+    ),
+    Route(
+        "DELETE",
+        "/v1/unknown-charge-points/{unknown_id}",
+        forget_unknown_charge_point,
+        roles=OPERATORS,
+        status=204,
+        summary="Take it off the list",
     ),
     Route("GET", "/v1/connectors", list_connectors, roles=READERS, summary="List connectors"),
     Route(

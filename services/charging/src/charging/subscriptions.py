@@ -10,13 +10,14 @@ from charging.usecases.context import Charging
 from charging.usecases.deadline import deadline_due
 from charging.usecases.decide_start import cancel_requested, fee_recorded, start_requested
 from charging.usecases.handle_batch import LaneHandler, in_order_per_charger
-from charging.usecases.record_bill import note_unknown_charge_point, record_bill
+from charging.usecases.record_bill import record_bill
 from charging.usecases.report_status import status_reported
 from charging.usecases.send_command import command_requested
 from charging.usecases.start_transaction import start_transaction
 from charging.usecases.stop_session import stop_requested
 from charging.usecases.stop_transaction import stop_transaction
 from charging.usecases.transfer_data import data_transferred
+from charging.usecases.unknown_charge_points import note_unknown_charge_point
 from charging.usecases.upkeep import upkeep_reported
 from chassis.database import UnitOfWork
 from contracts import charging as own

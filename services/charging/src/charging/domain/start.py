@@ -24,6 +24,8 @@ class Place:
     online: bool
     operative: bool
     """As the operator wants it, apart from what the charger reports."""
+    connector_operative: bool
+    """The same of the connector alone."""
     connector_exists: bool
     connector_status: str
     active_transaction: bool
@@ -41,7 +43,7 @@ def refusal(place: Place) -> tuple[StartRefusal, str] | None:
         return StartRefusal.CONNECTOR_UNAVAILABLE, "The charger is out of service."
     if not place.online:
         return StartRefusal.CHARGER_OFFLINE, "The charger is not connected."
-    if not place.connector_exists or place.connector_status == "Unavailable":
+    if not place.connector_exists or not place.connector_operative or place.connector_status == "Unavailable":
         return StartRefusal.CONNECTOR_UNAVAILABLE, "The connector is out of service."
     if place.connector_status == "Faulted":
         return StartRefusal.CONNECTOR_FAULTED, "The connector reports a fault."
@@ -50,6 +52,12 @@ def refusal(place: Place) -> tuple[StartRefusal, str] | None:
     if not place.has_tariff:
         return StartRefusal.NO_TARIFF, "No tariff is set for this connector."
     return None
+
+
+def may_free_up(place: Place) -> bool:
+    """Whether what makes a connector busy could be over without our knowing yet: a session, late energy, a status. Another
+    start that waits for the same connector is certain."""
+    return not place.pending_request
 
 
 _NOT_TAG = re.compile(r"[^0-9A-Z_.:\-]")

@@ -1,16 +1,17 @@
 """Chargers and their connectors: entered, changed, given passwords. What a charger says of itself comes through the lane."""
 
-import hashlib
-import secrets
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from charging.domain.errors import ConflictError
-from charging.tables import chargers, connectors, stations
+from charging.tables import chargers, connectors, stations, unknown_charge_points
 from charging.usecases import announce
+from charging.usecases.context import Charging
+from charging.usecases.hand_over_credentials import announce_credentials, new_password
 from charging.usecases.scope import at_own_stations, missing, of_own_chargers
+from charging.usecases.tell_availability import check_asked, tell_availability
 from charging.views import (
     ChargerChange,
     ChargerCreate,
@@ -25,38 +26,13 @@ from charging.views import (
 )
 from chassis.database import UnitOfWork
 from chassis.web import Page, Principal, fetch_page, invalid_field
-from contracts.charging import ChargerCredentialsChanged
-
-PASSWORD_BYTES = 20
-"""OCPP 1.6's AuthorizationKey is 20 bytes, given as 40 hex digits; long and random, so a salted fast hash serves."""
-SALT_BYTES = 16
-
-
-def _new_password() -> tuple[str, dict[str, Any]]:
-    password, salt = secrets.token_hex(PASSWORD_BYTES), secrets.token_hex(SALT_BYTES)
-    hashed = hashlib.sha256(salt.encode() + password.encode()).hexdigest()
-    return password, {"password_salt": salt, "password_hash": hashed}
-
-
-def _announce_credentials(uow: UnitOfWork, row: Any) -> None:
-    uow.publish(
-        ChargerCredentialsChanged(
-            charge_point_id=row.charge_point_id,
-            salt=row.password_salt,
-            password_hash=row.password_hash,
-            version=row.credentials_version,
-            enabled=row.enabled,
-        ),
-        subject=f"charger/{row.id}/credentials",
-        subject_version=row.credentials_version,
-    )
 
 
 async def create_charger(uow: UnitOfWork, body: ChargerCreate, principal: Principal) -> ChargerWithPassword:
     """`POST /v1/chargers`: the answer holds the generated password, this once."""
     if not await uow.connection.scalar(sa.select(stations.c.id).where(stations.c.id == body.station_id)):
         raise missing("station", "stn", body.station_id)
-    password, hashed = _new_password()
+    password, hashed = new_password()
     values = {
         "charge_point_id": body.charge_point_id,
         "station_id": body.station_id,
@@ -78,33 +54,24 @@ async def create_charger(uow: UnitOfWork, body: ChargerCreate, principal: Princi
     await uow.connection.execute(
         sa.insert(connectors), [{"charger_id": row.id, "connector_id": n} for n in range(1, body.connectors + 1)]
     )
-    _announce_credentials(uow, row)
+    await uow.connection.execute(
+        sa.delete(unknown_charge_points).where(
+            sa.func.lower(unknown_charge_points.c.charge_point_id) == body.charge_point_id.lower()
+        )
+    )
+    announce_credentials(uow, row)
     _audit(uow, row.id, "created", principal, after=values)
     return ChargerWithPassword.model_validate({**row._mapping, "password": password})  # noqa: SLF001  (SQLAlchemy's public name)
 
 
-async def rotate_credentials(uow: UnitOfWork, charger_id: ChargerId, principal: Principal) -> ChargerWithPassword:
-    """`POST /v1/chargers/{id}/credentials`: a new password, shown this once. The old one ends with the next handshake."""
-    password, hashed = _new_password()
-    row = (
-        await uow.connection.execute(
-            sa.update(chargers)
-            .where(chargers.c.id == charger_id)
-            .values(**hashed, credentials_version=chargers.c.credentials_version + 1, updated_at=uow.now)
-            .returning(*chargers.c)
-        )
-    ).one_or_none()
-    if row is None:
-        raise missing("charger", "chg", charger_id)
-    _announce_credentials(uow, row)
-    _audit(uow, charger_id, "credentials_rotated", principal, after={"credentials_version": row.credentials_version})
-    return ChargerWithPassword.model_validate({**row._mapping, "password": password})  # noqa: SLF001
-
-
-async def change_charger(uow: UnitOfWork, charger_id: ChargerId, body: ChargerChange, principal: Principal) -> ChargerView:
+async def change_charger(
+    app: Charging, uow: UnitOfWork, charger_id: ChargerId, body: ChargerChange, principal: Principal
+) -> ChargerView:
     """`PATCH /v1/chargers/{id}`. Running sessions keep the terms they started with."""
     before = await _charger(uow, charger_id, principal)
+    check_asked(body.operative, body.tell_charger)
     changes = given(body)
+    changes.pop("tell_charger", None)
     for name, value in changes.items():
         if value is None:
             raise invalid_field(f"#/body/{name}", "It can't be null")
@@ -125,7 +92,9 @@ async def change_charger(uow: UnitOfWork, charger_id: ChargerId, body: ChargerCh
         )
     ).one()
     if enabling:
-        _announce_credentials(uow, row)
+        announce_credentials(uow, row)
+    if body.tell_charger and body.operative is not None:
+        await tell_availability(app, uow, row, 0, body.operative, principal)
     _audit(uow, charger_id, "changed", principal, before={name: getattr(before, name) for name in changes}, after=changes)
     return ChargerView.model_validate(row)
 
@@ -168,12 +137,16 @@ async def show_connector(uow: UnitOfWork, charger_id: ChargerId, connector_id: i
 
 
 async def change_connector(
-    uow: UnitOfWork, charger_id: ChargerId, connector_id: int, body: ConnectorChange, principal: Principal
+    app: Charging, uow: UnitOfWork, charger_id: ChargerId, connector_id: int, body: ConnectorChange, principal: Principal
 ) -> ConnectorView:
-    """`PATCH /v1/chargers/{charger_id}/connectors/{connector_id}`: where it differs from its charger."""
-    await _charger(uow, charger_id, principal)
+    """`PATCH /v1/chargers/{charger_id}/connectors/{connector_id}`: where it differs from its charger, and whether it sells."""
+    charger = await _charger(uow, charger_id, principal)
     before = await _connector(uow, charger_id, connector_id)
+    check_asked(body.operative, body.tell_charger)
     changes = given(body)
+    changes.pop("tell_charger", None)
+    if "operative" in changes and (body.operative is None or connector_id == 0):
+        raise invalid_field("#/body/operative", "Set it on the charger" if connector_id == 0 else "It can't be null")
     row = before
     if changes:
         row = (
@@ -184,7 +157,16 @@ async def change_connector(
                 .returning(*connectors.c)
             )
         ).one()
-    _audit(uow, charger_id, "connector_changed", principal, after={"connector_id": connector_id, **changes})
+    if body.tell_charger and body.operative is not None:
+        await tell_availability(app, uow, charger, connector_id, body.operative, principal)
+    _audit(
+        uow,
+        charger_id,
+        "connector_changed",
+        principal,
+        before={name: getattr(before, name) for name in changes},
+        after={"connector_id": connector_id, **changes},
+    )
     return ConnectorView.model_validate(row)
 
 

@@ -1,15 +1,11 @@
 """What payments billed is read back: transactions keep energy charge, GST and total as columns."""
 
 import sqlalchemy as sa
-import structlog
 
 from charging.tables import transactions
 from charging.usecases.context import Charging
 from chassis.database import UnitOfWork
-from contracts.ocpp_gateway import UnknownChargePointSeen
 from contracts.payments import PaymentBilled
-
-log = structlog.get_logger(__name__)
 
 
 async def record_bill(app: Charging, uow: UnitOfWork, event: PaymentBilled) -> None:
@@ -24,9 +20,3 @@ async def record_bill(app: Charging, uow: UnitOfWork, event: PaymentBilled) -> N
             total_billed_paise=event.energy_charge_paise + event.gst_paise + event.platform_fee_paise,
         )
     )
-
-
-async def note_unknown_charge_point(app: Charging, uow: UnitOfWork, event: UnknownChargePointSeen) -> None:
-    """Somebody connects under a name that nobody registered: a typing error at installation more often than an intruder."""
-    del app, uow
-    log.warning("charge_point.unknown", charge_point_id=event.charge_point_id, remote_address=event.remote_address)

@@ -4,6 +4,7 @@ from charging.views.base import (
     CONNECTORS_MAX,
     POWER_MAX_W,
     RATE_MAX_PAISE,
+    ChargerErrorId,
     ChargerId,
     CommandId,
     FranchiseeId,
@@ -14,6 +15,7 @@ from charging.views.base import (
     StationId,
     TariffId,
     TransactionId,
+    UnknownChargePointId,
     View,
     given,
     whole,
@@ -39,7 +41,9 @@ from charging.views.network import (
     TariffView,
 )
 from charging.views.quirks import ChargerQuirksView, QuirkProfileList, QuirkProfileView, Quirks
+from charging.views.reports import ChargerErrorQuery, ChargerErrorView, SignalQualityQuery, SignalQualityView
 from charging.views.sessions import MeterValueView, StartRequestQuery, StartRequestView, TransactionQuery, TransactionView
+from charging.views.unknown_charge_points import UnknownChargePointAdopt, UnknownChargePointView
 
 __all__ = [
     "CONNECTORS_MAX",
@@ -48,6 +52,9 @@ __all__ = [
     "ChargePointIdText",
     "ChargerChange",
     "ChargerCreate",
+    "ChargerErrorId",
+    "ChargerErrorQuery",
+    "ChargerErrorView",
     "ChargerId",
     "ChargerQuery",
     "ChargerQuirksView",
@@ -71,6 +78,8 @@ __all__ = [
     "QuirkProfileList",
     "QuirkProfileView",
     "Quirks",
+    "SignalQualityQuery",
+    "SignalQualityView",
     "StartRequestId",
     "StartRequestQuery",
     "StartRequestView",
@@ -86,6 +95,9 @@ __all__ = [
     "TransactionId",
     "TransactionQuery",
     "TransactionView",
+    "UnknownChargePointAdopt",
+    "UnknownChargePointId",
+    "UnknownChargePointView",
     "View",
     "WaitQuery",
     "given",

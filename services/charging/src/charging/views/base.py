@@ -24,6 +24,12 @@ StartRequestId = Annotated[int, PrefixedId("req")]
 TransactionId = Annotated[int, PrefixedId("txn")]
 
 
+ChargerErrorId = Annotated[int, PrefixedId("err")]
+
+
+UnknownChargePointId = Annotated[int, PrefixedId("ucp")]
+
+
 CommandId = Annotated[int, PrefixedId("cmd")]
 
 

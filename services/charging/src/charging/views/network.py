@@ -100,7 +100,8 @@ class ChargerChange(Body):
     station_id: StationId | None = None
     name: Line | None = None
     enabled: bool | None = Field(None, description="false: its handshake is refused from now on")
-    operative: bool | None = Field(None, description="the operator's will: false sells nothing; the charger is not told")
+    operative: bool | None = Field(None, description="the operator's will: false sells nothing")
+    tell_charger: bool = Field(False, description="with `operative`: a ChangeAvailability is sent too, once it is connected")
     connector_kind: ConnectorKind | None = Field(None, strict=False)
     rated_power_w: int | None = Field(None, gt=0, le=POWER_MAX_W)
     quirks: Quirks | None = Field(None, description="overrides of its model's profile, all of them: what is left out is no more")
@@ -158,7 +159,8 @@ class ConnectorView(View):
     connector_id: int
     kind: ConnectorKind | None = Field(description="where it differs from the charger's")
     rated_power_w: int | None = Field(description="where it differs from the charger's")
-    status: str
+    operative: bool = Field(description="the operator's will, apart from what it reports: false sells nothing")
+    status: str = Field(description="as it reports")
     error_code: str
     info: str | None
     vendor_error_code: str | None
@@ -169,10 +171,12 @@ class ConnectorView(View):
 
 
 class ConnectorChange(Body):
-    """Where a connector differs from its charger; null: it does not."""
+    """Where a connector differs from its charger (null: it does not), and whether it sells."""
 
     kind: ConnectorKind | None = Field(None, strict=False)
     rated_power_w: int | None = Field(None, gt=0, le=POWER_MAX_W)
+    operative: bool | None = Field(None, description="the operator's will: false sells nothing. Not of connector 0")
+    tell_charger: bool = Field(False, description="with `operative`: a ChangeAvailability is sent too, once it is connected")
 
 
 class ConnectorQuery(PageQuery):
