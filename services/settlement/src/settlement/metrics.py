@@ -14,6 +14,9 @@ class Metrics:
         self.bill_conflict = counter(
             "voltlync_settlement_bill_mismatches_total", "Second bills of a transaction with other figures than the first"
         )
+        self.bills_unowned = counter(
+            "voltlync_settlement_bills_unowned_total", "Bills that named a franchisee whom settlement does not have"
+        )
         self.transfer_failed = counter("voltlync_settlement_transfer_failed_total", "Transfer attempts that failed definitively")
         self.transfer_given_up = counter(
             "voltlync_settlement_transfer_stuck_total", "Entries whose attempts are used up: a person has to look"
@@ -27,6 +30,9 @@ class Metrics:
         )
         self.link_failed = counter("voltlync_settlement_link_failed_total", "Onboarding steps that Razorpay refused", ("step",))
         self.work_failed = counter("voltlync_settlement_work_failed_total", "Rows whose working off raised an error", ("worker",))
+        self.unowned_open = Gauge(
+            "voltlync_settlement_unowned_bills_open", "Bills without an owner that wait for a person", registry=registry
+        )
         self.entries = Gauge(
             "voltlync_settlement_entries", "Ledger entries not settled yet, by status and what they wait for",
             ("status", "hold_kind"), registry=registry,

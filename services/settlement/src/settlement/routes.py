@@ -2,6 +2,7 @@
 
 from chassis.web import ADMIN, FINANCE, FRANCHISEE, OPERATOR, STAFF, Errors, Route
 from settlement.domain import errors
+from settlement.usecases.assign_bill import assign_unowned_bill, list_unowned_bills
 from settlement.usecases.manage_franchisee import create_franchisee, create_terms, patch_franchisee
 from settlement.usecases.release_entry import release_ledger_entry, retry_ledger_entry
 from settlement.usecases.see import (
@@ -35,6 +36,14 @@ ROUTES = (
         summary="New terms, for sessions to come",
     ),
     Route("GET", "/v1/ledger-entries", list_ledger_entries, roles=READERS, summary="Ledger entries, newest first"),
+    Route(
+        "GET", "/v1/ledger-entries/unowned-bills", list_unowned_bills, roles=STAFF,
+        summary="Bills that name a franchisee who does not exist: they wait for a person",
+    ),
+    Route(
+        "POST", "/v1/ledger-entries/unowned-bills/{transaction_id}/assign", assign_unowned_bill,
+        roles=ADMIN | FINANCE, status=201, summary="Say whose such a bill is: it is booked and paid out",
+    ),
     Route("GET", "/v1/ledger-entries/{ledger_entry_id}", get_ledger_entry, roles=READERS, summary="A session's split and payout"),
     Route(
         "POST", "/v1/ledger-entries/{ledger_entry_id}/release", release_ledger_entry, roles=ADMIN | FINANCE,
@@ -55,8 +64,10 @@ ERRORS: Errors = {
     errors.NoSuchLedgerEntry: (404, "No such ledger entry"),
     errors.NoSuchTransfer: (404, "No such transfer"),
     errors.NoSuchSettlement: (404, "No such settlement"),
+    errors.NoSuchUnownedBill: (404, "No such bill"),
     errors.EmailTaken: (409, "The e-mail address is taken"),
     errors.TermsExist: (409, "There are such terms already"),
     errors.NotHeldForReview: (409, "Not held for review"),
+    errors.BillAssigned: (409, "The bill has its owner"),
     errors.NothingToRetry: (409, "Nothing to retry"),
 }

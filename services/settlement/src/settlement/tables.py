@@ -204,6 +204,25 @@ ledger_entries = Table(
     comment="The commission ledger: one entry per billed session of a franchisee's site.",
 )
 
+unowned_bills = Table(
+    "unowned_bills",
+    metadata,
+    Column("transaction_id", BigInteger, primary_key=True, autoincrement=False, comment="charging's id of the session"),
+    Column("named_franchisee_id", BigInteger, nullable=False, comment="whom the bill names: nobody of ours"),
+    Column("bill", JSONB, nullable=False, comment="payments.payment_billed.v1, word for word"),
+    Column("traceparent", Text, comment="the session's trace"),
+    _at("received_at", "when the bill came"),
+    Column("ledger_entry_id", BigInteger, ForeignKey(ledger_entries.c.id), comment="its entry, once it was assigned"),
+    Column("assigned_by", Text, comment="who said whose it is"),
+    _at("assigned_at", "when; null: it waits for a person", nullable=True),
+    CheckConstraint(
+        "(assigned_at is null) = (ledger_entry_id is null) and (assigned_at is null) = (assigned_by is null)",
+        name="assigned_whole",
+    ),
+    Index("unowned_bills_open_idx", "transaction_id", postgresql_where=text("assigned_at is null")),
+    comment="Bills that name a franchisee whom settlement does not have.",
+)
+
 transfers = Table(
     "transfers",
     metadata,

@@ -1,7 +1,7 @@
 """The REST surface of settlement: what it shows, and what it takes."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
@@ -165,6 +165,42 @@ class LedgerEntryQuery(PageQuery):
     franchisee_id: FranchiseeId | None = None
     transaction_id: TransactionId | None = None
     status: EntryStatus | None = None
+
+
+class UnownedBillQuery(PageQuery):
+    """Filters of bills without an owner."""
+
+    assigned: bool = Field(False, description="also those whose owner was named since")
+
+
+class AssignBill(Body):
+    """Whose a bill is."""
+
+    franchisee_id: FranchiseeId
+
+
+class UnownedBillView(BaseModel):
+    """A bill that names a franchisee who does not exist."""
+
+    transaction_id: TransactionId
+    qr_payment_id: QrPaymentId
+    named_franchisee_id: FranchiseeId = Field(description="as the station bore it when the session began")
+    station_id: StationId
+    charge_point_id: str
+    connector_id: int
+    energy_wh: int
+    paid_paise: Paise
+    refund_paise: Paise
+    billed_at: datetime
+    received_at: datetime
+    ledger_entry_id: LedgerEntryId | None
+    assigned_by: str | None
+    assigned_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """From its row: the figures are the bill's own."""
+        return cls.model_validate({**row.bill, **row._mapping})  # noqa: SLF001
 
 
 class TransferQuery(PageQuery):

@@ -1,10 +1,7 @@
 """What is due and waits: for papers, for a person, for the rest of a rupee."""
 
-import pytest
-
 from contracts.settlement import AuditRecorded, LedgerEntryChanged
-from settlement.domain.errors import UnknownFranchisee
-from settlement.usecases.record_bill import record_bill
+from settlement.usecases.measure import measure_ledger
 
 from .conftest import SELDOM, Build, World
 
@@ -146,12 +143,44 @@ async def test_a_session_that_leaves_nothing_to_pay_is_done_at_once(world: World
     assert not world.sandbox.requests("POST", "/v1/transfers")
 
 
-async def test_a_bill_for_an_owner_whom_we_do_not_have_is_nobodys_to_book(world: World) -> None:
-    app = world.service.app
-    with pytest.raises(UnknownFranchisee, match="frn_99"):
-        async with app.database.transaction() as uow:
-            await record_bill(app, uow, world.bill(99))
+async def test_a_bill_for_an_owner_whom_we_do_not_have_waits_for_a_person_and_is_paid_then(world: World) -> None:
+    bill = world.bill(99)
+    for _ in range(2):  # Razorpay pays once, brokers deliver twice
+        await world.publish(bill)
+    await world.settle()
     assert await world.rows("SELECT id FROM ledger_entries") == []
+    assert await world.dead() == 0
+    path = f"/v1/ledger-entries/unowned-bills/txn_{bill.transaction_id}/assign"
+    [waiting] = (await world.call("GET", "/v1/ledger-entries/unowned-bills"))["items"]
+    assert (waiting["transaction_id"], waiting["named_franchisee_id"]) == (f"txn_{bill.transaction_id}", "frn_99")
+    assert (waiting["paid_paise"], waiting["refund_paise"], waiting["ledger_entry_id"]) == (10_000, bill.refund_paise, None)
+    assert world.service.app.metrics.bills_unowned._value.get() == 1
+    await measure_ledger(world.service.app)
+    assert world.service.app.metrics.unowned_open._value.get() == 1
+
+    refused = await world.call("POST", path, json={"franchisee_id": "frn_98"}, status=422)
+    assert refused["errors"][0]["pointer"] == "#/body/franchisee_id"
+    franchisee_id = await world.franchisee()
+    await world.settle()
+    assert await world.rows("SELECT id FROM ledger_entries") == [], "nobody is paid because a number fits"
+
+    entry = await world.call("POST", path, json={"franchisee_id": f"frn_{franchisee_id}"}, status=201)
+    assert (entry["franchisee_id"], entry["gross_paise"]) == (f"frn_{franchisee_id}", 10_000)
+    await world.settle()
+    assert (await world.entry(bill))["status"] == "TRANSFERRED"
+    [made] = world.sandbox.state.transfers.values()
+    assert made.amount == (await world.entry(bill))["payout_paise"]
+    assert (await world.call("GET", "/v1/ledger-entries/unowned-bills"))["items"] == []
+    [done] = (await world.call("GET", "/v1/ledger-entries/unowned-bills?assigned=true"))["items"]
+    assert done["ledger_entry_id"] == entry["id"]
+    await world.call("POST", path, json={"franchisee_id": f"frn_{franchisee_id}"}, status=409)
+    await world.call("POST", path.replace(f"txn_{bill.transaction_id}", "txn_404"), json={"franchisee_id": "frn_1"}, status=404)
+    # The bill once more, after everything: nothing moves.
+    await world.publish(bill)
+    await world.settle()
+    assert len(world.sandbox.state.transfers) == 1
+    await measure_ledger(world.service.app)
+    assert world.service.app.metrics.unowned_open._value.get() == 0
 
 
 async def test_a_second_bill_with_other_figures_is_counted_and_changes_nothing(world: World) -> None:

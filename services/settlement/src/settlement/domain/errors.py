@@ -1,9 +1,9 @@
 """What can be wrong with what is asked of settlement. The texts are written for the caller.
 
 SettlementError
-├── NoSuchFranchisee, NoSuchLedgerEntry, NoSuchTransfer, NoSuchSettlement    404
-├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry                 409
-└── ForbiddenTransition, UnknownFranchisee                                   never by a caller: the message is parked
+├── NoSuchFranchisee, NoSuchLedgerEntry, NoSuchTransfer, NoSuchSettlement, NoSuchUnownedBill    404
+├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry, BillAssigned                      409
+└── ForbiddenTransition                                            never by a caller: the message is parked
 """
 
 
@@ -74,8 +74,15 @@ class ForbiddenTransition(SettlementError):
         super().__init__(f"{before} does not become {after}")
 
 
-class UnknownFranchisee(SettlementError):
-    """A bill names an owner that we don't have: nobody to pay, and nobody's terms."""
+class NoSuchUnownedBill(SettlementError):
+    """No bill of this transaction came for an owner whom we don't have."""
 
-    def __init__(self, franchisee_id: int, transaction_id: int) -> None:
-        super().__init__(f"txn_{transaction_id} was billed for frn_{franchisee_id}, which does not exist in settlement")
+    def __init__(self, transaction_id: int) -> None:
+        super().__init__(f"No bill of txn_{transaction_id} lacks an owner.")
+
+
+class BillAssigned(SettlementError):
+    """Its owner was named already: another change is a correction for finance, not an assignment."""
+
+    def __init__(self, transaction_id: int) -> None:
+        super().__init__(f"The bill of txn_{transaction_id} has its ledger entry.")

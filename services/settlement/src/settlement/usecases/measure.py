@@ -1,19 +1,21 @@
 """Sweep: how much waits, for what, and for how long."""
 
 from settlement.domain.ledger_entry import EntryStatus
-from settlement.repository import ledger
+from settlement.repository import ledger, unowned_bills
 from settlement.usecases.context import Settlement
 
 
 async def measure_ledger(app: Settlement) -> None:
-    """Set the gauges of what is not settled."""
+    """Set the gauges of what is not settled, and of what nobody owns."""
     async with app.database.reading() as uow:
         rows = await ledger.unsettled(uow.connection)
+        unowned = await unowned_bills.count_open(uow.connection)
         now = uow.now
     app.metrics.entries.clear()
     app.metrics.entries_paise.clear()
     for row in rows:
         app.metrics.entries.labels(row.status, row.hold_kind or "").set(row.n)
         app.metrics.entries_paise.labels(row.status, row.hold_kind or "").set(int(row.paise))
+    app.metrics.unowned_open.set(unowned)
     moving = [row.oldest for row in rows if row.status != EntryStatus.ON_HOLD.value]
     app.metrics.oldest_unsettled_seconds.set((now - min(moving)).total_seconds() if moving else 0)

@@ -7,11 +7,11 @@ from chassis.telemetry import current_traceparent
 from contracts.payments import PaymentBilled
 from contracts.settlement import LedgerEntryCreated
 from money import Split, TdsBase, calculate_settlement
-from settlement.domain.errors import UnknownFranchisee
 from settlement.domain.franchisee import terms_in_force
 from settlement.domain.ledger_entry import EntryStatus
 from settlement.domain.transfer import transfer_key
-from settlement.repository import franchisees, ledger
+from settlement.repository import franchisees, ledger, unowned_bills
+from settlement.repository.ledger import Entry
 from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
 
@@ -21,13 +21,35 @@ log = structlog.get_logger(__name__)
 async def record_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> None:
     """Emits LedgerEntryCreated. A platform-owned site has no entry; a second bill of a transaction changes nothing.
 
-    Owner and terms are those at StartTransaction. Raises UnknownFranchisee: nobody to pay, so the bill is parked.
+    Owner and terms are those at StartTransaction. A bill whose owner we don't have is kept for a person to assign.
     """
     if bill.franchisee_id is None:
         return
     if await franchisees.find(uow.connection, bill.franchisee_id) is None:
-        raise UnknownFranchisee(bill.franchisee_id, bill.transaction_id)
-    terms = terms_in_force(await franchisees.terms_of(uow.connection, bill.franchisee_id), bill.started_at)
+        await _keep_unowned(app, uow, bill, bill.franchisee_id)
+        return
+    await book(app, uow, bill, franchisee_id=bill.franchisee_id, traceparent=current_traceparent())
+
+
+async def _keep_unowned(app: Settlement, uow: UnitOfWork, bill: PaymentBilled, named: int) -> None:
+    new = await unowned_bills.add(
+        uow.connection,
+        transaction_id=bill.transaction_id,
+        named_franchisee_id=named,
+        bill=bill.model_dump(mode="json"),
+        traceparent=current_traceparent(),
+        received_at=uow.now,
+    )
+    if new:
+        uow.after_commit(app.metrics.bills_unowned.inc)
+        log.error("bill.without_owner", transaction_id=bill.transaction_id, franchisee_id=named, station_id=bill.station_id)
+
+
+async def book(
+    app: Settlement, uow: UnitOfWork, bill: PaymentBilled, *, franchisee_id: int, traceparent: str | None
+) -> Entry | None:
+    """The ledger entry of a bill for a franchisee who exists, due at once; None where the transaction has one."""
+    terms = terms_in_force(await franchisees.terms_of(uow.connection, franchisee_id), bill.started_at)
     split = calculate_settlement(
         gross_paise=bill.paid_paise,
         refund_paise=bill.refund_paise,
@@ -42,7 +64,7 @@ async def record_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> 
         uow.connection,
         key=transfer_key(bill.transaction_id, 1),
         transaction_id=bill.transaction_id,
-        franchisee_id=bill.franchisee_id,
+        franchisee_id=franchisee_id,
         qr_payment_id=bill.qr_payment_id,
         razorpay_payment_id=bill.razorpay_payment_id,
         station_id=bill.station_id,
@@ -59,20 +81,20 @@ async def record_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> 
         implausible=bill.implausible,
         status=EntryStatus.PENDING.value,
         subject_version=0,
-        traceparent=current_traceparent(),
+        traceparent=traceparent,
         due_at=uow.now,
         created_at=uow.now,
         updated_at=uow.now,
     )
     if entry is None:
         await _compare(app, uow, bill)
-        return
+        return None
     app.metrics.entries_created.inc()
     uow.publish(
         LedgerEntryCreated(
             ledger_entry_id=entry.id,
             transaction_id=bill.transaction_id,
-            franchisee_id=bill.franchisee_id,
+            franchisee_id=franchisee_id,
             **_lines(split),
             created_at=uow.now,
         ),
@@ -80,9 +102,9 @@ async def record_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> 
         subject_version=0,
     )
     if entry.payout_paise == 0:
-        await change_entry(uow, entry, EntryStatus.SETTLED, due_at=None)
-        return
+        return await change_entry(uow, entry, EntryStatus.SETTLED, due_at=None)
     uow.after_commit(app.payouts.wake)
+    return entry
 
 
 def _lines(split: Split) -> dict[str, int]:
