@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charging.domain.quirk_profiles import QuirkProfile
 from charging.domain.samples import parse_quantity, read_message, sane_time
 from contracts.ocpp_gateway import MeterValue, SampledValue
 
@@ -93,7 +94,7 @@ def test_power_and_state_of_charge():
 
 
 def test_a_model_whose_unit_is_wrong_is_put_right_by_data():
-    assert read(energy("361", unit="Wh"), quirks={"energy_unit": "kWh"}).energy_wh == 361_000  # row 61
+    assert read(energy("361", unit="Wh"), quirks=QuirkProfile(energy_unit="kWh")).energy_wh == 361_000  # row 61
 
 
 def test_a_queue_is_read_in_the_order_in_which_it_was_taken():
