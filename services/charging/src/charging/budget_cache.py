@@ -39,15 +39,16 @@ def cache_budget(redis: "Redis", tasks: Tasks, uow: UnitOfWork, transaction: Tra
         }
     )
     key = budget_key(transaction.id)
-    uow.after_commit(lambda: tasks.start("budget.cache", _hint(redis.set(key, value, ex=BUDGET_TTL_SECONDS))))
+    uow.after_commit(lambda: tasks.start("budget.cache", hint(redis.set(key, value, ex=BUDGET_TTL_SECONDS))))
 
 
 def drop_budget(redis: "Redis", tasks: Tasks, uow: UnitOfWork, transaction_id: int) -> None:
     """After the commit: the session is final, nobody may be shown its budget any more."""
-    uow.after_commit(lambda: tasks.start("budget.drop", _hint(redis.delete(budget_key(transaction_id)))))
+    uow.after_commit(lambda: tasks.start("budget.drop", hint(redis.delete(budget_key(transaction_id)))))
 
 
-async def _hint(operation: "Coroutine[Any, Any, Any] | Any") -> None:
+async def hint(operation: "Coroutine[Any, Any, Any] | Any") -> None:
+    """Await a call of Redis that only tells somebody something: where it fails, a warning is all that follows."""
     try:
         await operation
     except (RedisError, OSError) as error:

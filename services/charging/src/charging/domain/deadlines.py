@@ -1,7 +1,7 @@
 """When a silent session ends. Pure arithmetic on receive times; the results are columns, and the columns win over any timer."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from charging.domain.limits import Limits
@@ -53,16 +53,30 @@ def cause_of(reason: DisconnectReason) -> SuspensionCause:
     return SuspensionCause.GATEWAY if reason in OUR_DISCONNECTS else SuspensionCause.DISCONNECT
 
 
-def suspension_deadline(cause: SuspensionCause, at: datetime, last_activity_at: datetime, limits: Limits) -> datetime:
-    """When a suspension that began `at` for this cause ends the session, unless MeterValues come first."""
-    if cause is SuspensionCause.GATEWAY:
-        return at + limits.gateway_suspension
-    if cause is SuspensionCause.DISCONNECT:
-        return at + limits.disconnect_suspension
-    guard = last_activity_at + limits.resume_gap_max
-    if cause is SuspensionCause.BOOT:
-        return max(at, min(at + limits.boot_sign_of_life, guard))
-    return max(at, guard)
+MOMENT = timedelta(microseconds=1)
+"""What PostgreSQL and `datetime` can tell apart: a session is stale from the first moment after the guard, not at it."""
+
+WINDOW_OF_CAUSE: Mapping[SuspensionCause, Callable[[Limits], timedelta]] = {
+    SuspensionCause.DISCONNECT: lambda limits: limits.disconnect_suspension,
+    SuspensionCause.GATEWAY: lambda limits: limits.gateway_suspension,
+    SuspensionCause.BOOT: lambda limits: limits.boot_sign_of_life,
+    SuspensionCause.RETURNED: lambda limits: limits.resume_gap_max,
+}
+
+
+def suspension_deadline(
+    cause: SuspensionCause, at: datetime, last_activity_at: datetime, limits: Limits, *, again: bool = False
+) -> datetime:
+    """When a suspension of this cause, from `at` on, ends the session, unless MeterValues come first.
+
+    A drop that suspends gives its whole window: the charger may bring its StopTransaction. Everything else is bounded by the
+    guard as well: the boot, the socket's return, and (`again`) a drop of a session that is suspended already, which would
+    otherwise be kept alive by a charger that only ever dials in.
+    """
+    ends_at = at + WINDOW_OF_CAUSE[cause](limits)
+    if cause in (SuspensionCause.DISCONNECT, SuspensionCause.GATEWAY) and not again:
+        return ends_at
+    return max(at, min(ends_at, last_activity_at + limits.resume_gap_max + MOMENT))
 
 
 def is_stale(last_activity_at: datetime, at: datetime, limits: Limits) -> bool:

@@ -20,6 +20,11 @@ class Limits:
     """An AC socket that reports Available while power flows is kept alive this long past the last confirmed forward step."""
     available_stop_wait: timedelta = timedelta(seconds=5)
     """A Type-2 or CCS connector that reports Available, or any that faults, has this long for its StopTransaction (row 43)."""
+    busy_wait: timedelta = timedelta(seconds=15)
+    """A start that finds its connector busy is refused only after this: the StopTransaction of the session before may still be
+    on its way from a gateway's spool, which payments' wishes overtake after an outage."""
+    busy_look: timedelta = timedelta(seconds=2)
+    """Meanwhile it is looked at so often whether the connector has become free."""
     flap_disconnects: int = 3
     """The nth disconnect in a row without progress finalizes."""
     flap_progress_wh: int = 10

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from charging.domain import energy, states
 from charging.domain.deadlines import ConnectorKind, SuspensionCause, is_stale, should_use_grace_period, suspension_deadline
 from charging.domain.energy import Meter
+from charging.domain.evidence import METER_STOP_N
 from charging.domain.limits import Limits
 from charging.domain.samples import Reading
 from charging.domain.states import TransactionHappening, TransactionState
@@ -78,6 +79,8 @@ class Transaction:
     meter_stop_wh: int | None
     implausible: bool
     late_wh: int
+    energy_evidence: str | None = None
+    """What `energy_wh` rests on (`EnergyEvidence` as JSON), frozen with it."""
 
     @property
     def active(self) -> bool:
@@ -108,7 +111,9 @@ class Transaction:
         # Boots repeat on mere reconnects (row 40): a second one does not buy more time.
         if stepped or self.suspension_cause is not cause:
             self.suspension_cause = cause
-            self.suspension_deadline_at = suspension_deadline(cause, at, self.last_activity_at, limits)
+            self.suspension_deadline_at = suspension_deadline(cause, at, self.last_activity_at, limits, again=not stepped)
+        # What its connector reported holds, but its time does not run while nobody could tell us better: see `meter_values`.
+        self.availability_deadline_at = None
         energy.open_segment(self.meter)
         return stepped
 
@@ -128,13 +133,15 @@ class Transaction:
         """Whether a resume at this time comes too late."""
         return self.state is TransactionState.SUSPENDED and is_stale(self.last_activity_at, at, limits)
 
-    def meter_values(self, at: datetime) -> bool:
+    def meter_values(self, at: datetime, limits: Limits) -> bool:
         """MeterValues came: it runs. Returns whether this was a step. The caller has checked `stale_at`."""
         was_suspended = self.state is TransactionState.SUSPENDED
         stepped = self._move(TransactionHappening.METER_VALUES)
         if was_suspended:
             self.resumed_at = at
             self.resume_count += 1
+            if self.availability_reason is not None:
+                self._await_availability(self.availability_reason, at, limits)
         self.suspension_cause = None
         self.suspension_deadline_at = None
         self.last_activity_at = at
@@ -149,19 +156,31 @@ class Transaction:
 
     def connector_gone(self, at: datetime, limits: Limits) -> None:
         """The connector faulted or was closed mid-session: it ends in a moment, with its StopTransaction if that comes."""
-        if self.availability_reason is not StopReason.CONNECTOR_UNAVAILABLE:
-            self.availability_reason = StopReason.CONNECTOR_UNAVAILABLE
-            self.availability_deadline_at = at + limits.available_stop_wait
+        if self.availability_reason is not StopReason.CONNECTOR_UNAVAILABLE or self.availability_deadline_at is None:
+            self._await_availability(StopReason.CONNECTOR_UNAVAILABLE, at, limits)
 
     def connector_free(self, at: datetime, limits: Limits) -> None:
-        """The connector reports Available mid-session. A socket says so while it charges: it lives on by rising energy alone."""
-        if self.availability_deadline_at is not None:
+        """The connector reports Available mid-session. A socket says so while it charges: it lives on by rising energy alone.
+
+        A suspended session waits for its queued StopTransaction by its own deadline: on return, status overtakes it (§3.7).
+        A socket's grace begins once it resumes.
+        """
+        graced = should_use_grace_period(ConnectorKind(self.connector_kind), "Available")
+        if self.availability_reason is not None or (self.state is TransactionState.SUSPENDED and not graced):
             return
-        if should_use_grace_period(ConnectorKind(self.connector_kind), "Available"):
+        if self.state is TransactionState.SUSPENDED:
+            self.availability_reason = StopReason.GRACE_EXPIRED
+        elif graced:
             self.availability_reason = StopReason.GRACE_EXPIRED
             self.availability_deadline_at = max(at, self.last_progress_at + limits.socket_grace)
         else:
-            self.connector_gone(at, limits)
+            self._await_availability(StopReason.CONNECTOR_UNAVAILABLE, at, limits)
+
+    def _await_availability(self, reason: StopReason, at: datetime, limits: Limits) -> None:
+        """From now on this ends the session, unless energy (a socket's grace) or the connector's status says otherwise."""
+        graced = reason is StopReason.GRACE_EXPIRED
+        self.availability_reason = reason
+        self.availability_deadline_at = at + (limits.socket_grace if graced else limits.available_stop_wait)
 
     def connector_serves(self) -> None:
         """The connector reports that it serves the session after all. A fault's end stands: it was told to stop."""
@@ -172,7 +191,8 @@ class Transaction:
     def finalize(self, reason: StopReason, at: datetime, *, ocpp_stop_reason: str | None, meter_stop_wh: int | None) -> None:
         """Energy and reason become final. Raises ForbiddenTransitionError if they are already."""
         self._move(TransactionHappening.FINALIZED)
-        self.energy_wh, self.implausible = energy.billable_wh(self.meter)
+        self.energy_wh, self.implausible, evidence = energy.freeze(self.meter, lost=reason is StopReason.METER_LOST)
+        self.energy_evidence = evidence.model_dump_json()
         self.stopped_at = at
         self.stop_reason = reason
         self.ocpp_stop_reason = ocpp_stop_reason
@@ -186,7 +206,7 @@ class Transaction:
     def read(self, reading: Reading, received_at: datetime, limits: Limits) -> int:
         """Show the meter a reading and renew what hangs on it; returns the confirmed energy of this step."""
         if reading.energy_wh is None:
-            if reading.power_w is not None:
+            if reading.power_w is not None and not energy.is_old(self.meter, reading.charger_at):
                 self.meter.power_w = reading.power_w
             return 0
         credit_wh = energy.take(
@@ -197,6 +217,7 @@ class Transaction:
             charger_at=reading.charger_at,
             rated_power_w=self.rated_power_w,
             power_w=reading.power_w,
+            key=(reading.epoch, reading.seq, reading.n),
         )
         if credit_wh > 0:
             self.last_progress_at = received_at
@@ -206,7 +227,9 @@ class Transaction:
                 self.availability_deadline_at = received_at + limits.socket_grace  # kept alive by rising energy alone
         return credit_wh
 
-    def take_meter_stop(self, meter_stop_wh: int | None, received_at: datetime, charger_at: datetime | None) -> int:
+    def take_meter_stop(
+        self, meter_stop_wh: int | None, received_at: datetime, charger_at: datetime | None, *, epoch: int = 0, seq: int = 0
+    ) -> int:
         """The last sample of the session; returns what it confirmed. After the end it can only be late energy."""
         credit_wh = energy.close(
             self.meter,
@@ -214,6 +237,7 @@ class Transaction:
             received_at=received_at,
             charger_at=charger_at,
             rated_power_w=self.rated_power_w,
+            key=(epoch, seq, METER_STOP_N),
         )
         if not self.active:
             self.late_wh = max(0, self.meter.confirmed_wh - (self.energy_wh or 0))
@@ -223,8 +247,11 @@ class Transaction:
         """The confirmed energy costs the whole budget: one Wh more and the bill would exceed what was paid."""
         return self.affordable_wh is not None and self.meter.confirmed_wh >= self.affordable_wh
 
-    def forecast(self, at: datetime, limits: Limits) -> None:
-        """Set `stop_due_at`: when the budget runs out at the power that flows, less what a stop takes. None: nothing flows."""
+    def forecast(self, at: datetime, limits: Limits, *, stop_latency_ms: int | None = None) -> None:
+        """Set `stop_due_at`: when the budget runs out at the power that flows, less what a stop takes. None: nothing flows.
+
+        `stop_latency_ms`: what was learned of this charger's stops; None: the setting's guess.
+        """
         self.stop_due_at = None
         if self.affordable_wh is None or not self.active:
             return
@@ -234,7 +261,7 @@ class Transaction:
             power_w=energy.flowing_w(self.meter, self.rated_power_w),
         )
         if ms is not None:
-            ahead_ms = min(max(ms - limits.stop_latency_ms, 0), FORECAST_HORIZON_MS)
+            ahead_ms = min(max(ms - (limits.stop_latency_ms if stop_latency_ms is None else stop_latency_ms), 0), FORECAST_HORIZON_MS)
             self.stop_due_at = at + timedelta(milliseconds=ahead_ms)
 
     def change_fee(self, platform_fee_paise: int) -> None:

@@ -18,7 +18,17 @@ id_tags = sa.Table(
     sa.Column("holder", sa.Text, nullable=False, comment="whose it is"),
     sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.text("true"), comment="false: Blocked"),
     sa.Column("expires_at", Time, comment="Expired from then on; null: never"),
+    sa.Column("parent_id_tag", sa.Text, comment="the group it belongs to, as OCPP's parentIdTag; null: none"),
+    sa.Column(
+        "concurrent_sessions_max",
+        sa.Integer,
+        server_default="1",
+        comment="more of its transactions at once are ConcurrentTx; null: no bound",
+    ),
     sa.Column("created_at", Time, nullable=False, comment="when it was entered"),
+    sa.Index(None, "parent_id_tag", "id"),
+    sa.CheckConstraint("concurrent_sessions_max > 0", name="concurrent_sessions_max"),
+    sa.CheckConstraint(f"length(parent_id_tag) BETWEEN 1 AND {ID_TAG_LENGTH_MAX}", name="parent_id_tag"),
     sa.CheckConstraint(f"length(id_tag) BETWEEN 1 AND {ID_TAG_LENGTH_MAX}", name="id_tag"),
 )
 
@@ -39,6 +49,9 @@ start_requests = sa.Table(
     sa.Column("reason", sa.Text, comment="why REFUSED or EXPIRED"),
     sa.Column("detail", sa.Text, nullable=False, server_default="", comment="the same for people"),
     sa.Column("deadline_at", Time, nullable=False, comment="nothing starts after it"),
+    sa.Column(
+        "judge_at", Time, comment="its connector is busy: looked at again then; null: the charger was asked, or it's decided"
+    ),
     sa.Column("transaction_id", sa.BigInteger, comment="what it became"),
     sa.Column("traceparent", sa.Text, comment="trace of the payment: its session's events continue it"),
     sa.Column("requested_at", Time, nullable=False, comment="when it was first read"),
@@ -157,6 +170,10 @@ transactions = sa.Table(
     sa.Column(
         "power_mwh", sa.BigInteger, nullable=False, server_default="0", comment="reported power x time, 1/1000 Wh: cross-check"
     ),
+    sa.Column("read_epoch", sa.BigInteger, nullable=False, server_default="0", comment="last confirmed reading; 0: meterStart"),
+    sa.Column("read_seq", sa.BigInteger, nullable=False, server_default="0", comment="in which message"),
+    sa.Column("read_n", sa.Integer, nullable=False, server_default="0", comment="which meterValue of it; -1: meterStop"),
+    sa.Column("meter_trail", JSONB, comment="segments and doubtful readings so far; null: nothing out of the ordinary"),
     sa.Column("stop_due_at", Time, comment="forecast: when to stop so that the bill stays within the budget"),
     sa.Column("stop_intent", sa.Text, comment="stop_reason that we decided on; null: nobody wants it stopped"),
     sa.Column("stop_attempt", sa.Integer, nullable=False, server_default="0", comment="attempts so far"),
@@ -183,6 +200,7 @@ transactions = sa.Table(
         comment="billed the smaller figure, payout held",
     ),
     sa.Column("late_wh", sa.BigInteger, nullable=False, server_default="0", comment="reported after the end: never billed"),
+    sa.Column("energy_evidence", JSONB, comment="what energy_wh rests on (EnergyEvidence), frozen with it"),
     sa.Column("energy_charge_paise", sa.BigInteger, comment="from the bill"),
     sa.Column("gst_amount_paise", sa.BigInteger, comment="from the bill"),
     sa.Column("total_billed_paise", sa.BigInteger, comment="from the bill: energy charge + GST + platform fee"),
@@ -204,6 +222,7 @@ transactions = sa.Table(
         postgresql_where=sa.text("stop_intent IS NOT NULL AND charger_stopped_at IS NULL"),
     ),
     sa.Index(None, "start_request_id"),
+    sa.Index("transactions_id_tag_id", "id_tag", "id"),
     sa.Index("transactions_charger_id_id", "charger_id", "id"),
     sa.Index("transactions_station_id_id", "station_id", "id"),
     sa.Index("transactions_franchisee_id_id", "franchisee_id", "id"),
@@ -257,6 +276,9 @@ orphans = sa.Table(
     sa.Column("seq", sa.BigInteger, nullable=False, comment="in which message"),
     sa.Column("kind", sa.Text, nullable=False, comment="StopTransaction"),
     sa.Column("reported_transaction_id", sa.BigInteger, comment="the id that it claims"),
+    sa.Column(
+        "start_request_id", sa.BigInteger, sa.ForeignKey(start_requests.c.id), comment="whose minted tag it bears; null: nobody's"
+    ),
     sa.Column("payload", JSONB, nullable=False, comment="the whole message"),
     sa.Column("received_at", Time, nullable=False, comment="our clock"),
     sa.UniqueConstraint("charger_id", "epoch", "seq"),

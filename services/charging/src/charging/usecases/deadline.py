@@ -12,7 +12,7 @@ from charging.domain.states import TransactionState
 from charging.domain.transaction import Transaction
 from charging.gateway_registry import connection_of
 from charging.repository import Charger, load_chargers, lock_transactions, save_transactions
-from charging.usecases import decide_start
+from charging.usecases import configure_charger, decide_start, observe_effects
 from charging.usecases.complete_command import command_overdue
 from charging.usecases.connection import gateway_lost
 from charging.usecases.context import Charging
@@ -32,9 +32,13 @@ async def deadline_due(app: Charging, uow: UnitOfWork, received: Received) -> No
     if charger is None:
         return
     if event.kind is DeadlineKind.START_REQUEST:
-        await decide_start.deadline_passed(app, uow, int(event.subject_id))
+        await decide_start.request_due(app, uow, charger, int(event.subject_id))
     elif event.kind is DeadlineKind.COMMAND:
         await command_overdue(app, uow, charger, int(event.subject_id))
+    elif event.kind is DeadlineKind.COMMAND_EFFECT:
+        await observe_effects.effect_due(app, uow, charger, int(event.subject_id))
+    elif event.kind is DeadlineKind.CONFIGURATION:
+        await configure_charger.due(app, uow, charger)
     elif event.kind is DeadlineKind.GATEWAY_LEASE:
         await gateway_lost(app, uow, charger, int(event.subject_id))
     else:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from charging.budget_cache import drop_budget
 from charging.domain.transaction import Transaction
+from charging.grace_cache import cache_grace
 from charging.usecases import announce
 from charging.usecases.context import Charging
 from chassis.database import UnitOfWork
@@ -28,11 +29,13 @@ def finalize(
     """
     if not transaction.active:
         return False
-    before = transaction.state
+    before, graced = transaction.state, transaction.availability_reason is StopReason.GRACE_EXPIRED
     transaction.finalize(reason, at, ocpp_stop_reason=ocpp_stop_reason, meter_stop_wh=meter_stop_wh)
     announce.stopped(uow, transaction, before, trigger=trigger, actor=actor, charger_word=ocpp_stop_reason)
     uow.after_commit(lambda: _count(app, transaction))
     drop_budget(app.redis, app.service.tasks, uow, transaction.id)
+    if graced:
+        cache_grace(app.redis, app.service.tasks, uow, transaction)
     return True
 
 

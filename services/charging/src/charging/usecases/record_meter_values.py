@@ -4,8 +4,8 @@ The heart of the service. Per message it is a few µs of rules and a row; statem
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import orjson
 import structlog
@@ -31,8 +31,9 @@ from charging.usecases.context import Charging
 from charging.usecases.stop_session import hold_connector, want_stop
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
-from contracts.charging import LateEnergyReported, StopReason
-from contracts.ocpp_gateway import MeterValuesReceived, StopTransactionReceived
+from contracts.base import ChargerEvent
+from contracts.charging import StopReason
+from contracts.ocpp_gateway import UnparsedMeterValue, UnparsedMeterValuesReceived
 
 log = structlog.get_logger(__name__)
 
@@ -63,9 +64,27 @@ class _Sessions:
         return found
 
 
+@dataclass(slots=True)
+class _Message:
+    """One MeterValues of a batch, and whose it is."""
+
+    event: UnparsedMeterValuesReceived
+    charger: Charger
+    connector_id: int
+    readings: list[Reading]
+    transaction: Transaction | None
+    fresh: bool
+    """Not applied to its transaction before: a redelivered one changes nothing."""
+
+    @property
+    def taken_at(self) -> datetime | None:
+        """The charger's time of its first reading, where sane."""
+        return self.readings[0].charger_at if self.readings else None
+
+
 async def record_meter_values(app: Charging, uow: UnitOfWork, batch: Sequence[Received]) -> None:
     """Store every sample once, advance every session once. `batch`: MeterValuesReceived, in their order per charger."""
-    events: list[MeterValuesReceived] = [received.model for received in batch]
+    events: list[UnparsedMeterValuesReceived] = [received.model for received in batch]
     chargers = await load_chargers(uow, {event.charge_point_id for event in events})
     whole = {chargers[e.charge_point_id].id for e in events if e.connector_id == 0 and e.charge_point_id in chargers}
     only = await only_connectors(uow, whole) if whole else {}
@@ -76,11 +95,10 @@ async def record_meter_values(app: Charging, uow: UnitOfWork, batch: Sequence[Re
     )
     turns_before = {transaction.id: turns_of(transaction) for transaction in transactions}
     sessions = _Sessions(transactions)
-    rows: list[MeterRow] = []
+    quirks = {charger.id: app.quirk_profile_of(charger) for charger in chargers.values()}
+    messages: list[_Message] = []
     seen: dict[int, datetime] = {}
-    touched: dict[int, Transaction] = {}
-    late: dict[int, tuple[Transaction, Charger]] = {}
-    for received, event in zip(batch, events, strict=True):
+    for event in events:
         charger = chargers.get(event.charge_point_id)
         if charger is None:
             log.error("meter_values.unknown_charger", charge_point_id=event.charge_point_id, message_id=event.message_id)
@@ -90,35 +108,64 @@ async def record_meter_values(app: Charging, uow: UnitOfWork, batch: Sequence[Re
         elif seen_anew(charger, event):
             seen[charger.id] = event.received_at
         connector_id = event.connector_id or only.get(charger.id, 0)
-        readings = read_message(event.meter_value, received_at=event.received_at, quirks=app.quirk_profile_of(charger))
+        readings = read_message(
+            event.meter_value, received_at=event.received_at, quirks=quirks[charger.id], epoch=event.epoch, seq=event.seq
+        )
         # Connector 0 of a box with several is its main meter: no session's (OCPP 1.6 §4.7).
         transaction = sessions.bind(charger.id, connector_id, event.transaction_id) if connector_id > 0 else None
-        fresh = transaction is not None and (event.epoch, event.seq) > (transaction.applied_epoch, transaction.applied_seq)
-        if transaction is not None and fresh:
+        fresh = False
+        if transaction is not None:
+            # A message of before the start can only be one that comes again, and was nobody's then.
+            place = (event.epoch, event.seq)
+            fresh = (
+                place > (transaction.applied_epoch, transaction.applied_seq) and event.received_at >= transaction.started_at
+            )
+            if fresh:
+                transaction.applied_epoch, transaction.applied_seq = place
+        messages.append(_Message(event, charger, connector_id, readings, transaction, fresh))
+    touched: dict[int, Transaction] = {}
+    late: dict[int, Transaction] = {}
+    rows: list[MeterRow] = []
+    for message in _as_taken(messages):
+        transaction = message.transaction
+        if transaction is not None and message.fresh:
             touched[transaction.id] = transaction
-            transaction.applied_epoch, transaction.applied_seq = event.epoch, event.seq
             if not transaction.active:
-                if await _late(app, uow, charger, transaction, readings, event.received_at):
-                    late[transaction.id] = (transaction, charger)
-            elif transaction.stale_at(event.received_at, app.limits):
-                await end_stale(app, uow, charger, transaction, event.received_at, trigger="MeterValues")
+                if await _late(app, uow, message.charger, transaction, message.readings, message.event.received_at):
+                    late[transaction.id] = transaction
+            elif transaction.stale_at(message.event.received_at, app.limits):
+                await end_stale(app, uow, message.charger, transaction, message.event.received_at, trigger="MeterValues")
             else:
-                await _advance(app, uow, charger, transaction, readings, event.received_at)
-        if readings:
-            said = [samples.get("sampled_value", []) for samples in received.data["meter_value"]]
-            rows += meter_rows(charger, event, connector_id, transaction, readings, said)
-    await insert_meter_values(uow, rows)
+                transaction.meter.note_energy_unit(quirks[message.charger.id].energy_unit)
+                await _advance(app, uow, message.charger, transaction, message.readings, message.event.received_at)
+        rows += meter_rows(
+            message.charger, message.event, message.event.meter_value, message.connector_id, transaction, message.readings
+        )
+    await insert_meter_values(uow, rows, repeated=any(received.redelivered for received in batch))
     await save_transactions(uow, touched.values(), turns_before=turns_before)
     await note_seen(uow, seen)
-    for transaction, _ in late.values():
-        uow.publish(
-            LateEnergyReported(
-                transaction_id=transaction.id, charge_point_id=transaction.charge_point_id, late_wh=transaction.late_wh
-            ),
-            subject=announce.subject_of(transaction),
-            traceparent=transaction.traceparent,
-        )
-        uow.after_commit(app.metrics.late_energy.inc)
+    for transaction in late.values():
+        announce.late_energy(app, uow, transaction)
+
+
+def _as_taken(messages: list[_Message]) -> list[_Message]:
+    """In the order of their arrival, but a session's own in the order in which its charger took them.
+
+    A queue may be replayed in any order (ocpp.md row 74). Only where every one tells a sane time.
+    """
+    places: dict[int, list[int]] = {}
+    for place, message in enumerate(messages):
+        if message.transaction is not None and message.readings:
+            places.setdefault(message.transaction.id, []).append(place)
+    for own in places.values():
+        times = [messages[place].taken_at for place in own]
+        if len(own) > 1 and None not in times:
+            in_time = sorted(own, key=lambda place: (messages[place].taken_at, place))
+            if in_time != own:
+                ordered = [messages[place] for place in in_time]
+                for place, message in zip(own, ordered, strict=True):
+                    messages[place] = message
+    return messages
 
 
 async def _advance(
@@ -139,7 +186,7 @@ async def _advance(
         transaction.stop_due_at = None
         await want_stop(app, uow, charger, transaction, transaction.stop_intent or StopReason.BUDGET_EXHAUSTED)
     else:
-        transaction.forecast(at, app.limits)
+        transaction.forecast(at, app.limits, stop_latency_ms=charger.stop_latency_ms)
 
 
 async def _late(
@@ -163,14 +210,13 @@ async def _late(
 
 def meter_rows(
     charger: Charger,
-    event: MeterValuesReceived | StopTransactionReceived,
+    event: ChargerEvent,
+    meter_values: Sequence[UnparsedMeterValue],
     connector_id: int,
     transaction: Transaction | None,
     readings: Sequence[Reading],
-    said: Sequence[Any],
 ) -> list[MeterRow]:
-    """Rows of what a message said. `said` is each meterValue's sampledValue as it came, kept as it is."""
-    meter_values = event.meter_value if isinstance(event, MeterValuesReceived) else event.transaction_data
+    """Rows of what a message said; each meterValue's samples are kept as they came."""
     transaction_id, confirmed_wh = (None, None) if transaction is None else (transaction.id, transaction.meter.confirmed_wh)
     return [
         MeterRow(
@@ -186,7 +232,7 @@ def meter_rows(
             confirmed_wh,
             reading.power_w,
             reading.soc_percent,
-            orjson.dumps(said[reading.n]).decode(),
+            orjson.dumps(meter_values[reading.n].sampled_value).decode(),
         )
         for reading in readings
     ]

@@ -14,7 +14,7 @@ from charging.domain.energy import start_meter
 from charging.domain.samples import sane_time
 from charging.domain.start import Tariff, normalise_id_tag, tariff_in_force
 from charging.domain.states import StartRequestHappening, StartRequestState, TransactionState, next_start_request_state
-from charging.domain.transaction import affordable_wh
+from charging.domain.transaction import Transaction, affordable_wh
 from charging.repository import (
     Charger,
     Connector,
@@ -30,7 +30,7 @@ from charging.usecases.connection import alive
 from charging.usecases.context import Charging
 from charging.usecases.decide_start import end_request
 from charging.usecases.finalize import finalize
-from charging.usecases.stop_session import want_stop
+from charging.usecases.stop_session import charger_stopped, want_stop
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
 from contracts.charging import StartRefusal, StopReason
@@ -79,11 +79,21 @@ async def start_transaction(app: Charging, uow: UnitOfWork, received: Received) 
         status = await tag_status(uow, id_tag)
 
     accepted = status is IdTagStatus.ACCEPTED
-    if accepted:
-        await _end_predecessor(app, uow, charger, connector_id)
+    await _end_predecessor(app, uow, charger, connector_id)
     if connector_id not in known:
         await uow.connection.execute(sa.insert(connectors).values(charger_id=charger.id, connector_id=connector_id))
-    transaction_id = await _insert(app, uow, received, charger, known.get(connector_id), connector_id, id_tag, request, status)
+    transaction_id = await write_transaction(
+        app,
+        uow,
+        event,
+        charger,
+        known.get(connector_id),
+        connector_id,
+        id_tag,
+        request,
+        status,
+        traceparent=received.traceparent,
+    )
     received.answer(StartTransactionDecision(transaction_id=transaction_id, status=status))
     [transaction] = [t for t in await lock_transactions(uow, [charger.id], ids=[transaction_id]) if t.id == transaction_id]
     if not accepted:
@@ -99,15 +109,20 @@ async def start_transaction(app: Charging, uow: UnitOfWork, received: Received) 
             after={"status": status.value, "id_tag": id_tag, "request_key": request.request_key if request is not None else None},
         )
         return
+    await begin_session(app, uow, transaction, request)
+    transaction.forecast(event.received_at, app.limits)
+    await save_transactions(uow, [transaction])
+
+
+async def begin_session(app: Charging, uow: UnitOfWork, transaction: Transaction, request: Any | None) -> None:
+    """A transaction was accepted: its start request (a row; None for a staff tag) is decided, and it is announced."""
     if request is not None:
         state = next_start_request_state(StartRequestState(request.state), StartRequestHappening.TRANSACTION_STARTED)
         await uow.connection.execute(
             sa.update(start_requests)
             .where(start_requests.c.id == request.id)
-            .values(state=state.value, transaction_id=transaction_id, decided_at=uow.now)
+            .values(state=state.value, transaction_id=transaction.id, decided_at=uow.now, judge_at=None)
         )
-    transaction.forecast(event.received_at, app.limits)
-    await save_transactions(uow, [transaction])
     announce.started(uow, transaction)
     if transaction.budget_paise is not None:
         cache_budget(app.redis, app.service.tasks, uow, transaction)
@@ -179,27 +194,32 @@ async def tag_status(uow: UnitOfWork, id_tag: str) -> IdTagStatus:
 
 
 async def _end_predecessor(app: Charging, uow: UnitOfWork, charger: Charger, connector_id: int) -> None:
-    """A new start on a connector proves that the session before it is over: its StopTransaction was lost."""
-    for before in await lock_transactions(uow, [charger.id]):
+    """A new start on a connector proves that the session before it is over: its StopTransaction was lost.
+
+    One that is refused proves it as well: what the connector delivers from here on is not the session's before. Late energy
+    of an older one is over too, and the connector is free of it.
+    """
+    for before in await lock_transactions(uow, [charger.id], unstopped=True):
         if before.connector_id == connector_id:
-            before.charger_stopped_at = uow.now
             finalize(app, uow, before, StopReason.CHARGER, at=uow.now, trigger="another start on its connector")
+            await charger_stopped(app, uow, charger, before)
             await save_transactions(uow, [before])
 
 
-async def _insert(
+async def write_transaction(
     app: Charging,
     uow: UnitOfWork,
-    received: Received,
+    event: StartTransactionReceived,
     charger: Charger,
     connector: Connector | None,
     connector_id: int,
     id_tag: str,
     request: Any | None,
     status: IdTagStatus,
+    *,
+    traceparent: str | None,
 ) -> int:
     """The transaction with its terms. One that is refused is final from its first moment: real id, no energy, no events."""
-    event: StartTransactionReceived = received.model
     tariff: Tariff | None = tariff_in_force(
         await tariffs_for(uow, charger_id=charger.id, station_id=charger.station_id), event.received_at
     )
@@ -250,11 +270,14 @@ async def _insert(
             connector_kind=(connector.kind if connector is not None else None) or charger.connector_kind,
             started_at=event.received_at,
             timestamp_text=event.timestamp_text,
-            traceparent=payer.traceparent if payer is not None else received.traceparent,
+            traceparent=payer.traceparent if payer is not None else traceparent,
             answer_status=status.value,
             state=(TransactionState.STARTED if accepted else TransactionState.STOPPED).value,
             last_activity_at=event.received_at,
             last_progress_at=event.received_at,
+            # What this charger said before belongs to the sessions before, however often it is delivered.
+            applied_epoch=event.epoch,
+            applied_seq=event.seq,
             meter_start_wh=meter.start_wh,
             register_wh=meter.register_wh,
             read_at=meter.read_at,

@@ -1,15 +1,18 @@
 """StopTransaction: a session's ordinary end. Never refused, whatever it says (OCPP 1.6 §4.10, ocpp.md rows 75-83)."""
 
+from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects.postgresql import insert
 
 from charging.domain.samples import read_message, sane_time
 from charging.domain.transaction import Transaction
 from charging.repository import Charger, insert_meter_values, load_chargers, lock_transactions, save_transactions
-from charging.tables import orphans
+from charging.tables import orphans, transactions
 from charging.usecases import announce
+from charging.usecases.adopt_orphan import adopt_orphan
 from charging.usecases.connection import alive
 from charging.usecases.context import Charging
 from charging.usecases.finalize import finalize
@@ -17,8 +20,8 @@ from charging.usecases.record_meter_values import meter_rows
 from charging.usecases.stop_session import charger_stopped
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
-from contracts.charging import LateEnergyReported, StopReason
-from contracts.ocpp_gateway import StopTransactionReceived
+from contracts.charging import StopReason
+from contracts.ocpp_gateway import StopTransactionReceived, UnparsedMeterValue
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +37,8 @@ async def stop_transaction(app: Charging, uow: UnitOfWork, received: Received) -
     reported = event.transaction_id if event.transaction_id is not None and event.transaction_id > 0 else None
     found = await lock_transactions(uow, [charger.id], ids=[reported] if reported is not None else [])
     transaction = _bind(found, reported)
+    if transaction is not None and reported is None and not await _may_be_its_stop(uow, transaction, event):
+        transaction = None
     if transaction is None:
         await _keep_orphan(app, uow, charger, event)
         return
@@ -41,7 +46,13 @@ async def stop_transaction(app: Charging, uow: UnitOfWork, received: Received) -
     if transaction.charger_stopped_at is not None and not transaction.active:
         return  # the same Stop again (row 79), or closing values after it: meterStop stands (row 71)
     late_before_wh = transaction.late_wh
-    transaction.take_meter_stop(event.meter_stop_wh, event.received_at, sane_time(event.timestamp, event.received_at))
+    transaction.take_meter_stop(
+        event.meter_stop_wh,
+        event.received_at,
+        sane_time(event.timestamp, event.received_at),
+        epoch=event.epoch,
+        seq=event.seq,
+    )
     word = event.original_reason or event.reason
     # The end is called what we decided, where we did: a budget stop shows up as Remote, or as anything (row 76).
     reason = transaction.stop_intent or StopReason.CHARGER
@@ -58,14 +69,7 @@ async def stop_transaction(app: Charging, uow: UnitOfWork, received: Received) -
         transaction.ocpp_stop_reason = word
         transaction.meter_stop_wh = event.meter_stop_wh
         if transaction.late_wh > late_before_wh:
-            uow.publish(
-                LateEnergyReported(
-                    transaction_id=transaction.id, charge_point_id=charger.charge_point_id, late_wh=transaction.late_wh
-                ),
-                subject=announce.subject_of(transaction),
-                traceparent=transaction.traceparent,
-            )
-            uow.after_commit(app.metrics.late_energy.inc)
+            announce.late_energy(app, uow, transaction)
         announce.audit(
             uow,
             entity="transaction",
@@ -89,6 +93,28 @@ def _bind(found: list[Transaction], reported: int | None) -> Transaction | None:
         return None  # never issued to this charger: free mode, a lost start, another charger's id (rows 41, 78, 83)
     active = [transaction for transaction in found if transaction.active]
     return active[0] if len(active) == 1 else None
+
+
+async def _may_be_its_stop(uow: UnitOfWork, transaction: Transaction, event: StopTransactionReceived) -> bool:
+    """Whether a Stop that names no session can be this one's: it came, and by the charger's clock was made, after its start.
+
+    An older session's Stop comes late from a charger's queue, and any message comes again after a broker's death.
+    """
+    if event.received_at < transaction.started_at:
+        return False
+    made_at = sane_time(event.timestamp, event.received_at)
+    text = await uow.connection.scalar(sa.select(transactions.c.timestamp_text).where(transactions.c.id == transaction.id))
+    started_at = sane_time(_time(text or ""), transaction.started_at)
+    return made_at is None or started_at is None or made_at >= started_at
+
+
+def _time(text: str) -> datetime | None:
+    """A charger's timestamp, where it is one that says its zone."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
 
 
 async def _keep_orphan(app: Charging, uow: UnitOfWork, charger: Charger, event: StopTransactionReceived) -> None:
@@ -118,14 +144,15 @@ async def _keep_orphan(app: Charging, uow: UnitOfWork, charger: Charger, event: 
         after={"transaction_id": event.transaction_id, "meter_stop_wh": event.meter_stop_wh, "orphan_id": stored},
     )
     uow.after_commit(app.metrics.orphan_stops.inc)
+    await adopt_orphan(app, uow, charger, event, stored)
 
 
 async def _store_samples(
     app: Charging, uow: UnitOfWork, charger: Charger, transaction: Transaction, event: StopTransactionReceived, data: Any
 ) -> None:
     """transactionData is stored like any samples, for the record: energy comes from meterStop alone."""
-    readings = read_message(event.transaction_data, received_at=event.received_at, quirks=app.quirk_profile_of(charger))
-    if readings:
-        said = [samples.get("sampled_value", []) for samples in data["transaction_data"]]
-        rows = meter_rows(charger, event, transaction.connector_id, transaction, readings, said)
-        await insert_meter_values(uow, rows)
+    meter_values = [UnparsedMeterValue.model_validate(said) for said in data["transaction_data"]] if event.transaction_data else []
+    readings = read_message(meter_values, received_at=event.received_at, quirks=app.quirk_profile_of(charger))
+    await insert_meter_values(
+        uow, meter_rows(charger, event, meter_values, transaction.connector_id, transaction, readings), repeated=True
+    )

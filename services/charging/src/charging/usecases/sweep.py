@@ -15,6 +15,7 @@ from charging.domain.states import StartRequestState
 from charging.gateway_registry import leases
 from charging.tables import chargers, commands, deadline_notices, gateways, start_requests, transactions
 from charging.usecases.complete_command import GATEWAY_REPORT_SLACK
+from charging.usecases.configure_charger import due_chargers
 from charging.usecases.context import Charging
 from chassis.database import UnitOfWork
 from contracts.charging import DeadlineDue, DeadlineKind
@@ -61,8 +62,10 @@ async def sweep_deadlines(app: Charging) -> None:
             _due(DeadlineKind.SUSPENSION, transactions, transactions.c.suspension_deadline_at, now, active),
             _due(DeadlineKind.SUSPENSION, transactions, transactions.c.availability_deadline_at, now, active),
             _due(DeadlineKind.START_REQUEST, start_requests, start_requests.c.deadline_at, now, requested),
+            _due(DeadlineKind.START_REQUEST, start_requests, start_requests.c.judge_at, now, requested),
             _due(DeadlineKind.COMMAND, commands, commands.c.deadline_at, now, pending),
             _due(DeadlineKind.COMMAND, commands, report_due, now, dispatched),
+            _due(DeadlineKind.COMMAND_EFFECT, commands, commands.c.effect_due_at, now, commands.c.effect == "AWAITED"),
         )
         rows = (await uow.connection.execute(sa.union_all(*(sa.select(column) for column in columns)))).all()
         await _announce(uow, [(DeadlineKind(row.kind), str(row.id), row.charge_point_id, row.due_at) for row in rows])
@@ -96,6 +99,15 @@ async def _announce(uow: UnitOfWork, due: Iterable[tuple[DeadlineKind, str, str,
             ),
             subject=f"deadline/{kind}/{subject_id}",
         )
+
+
+async def sweep_configurations(app: Charging) -> None:
+    """Every few seconds: chargers whose configuration is due, a limited number at once, and those whose conversation is stuck."""
+    if not app.settings.configuration_enabled:
+        return
+    async with app.database.transaction() as uow:
+        rows = (await uow.connection.execute(due_chargers(app, uow.now))).all()
+        await _announce(uow, [(DeadlineKind.CONFIGURATION, str(row.id), row.charge_point_id, row.due_at) for row in rows])
 
 
 async def sweep_stale(app: Charging) -> None:

@@ -22,6 +22,9 @@ RSSI_VALUES = frozenset({*range(32), 99})
 BER_VALUES = frozenset({*range(8), 99})
 """3GPP TS 27.007 +CSQ; 99: not known."""
 
+NUMBER_DIGITS_MAX = 19
+"""Of a bigint."""
+
 
 async def data_transferred(app: Charging, uow: UnitOfWork, received: Received) -> None:
     """Answer a DataTransfer. Another vendor's is UnknownVendorId, never an error (row 90)."""
@@ -54,7 +57,10 @@ def _object(data: Any) -> dict[str, Any]:
 
 
 def _number(data: dict[str, Any], name: str) -> int | None:
+    """A number of `data`, also where it came as its digits; None for anything else."""
     value = data.get(name)
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= NUMBER_DIGITS_MAX:
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
@@ -70,23 +76,26 @@ async def _last_meter_value(
         await end_stale(app, uow, charger, found, event.received_at, trigger="GetLastMeterValue")
         await save_transactions(uow, [found])
         return DataTransferDecision(status="Rejected")
-    if found.state is TransactionState.SUSPENDED:
+    after_boot = (event.epoch, event.seq) > (charger.boot_epoch, charger.boot_seq)
+    if found.state is TransactionState.SUSPENDED and after_boot:
         # A sign of life: the boot's deadline gives way to the guard, as a disconnect's does when the socket returns.
         found.spoke_of_session(event.received_at, app.limits)
         await save_transactions(uow, [found])
     answer = {
         "transactionId": found.id,
-        "meterValueWh": found.meter.register_wh,
+        "meterValueWh": found.meter.register_wh - found.meter.offset_wh,  # as its own register counts (row 62)
         "timestamp": found.meter.read_at.strftime("%Y-%m-%dT%H:%M:%SZ"),  # some are picky about more (row 37)
     }
     return DataTransferDecision(status="Accepted", data=json.dumps(answer, separators=(",", ":")))
 
 
 def _named(active: list[Transaction], transaction_id: int | None, connector_id: int | None) -> Transaction | None:
+    """The session of this id; of the connector where the charger has no id, or 0 or -1 for one (row 58)."""
+    by_id = transaction_id is not None and transaction_id > 0
     for transaction in active:
-        if transaction_id is not None and transaction_id in (transaction.id, transaction.reported_transaction_id):
+        if by_id and transaction_id in (transaction.id, transaction.reported_transaction_id):
             return transaction
-        if transaction_id is None and transaction.connector_id == connector_id:
+        if not by_id and transaction.connector_id == connector_id:
             return transaction
     return None
 
