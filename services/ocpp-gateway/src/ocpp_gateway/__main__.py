@@ -1,6 +1,7 @@
 """`python -m ocpp_gateway`: settings from the environment, then the gateway until SIGTERM."""
 
 import gc
+import resource
 
 import uvloop
 
@@ -14,10 +15,17 @@ GC_THRESHOLDS = (50_000, 20, 100)
 what a frame makes is freed by its reference count. Rarer collections still find what is really cyclic."""
 
 
+def raise_file_limit() -> None:
+    """Every charger is a file descriptor: take what the system allows (its usual soft limit is 1024)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main() -> None:
     """Run."""
     settings = GatewaySettings()
     configure_process(settings, service="ocpp_gateway")
+    raise_file_limit()
 
     async def serve() -> None:
         service = create_app(settings)

@@ -84,6 +84,7 @@ def create_app(
             process=ids.new(),
             lease_seconds=settings.lease_seconds,
             clock=clock,
+            tasks=service.tasks,
             metrics=metrics,
         )
     )

@@ -17,6 +17,7 @@ from aiormq.abc import DeliveredMessage
 from chassis.runtime import Clock
 from contracts.ocpp_gateway import CommandOutcome, CommandSendRequested
 from ocpp_gateway import frames
+from ocpp_gateway.turns import URGENT_PRIORITY_MAX, Turns
 
 log = structlog.get_logger(__name__)
 
@@ -109,6 +110,7 @@ class Calls:
         "_on_wire",
         "_timeouts",
         "_timeouts_max",
+        "_turns",
         "_waiting",
         "_waiting_max",
         "_wire",
@@ -116,12 +118,21 @@ class Calls:
     )
 
     def __init__(
-        self, wire: Wire, *, clock: Clock, new_id: Callable[[], str], complete: Complete, waiting_max: int, timeouts_max: int
+        self,
+        wire: Wire,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        complete: Complete,
+        turns: Turns,
+        waiting_max: int,
+        timeouts_max: int,
     ) -> None:
         self._wire = wire
         self._clock = clock
         self._new_id = new_id
         self._complete = complete
+        self._turns = turns
         self._waiting_max = waiting_max
         self._timeouts_max = timeouts_max
         self._waiting: list[Command] = []
@@ -145,16 +156,21 @@ class Calls:
         self.pump()
 
     def pump(self) -> None:
-        """Send the first that may go, if the wire is free."""
+        """Send the first that may go, if the wire is free and it has its turn."""
         while self._on_wire is None and not self._closed:
-            command = self._first_allowed(self._clock.monotonic())
+            now = self._clock.monotonic()
+            command = self._first_allowed(now)
             if command is None:
+                break
+            if command.model.priority > URGENT_PRIORITY_MAX and not self._turns.take(self, now):
                 return
             self._waiting.remove(command)
             if self._past(command, self._clock.now()):
                 self._complete(command, Outcome(CommandOutcome.NOT_SENT))
             else:
                 self._send(command)
+        if self._on_wire is None:
+            self._turns.give_back(self)
 
     def _first_allowed(self, now: float) -> Command | None:
         if not self._waiting:
@@ -199,7 +215,7 @@ class Calls:
         command = self._on_wire
         # Some boxes answer with an empty id (row 31): with one CALL open it can mean nothing else.
         if command is not None and message_id in {self._wire_id, ""}:
-            self._on_wire = None
+            self._off_wire()
             self._timeouts = 0
             self._complete(command, Outcome(outcome, **detail))
             self.pump()
@@ -229,12 +245,17 @@ class Calls:
         self._late[self._wire_id] = command
         if len(self._late) > LATE_MAX:
             self._late.popitem(last=False)
-        self._on_wire = None
+        self._off_wire()
         self._timeouts += 1
         self._complete(command, Outcome(CommandOutcome.TIMED_OUT))
         if self._timeouts >= self._timeouts_max:
             # It sends heartbeats and hears nothing (row 12): only a new connection helps.
             self._wire.unresponsive()
+
+    def _off_wire(self) -> None:
+        """The CALL on the wire is over. Its turn goes to whoever waits longest, before this charger's next CALL."""
+        self._on_wire = None
+        self._turns.give_back(self)
 
     def close(self) -> None:
         """The socket is gone: every command in hand gets its outcome now, not at its timeout."""
@@ -247,3 +268,4 @@ class Calls:
         waiting, self._waiting = self._waiting, []
         for command in waiting:
             self._complete(command, Outcome(CommandOutcome.NOT_SENT))
+        self._turns.give_back(self)

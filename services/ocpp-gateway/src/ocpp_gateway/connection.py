@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from struct import Struct
 from typing import Any
@@ -21,13 +22,14 @@ from chassis.runtime import Clock, Ids, Service
 from contracts.ocpp_gateway import DisconnectReason
 from contracts.topology import address_of
 from ocpp_gateway import frames
-from ocpp_gateway.actions import ROUTES, Action, AnswerAtOnce, AskCharging, AskLane, TellLane
+from ocpp_gateway.actions import ROUTES, Action, AnswerAtOnce, AskCharging, AskLane, Session, TellLane
 from ocpp_gateway.calls import Calls, Complete
 from ocpp_gateway.frames import ErrorCode, Unreadable
 from ocpp_gateway.metrics import Metrics
 from ocpp_gateway.sanitize import TABLES, sanitize
 from ocpp_gateway.settings import GatewaySettings
 from ocpp_gateway.streams import SENDER, Outbound, Stream, Streams
+from ocpp_gateway.turns import Turns
 from ocpp_gateway.validation import CALLS_OF_OCPP_16, complaint, is_valid
 
 log = structlog.get_logger(__name__)
@@ -65,6 +67,7 @@ class Surroundings:
     metrics: Metrics
     clock: Clock
     ids: Ids
+    turns: Turns
     complete: Callable[[Any, Any, Any], None]
     """Commands.complete."""
     end: Callable[["Connection", DisconnectReason], None]
@@ -118,6 +121,7 @@ class Connection:
             clock=around.clock,
             new_id=around.ids.new,
             complete=complete,
+            turns=around.turns,
             waiting_max=around.settings.commands_waiting_max,
             timeouts_max=around.settings.call_timeouts_max,
         )
@@ -281,6 +285,8 @@ class Connection:
         now = around.clock.now()
         if type(route) is TellLane:
             fields = route.fields(payload, original, now)
+            if route.session is not None:
+                self._session(route.session, fields["transaction_id"], now)
             settled = partial(self._told, echoed, route.answer, around.clock.monotonic())
             self.in_flight += 1
             around.streams.tell(Outbound(self.stream, self, route.event.TYPE, fields, now, settled))
@@ -300,6 +306,13 @@ class Connection:
         elif type(route) is AskCharging:
             self.in_flight += 1
             around.service.tasks.start(f"ocpp.{action}", self._ask_charging(action, route, echoed, payload))
+
+    def _session(self, session: Session, transaction_id: int | None, now: datetime) -> None:
+        """Note what was said about a session. A hint: charging alone knows."""
+        if session is Session.ENDS:
+            self.stream.session_until = 0.0
+        elif transaction_id is not None and transaction_id > 0:
+            self.stream.session_until = now.timestamp() + self._around.settings.session_hint_seconds
 
     def _booted(self, payload: Payload) -> None:
         self.make = f"{payload['chargePointVendor']}/{payload['chargePointModel']}".lower()
@@ -323,6 +336,8 @@ class Connection:
     def _decided(self, action: str, route: AskLane, echoed: bytes, decision: Any) -> None:
         self._finished()
         if decision is not None:
+            if route.session is not None:
+                self._session(route.session, decision.transaction_id, self._around.clock.now())
             self.send(frames.call_result(echoed, orjson.dumps(route.answer(decision))))
         elif route.without_decision is not None:
             self.send(frames.call_result(echoed, route.without_decision))

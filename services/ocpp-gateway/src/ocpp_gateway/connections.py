@@ -15,6 +15,7 @@ from ocpp_gateway.metrics import Metrics
 from ocpp_gateway.registry import Registry
 from ocpp_gateway.settings import GatewaySettings
 from ocpp_gateway.streams import Outbound, Streams
+from ocpp_gateway.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,7 @@ class Connections:
         self._live: dict[str, Connection] = {}
         self._sockets: dict[Connection, Socket] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._turns = Turns(settings.commands_on_wire_max)
         self._quiet_drops = tuple(make.lower() for make in settings.drop_without_close)
         self._around = Surroundings(
             service=service,
@@ -73,6 +75,7 @@ class Connections:
             metrics=metrics,
             clock=service.clock,
             ids=ids,
+            turns=self._turns,
             complete=commands.complete,
             end=self.end,
         )
@@ -97,6 +100,23 @@ class Connections:
         await asyncio.gather(*self._closing, return_exceptions=True)
         if connections:
             log.info("connections.drained", sockets=len(connections))
+
+    def bears_session(self, charge_point_id: str) -> bool:
+        """Whether a charger that knocks is taken to bear a session: by what this process heard of it last, else by the registry.
+
+        A hint, for the order of a storm; nothing follows from it being wrong.
+        """
+        until = self._streams.of(charge_point_id).session_until
+        if until is not None:
+            return until > self._service.clock.now().timestamp()
+        return charge_point_id in self._registry.in_session
+
+    def _sessions(self) -> tuple[dict[str, float], list[str]]:
+        """Of the chargers here: (those in session, until when it is taken to run; those whose session has ended)."""
+        now = self._service.clock.now().timestamp()
+        until = {connection.charge_point_id: connection.stream.session_until for connection in self._live.values()}
+        running = {charge_point_id: moment for charge_point_id, moment in until.items() if moment is not None and moment > now}
+        return running, [charge_point_id for charge_point_id, moment in until.items() if moment == 0]
 
     def live(self, charge_point_id: str, epoch: int) -> Connection | None:
         """The open connection of this charger and epoch."""
@@ -181,6 +201,7 @@ class Connections:
                 connection.ping(now)
             if connection.calls.active:
                 connection.calls.sweep(now)
+        self._turns.sweep(now)
         self._streams.sweep()
 
     async def _assert_for_ever(self) -> None:
@@ -190,6 +211,7 @@ class Connections:
             if not self._registry.reachable:
                 continue
             held = [(connection.charge_point_id, connection.epoch) for connection in self._live.values()]
+            await self._registry.assert_sessions(*self._sessions())
             for charge_point_id in await self._registry.assert_chargers(held):
                 connection = self._live.get(charge_point_id)
                 if connection is not None and (charge_point_id, connection.epoch) in held:

@@ -14,7 +14,19 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.connections = Gauge("voltlync_ocpp_gateway_connections", "Chargers connected", registry=registry)
         self.handshakes = Counter(
-            "voltlync_ocpp_gateway_handshakes_total", "Handshakes by HTTP status", ["status"], registry=registry
+            "voltlync_ocpp_gateway_handshakes_total",
+            "Handshakes by HTTP status; timeout, crowded: no whole request",
+            ["status"],
+            registry=registry,
+        )
+        self.handshakes_waiting = Gauge(
+            "voltlync_ocpp_gateway_handshakes_waiting", "Handshakes in line for a place", registry=registry
+        )
+        self.handshake_wait_seconds = Histogram(
+            "voltlync_ocpp_gateway_handshake_wait_seconds",
+            "How long handshakes waited for their place",
+            buckets=ANSWER_BUCKETS,
+            registry=registry,
         )
         self.closed = Counter(
             "voltlync_ocpp_gateway_sockets_closed_total", "Sockets ended, by reason", ["reason"], registry=registry

@@ -46,7 +46,23 @@ class GatewaySettings(ServiceSettings, RedisSettings):
 
     settle_seconds: float = Field(20.0, ge=0, description="a fresh socket without a Boot gets commands only after so long")
     call_timeouts_max: int = Field(3, ge=1, description="CALLs in a row without an answer that close the socket as UNRESPONSIVE")
+    commands_on_wire_max: int = Field(
+        200,
+        ge=1,
+        description="CALLs of ours without an answer at once, over all sockets; RemoteStop and RemoteStart go beyond it",
+    )
     commands_waiting_max: int = Field(32, ge=1, description="commands waiting for one charger; more are NOT_SENT at once")
+
+    handshakes_at_once: int = Field(
+        64, ge=1, description="handshakes in work at once; the others wait in line, chargers with a session ahead"
+    )
+    handshake_seconds: float = Field(20.0, gt=0, description="a connection whose request is not complete by then is closed")
+    handshakes_unfinished_max: int = Field(
+        8192, ge=1, description="connections without a complete request; one more costs the oldest its place"
+    )
+    session_hint_seconds: float = Field(
+        900.0, gt=0, description="a charger is taken to bear a session so long after its last word about one"
+    )
 
     registry_seconds: float = Field(10.0, gt=0, description="how often leases in Redis are asserted again")
     lease_seconds: float = Field(30.0, gt=0, description="the gateway's lease lapses after so long without being asserted")

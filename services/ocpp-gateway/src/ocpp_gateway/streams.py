@@ -49,7 +49,7 @@ def lane_address(charge_point_id: str) -> Address:
 class Stream:
     """What one charger has under way."""
 
-    __slots__ = ("address", "charge_point_id", "current", "pending", "since")
+    __slots__ = ("address", "charge_point_id", "current", "pending", "session_until", "since")
 
     def __init__(self, charge_point_id: str) -> None:
         self.charge_point_id = charge_point_id
@@ -60,6 +60,8 @@ class Stream:
         """When it went there, by the service's clock."""
         self.pending: deque[Outbound] = deque()
         """Behind it."""
+        self.session_until: float | None = None
+        """Unix time until which its charger is taken to bear a session, 0 once it ended; None: nothing was said of one here."""
 
 
 class Numbered(Protocol):

@@ -11,6 +11,7 @@ from chassis.messaging import Bus, MessagingError
 from chassis.runtime import Service
 from contracts.ocpp_gateway import DisconnectReason, UnknownChargePointSeen
 from contracts.topology import address_of
+from ocpp_gateway.admission import Admission, Knocks
 from ocpp_gateway.connection import Connection
 from ocpp_gateway.connections import Connections
 from ocpp_gateway.credentials import Credentials, CredentialsUnavailable
@@ -24,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 CLOSE_SECONDS = 3.0
 """Real time that a peer has to answer our Close frame; half-open sockets never do."""
+
+BACKLOG = 4096
+"""Connections that the kernel holds until we accept them (Linux: `net.core.somaxconn` bounds it): a fleet's first knock."""
 
 FRAMES_PER_TURN = 64
 """A socket that always has another frame ready gives the others their turn after so many."""
@@ -94,6 +98,8 @@ class OcppDoor:
         self._connections = connections
         self._metrics = metrics
         self._seen: OrderedDict[str, float] = OrderedDict()
+        self._admission = Admission(settings.handshakes_at_once, metrics)
+        self._knocks: Knocks | None = None
         self._runner: web.ServerRunner | None = None
         self._site: web.TCPSite | None = None
         self.port = 0
@@ -102,10 +108,16 @@ class OcppDoor:
     async def start(self) -> None:
         """Listen."""
         # No router: chargers' paths are too odd for one, and we have a single resource.
-        server = web.Server(self._handle, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_SECONDS)
+        self._knocks = Knocks(
+            self._handle,
+            seconds=self._settings.handshake_seconds,
+            at_once_max=self._settings.handshakes_unfinished_max,
+            metrics=self._metrics,
+        )
+        self._service.tasks.keep("handshakes.watch", self._knocks.watch)
+        self._runner = web.ServerRunner(self._knocks, shutdown_timeout=CLOSE_SECONDS)
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, self._settings.ocpp_host, self._settings.ocpp_port, backlog=1024)
+        self._site = web.TCPSite(self._runner, self._settings.ocpp_host, self._settings.ocpp_port, backlog=BACKLOG)
         await self._site.start()
         self.port = self._runner.addresses[0][1]
         log.info("door.open", host=self._settings.ocpp_host, port=self.port)
@@ -121,6 +133,8 @@ class OcppDoor:
             await self._runner.cleanup()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._knocks is not None:
+            self._knocks.whole(request.protocol)
         try:
             charge_point_id = await self._authenticated(request)
         except Refused as refusal:
@@ -181,6 +195,25 @@ class OcppDoor:
             log.info("unknown.not_announced", charge_point_id=event.charge_point_id, error=str(error))
 
     async def _serve(self, request: web.BaseRequest, charge_point_id: str) -> web.StreamResponse:
+        async with self._admission.place(first=self._connections.bears_session(charge_point_id)):
+            try:
+                ws, connection = await self._admit(request, charge_point_id)
+            except web.HTTPException as error:
+                self._metrics.handshakes.labels(str(error.status)).inc()
+                return error
+        if connection is None:
+            return ws
+        reason = DisconnectReason.CLOSED
+        try:
+            reason = await self._read(ws, connection)
+        finally:
+            self._connections.end(connection, reason, ws.close_code)
+        return ws
+
+    async def _admit(
+        self, request: web.BaseRequest, charge_point_id: str
+    ) -> "tuple[web.WebSocketResponse[bool], Connection | None]":
+        """Number the connection, finish the handshake, make it known; no connection where it ended. Raises HTTPException."""
         offered = request.headers.get("Sec-WebSocket-Protocol")
         chosen = choose_subprotocol(offered)
         # aiohttp's limit is exclusive. Text is not decoded: a box's Latin-1 must not cost it its socket.
@@ -193,29 +226,21 @@ class OcppDoor:
             timeout=CLOSE_SECONDS,
             decode_text=False,
         )
+        if request.transport is None:
+            return ws, None  # it left while it stood in line
         epoch = await self._registry.open(charge_point_id)
-        try:
-            await ws.prepare(request)
-        except web.HTTPException as error:
-            self._metrics.handshakes.labels(str(error.status)).inc()
-            return error
+        await ws.prepare(request)
         self._metrics.handshakes.labels("101").inc()
         transport = request.transport
         if not chosen.accepted or transport is None or self._service.stopping.is_set():
             log.info("handshake.closed", charge_point_id=charge_point_id, offered=offered)
             await ws.close(code=1002)
-            return ws
+            return ws, None
         socket = OpenSocket(ws, transport, request.remote, offered)
         connection = self._connections.opened(charge_point_id, epoch, socket)
         if connection is None:
             await socket.close(1000, drop=False)
-            return ws
-        reason = DisconnectReason.CLOSED
-        try:
-            reason = await self._read(ws, connection)
-        finally:
-            self._connections.end(connection, reason, ws.close_code)
-        return ws
+        return ws, connection
 
     async def _read(self, ws: "web.WebSocketResponse[bool]", connection: Connection) -> DisconnectReason:
         in_flight_max = self._settings.in_flight_max

@@ -12,6 +12,7 @@ from ocpp_gateway.connection import Connection, Surroundings
 from ocpp_gateway.metrics import Metrics
 from ocpp_gateway.settings import GatewaySettings
 from ocpp_gateway.streams import Outbound, Stream
+from ocpp_gateway.turns import Turns
 from testkit.clock import SteppingClock
 
 
@@ -48,6 +49,7 @@ class OneCharger:
             ids=SystemIds(),
             complete=lambda *_: None,
             end=self._end,
+            turns=Turns(1),
         )
         self.connection = Connection(around, Stream("CP-1"), self, 1)  # type: ignore[arg-type]
 

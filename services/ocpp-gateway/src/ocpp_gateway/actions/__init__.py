@@ -12,7 +12,7 @@ from ocpp_gateway.actions import (
     status_notification,
     stop_transaction,
 )
-from ocpp_gateway.actions.kinds import Action, AnswerAtOnce, AskCharging, AskLane, TellLane
+from ocpp_gateway.actions.kinds import Action, AnswerAtOnce, AskCharging, AskLane, Session, TellLane
 
 ROUTES: dict[str, Action] = {
     "Authorize": authorize.ACTION,
@@ -28,4 +28,4 @@ ROUTES: dict[str, Action] = {
 }
 """OCPP action → how it is served."""
 
-__all__ = ["ROUTES", "Action", "AnswerAtOnce", "AskCharging", "AskLane", "TellLane"]
+__all__ = ["ROUTES", "Action", "AnswerAtOnce", "AskCharging", "AskLane", "Session", "TellLane"]

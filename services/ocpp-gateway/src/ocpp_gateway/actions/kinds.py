@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from contracts.base import ChargerEvent, Contract, Query
@@ -14,6 +15,14 @@ Fields = Callable[[Payload, Payload, datetime], dict[str, Any]]
 """(payload, original of what was changed in it, received at) → the event's own fields, in snake_case. May use up the payload."""
 
 
+class Session(Enum):
+    """What a message says about its sender's sessions: a hint for who comes in first when a fleet returns, and no more."""
+
+    RUNS = "runs"
+    """If it names a transaction at all."""
+    ENDS = "ends"
+
+
 @dataclass(frozen=True, slots=True)
 class TellLane:
     """An event for the charger's lane; answered once it is durable: confirmed by the broker or in the spool."""
@@ -21,6 +30,7 @@ class TellLane:
     event: type[ChargerEvent]
     fields: Fields
     answer: bytes = b"{}"
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,7 @@ class AskLane:
     """The decision → payload."""
     without_decision: bytes | None
     """The payload when no decision comes in time; None: silence, and the charger tries again."""
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from contracts.ocpp_gateway import MeterValuesReceived
-from ocpp_gateway.actions.kinds import Payload, TellLane
+from ocpp_gateway.actions.kinds import Payload, Session, TellLane
 from ocpp_gateway.timestamps import charger_time
 
 
@@ -30,4 +30,4 @@ def fields(payload: Payload, _original: Payload, received_at: datetime) -> dict[
     }
 
 
-ACTION = TellLane(MeterValuesReceived, fields)
+ACTION = TellLane(MeterValuesReceived, fields, session=Session.RUNS)

@@ -5,7 +5,7 @@ from typing import Any
 
 from contracts.ocpp_gateway import StartTransactionDecision, StartTransactionReceived
 from ocpp_gateway.actions.authorize import id_tag_info
-from ocpp_gateway.actions.kinds import AskLane, Payload
+from ocpp_gateway.actions.kinds import AskLane, Payload, Session
 from ocpp_gateway.timestamps import charger_time
 
 
@@ -27,4 +27,4 @@ def answer(decision: StartTransactionDecision) -> Payload:
     return {"transactionId": decision.transaction_id, "idTagInfo": id_tag_info(decision.status, decision)}
 
 
-ACTION = AskLane(StartTransactionReceived, fields, StartTransactionDecision, answer, without_decision=None)
+ACTION = AskLane(StartTransactionReceived, fields, StartTransactionDecision, answer, without_decision=None, session=Session.RUNS)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from contracts.ocpp_gateway import StopTransactionReceived
-from ocpp_gateway.actions.kinds import Payload, TellLane
+from ocpp_gateway.actions.kinds import Payload, Session, TellLane
 from ocpp_gateway.actions.meter_values import meter_value
 from ocpp_gateway.timestamps import charger_time
 
@@ -22,4 +22,4 @@ def fields(payload: Payload, original: Payload, received_at: datetime) -> dict[s
     }
 
 
-ACTION = TellLane(StopTransactionReceived, fields, answer=b'{"idTagInfo":{"status":"Accepted"}}')
+ACTION = TellLane(StopTransactionReceived, fields, answer=b'{"idTagInfo":{"status":"Accepted"}}', session=Session.ENDS)
