@@ -7,14 +7,17 @@ for ever. No database transaction is held while publishing. Reading and marking 
 lock: a relay that lost the lock without knowing can neither read on nor mark.
 
 A message that no queue takes blocks its subject alone: the subject is tried again later and later, and its rows stay out of the
-rounds meanwhile, so that however many they are the others go on.
+rounds meanwhile, so that however many they are the others go on. One with a `deadline` of its own is given up once that has
+passed: nobody may act on it any more, and its sender has a rule for silence. A fact has no deadline and waits for ever.
 """
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import asyncpg
+import orjson
 import sqlalchemy as sa
 import structlog
 from prometheus_client import Counter, Gauge
@@ -62,6 +65,7 @@ SELECT id, subject, message_id, type, exchange, routing_key, mandatory, body, su
 FROM outbox WHERE published_at IS NULL AND NOT (subject = ANY($1::text[])) ORDER BY id LIMIT $2
 """
 _MARK = "UPDATE outbox SET published_at = $1 WHERE id = ANY($2::bigint[])"
+_DROP = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 
 
 class _RelayedAddress:
@@ -99,6 +103,9 @@ class OutboxRelay:
         registry = bus.telemetry.registry
         self._relayed = Counter("voltlync_outbox_relayed_total", "Outbox rows confirmed by the broker", registry=registry)
         self._failed = Counter("voltlync_outbox_failures_total", "Outbox rows that could not be published yet", registry=registry)
+        self._given_up = Counter(
+            "voltlync_outbox_given_up_total", "Outbox rows that no queue took before their deadline", ["type"], registry=registry
+        )
         self._waiting = Gauge("voltlync_outbox_waiting", "Outbox rows seen unpublished in the last round", registry=registry)
         self._blocked_subjects = Gauge(
             "voltlync_outbox_blocked_subjects", "Subjects that wait because no queue takes their first message", registry=registry
@@ -214,11 +221,14 @@ class OutboxRelay:
         if not rows:
             return 0, False
         done: list[int] = []
-        away = await asyncio.gather(*(self._chain(chain, done) for chain in by_subject.values()))
+        given_up: list[int] = []
+        away = await asyncio.gather(*(self._chain(chain, done, given_up) for chain in by_subject.values()))
         if done:
             await connection.execute(_MARK, self._service.clock.now(), done)
             self._relayed.inc(len(done))
-        self._failed.inc(len(rows) - len(done))
+        if given_up:
+            await connection.execute(_DROP, given_up)
+        self._failed.inc(len(rows) - len(done) - len(given_up))
         self._blocked_subjects.set(len(self._blocked))
         failures = [error for error in away if error is not None]
         if failures:
@@ -227,7 +237,7 @@ class OutboxRelay:
             )
         return len(rows), bool(failures)
 
-    async def _chain(self, rows: "list[asyncpg.Record]", done: list[int]) -> BrokerUnavailable | None:
+    async def _chain(self, rows: "list[asyncpg.Record]", done: list[int], given_up: list[int]) -> BrokerUnavailable | None:
         """Publish one subject's rows one after the other; stop at the first that fails. Returns the broker's failure, if any."""
         for row in rows:
             if self._hurry:
@@ -247,11 +257,35 @@ class OutboxRelay:
             except BrokerUnavailable as error:
                 return error
             except Exception as error:  # noqa: BLE001  (no queue takes it, or AMQP can't carry it: not the others' fault)
+                if self._too_late(row, error):
+                    given_up.append(row["id"])
+                    self._blocked.pop(row["subject"], None)
+                    continue
                 self._block(row, error)
                 return None
             done.append(row["id"])
             self._blocked.pop(row["subject"], None)
         return None
+
+    def _too_late(self, row: asyncpg.Record, error: Exception) -> bool:
+        """Whether an undeliverable row is given up. Counted and told; not its body, which its sender has in its own rows."""
+        deadline = _deadline_of(row["body"])
+        if deadline is None or self._service.clock.now() <= deadline:
+            return False
+        self._given_up.labels(row["type"]).inc()
+        log.error(
+            "outbox.given_up",
+            schema=self._database.schema,
+            outbox_id=row["id"],
+            type=row["type"],
+            subject=row["subject"],
+            message_id=row["message_id"],
+            exchange=row["exchange"],
+            routing_key=row["routing_key"],
+            deadline=deadline.isoformat(),
+            error=repr(error),
+        )
+        return True
 
     def _block(self, row: asyncpg.Record, error: Exception) -> None:
         known = self._blocked.get(row["subject"])
@@ -293,3 +327,12 @@ class OutboxRelay:
             except (OSError, sa.exc.SQLAlchemyError, TimeoutError) as error:
                 log.warning("housekeeping.failed", schema=self._database.schema, error=repr(error))
             await self._service.clock.sleep(HOUSEKEEPING_SECONDS)
+
+
+def _deadline_of(body: bytes) -> datetime | None:
+    """The `deadline` of a message, aware; None where it has none: then it is a fact, or a wish without an end."""
+    try:
+        deadline = datetime.fromisoformat(orjson.loads(body)["deadline"])
+    except (ValueError, TypeError, KeyError):
+        return None
+    return deadline if deadline.tzinfo is not None else None
