@@ -23,7 +23,9 @@ class IdTagCreate(Body):
     id_tag: IdTagText
     holder: Name
     expires_at: AwareDatetime | None = Field(None, strict=False)
-    parent_id_tag: IdTagText | None = Field(None, description="the group it belongs to: its tags may use each other's reservations")
+    parent_id_tag: IdTagText | None = Field(
+        None, description="the group it belongs to: its tags may use each other's reservations"
+    )
     concurrent_sessions_max: int | None = Field(
         1, ge=1, le=CONCURRENT_SESSIONS_MAX, description="more of its transactions at once are ConcurrentTx; null: no bound"
     )
