@@ -1,21 +1,15 @@
 """The tables of schema `payments`. Money in paise, times aware UTC, states as text with a CHECK, every list with its index."""
 
-from datetime import datetime
-from enum import StrEnum
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     Computed,
-    DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -23,6 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from chassis.database.columns import identity, moment, one_of, tables_of_the_service
 from contracts.payments import FeeSource
 from payments.domain.qr_code import QrCodeStatus
 from payments.domain.qr_payment import REQUEST_KEY_PREFIX, PaymentState
@@ -30,35 +25,12 @@ from payments.domain.refund import RefundStatus, Speed
 from payments.domain.rider import ResolvedBy
 from payments.domain.webhook import Secret, WebhookState
 
-# Without a schema: the role's search path holds `payments` and nothing else (chassis.database).
-metadata = MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "pk": "%(table_name)s_pkey",
-    },
-)
-
-
-def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
-    listed = ", ".join(f"'{value.value}'" for value in values)
-    return CheckConstraint(f"{column} in ({listed})", name=column)
-
-
-def _id(comment: str) -> Column[int]:
-    return Column("id", BigInteger, Identity(always=True), primary_key=True, comment=comment)
-
-
-def _at(name: str, comment: str, *, nullable: bool = False) -> Column[datetime]:
-    return Column(name, DateTime(timezone=True), nullable=nullable, comment=comment)
-
+metadata = tables_of_the_service()
 
 qr_codes = Table(
     "qr_codes",
     metadata,
-    _id("ours; it rides in Razorpay's notes"),
+    identity("ours; it rides in Razorpay's notes"),
     Column("charge_point_id", Text, nullable=False, comment="the charger whose connector the money is for"),
     Column("connector_id", Integer, nullable=False, comment="OCPP connector, from 1"),
     Column("name", Text, nullable=False, comment="what stands on the print, and in Razorpay's dashboard"),
@@ -69,11 +41,11 @@ qr_codes = Table(
     Column("image_content", Text, comment="the upi:// text that the QR code encodes; ours to draw, offline"),
     Column("calls", Integer, nullable=False, server_default=text("0"), comment="how often Razorpay was asked to create it"),
     Column("last_error", Text, comment="what Razorpay said last, where it did not do what was asked"),
-    _at("next_attempt_at", "when a sweep takes it up again; null: nothing to do", nullable=True),
-    _at("created_at", "when our row was made"),
-    _at("closed_at", "when it was closed here", nullable=True),
+    moment("next_attempt_at", "when a sweep takes it up again; null: nothing to do", nullable=True),
+    moment("created_at", "when our row was made"),
+    moment("closed_at", "when it was closed here", nullable=True),
     CheckConstraint("connector_id >= 1", name="connector"),
-    _one_of("status", QrCodeStatus),
+    one_of("status", QrCodeStatus),
     Index(
         "qr_codes_one_live_per_connector_idx",
         "charge_point_id",
@@ -88,7 +60,7 @@ qr_codes = Table(
 webhook_events = Table(
     "webhook_events",
     metadata,
-    _id("ours"),
+    identity("ours"),
     Column("razorpay_event_id", Text, nullable=False, comment="x-razorpay-event-id, or the body's hash where it was missing"),
     Column("body_sha256", Text, nullable=False, comment="SHA-256 of the raw body, hex"),
     Column("event", Text, comment="its name, such as qr_code.credited; null where the body could not be read"),
@@ -101,13 +73,13 @@ webhook_events = Table(
     Column("deliveries", Integer, nullable=False, server_default=text("1"), comment="how often Razorpay sent it"),
     Column("attempts", Integer, nullable=False, server_default=text("0"), comment="how often working it failed or had to wait"),
     Column("traceparent", Text, comment="the trace of the delivery; the work goes on in it"),
-    _at("next_attempt_at", "when it is worked next; null: not any more", nullable=True),
-    _at("created_at", "when Razorpay made the event"),
-    _at("received_at", "when we first got it"),
-    _at("handled_at", "when it was handled, ignored or given up", nullable=True),
+    moment("next_attempt_at", "when it is worked next; null: not any more", nullable=True),
+    moment("created_at", "when Razorpay made the event"),
+    moment("received_at", "when we first got it"),
+    moment("handled_at", "when it was handled, ignored or given up", nullable=True),
     UniqueConstraint("razorpay_event_id", "body_sha256"),
-    _one_of("verified_by", Secret),
-    _one_of("state", WebhookState),
+    one_of("verified_by", Secret),
+    one_of("state", WebhookState),
     Index("webhook_events_due_idx", "next_attempt_at", "id", postgresql_where=text("next_attempt_at is not null")),
     Index("webhook_events_state_idx", "state", "id"),
     Index("webhook_events_event_idx", "event", "id"),
@@ -117,9 +89,9 @@ webhook_events = Table(
 riders = Table(
     "riders",
     metadata,
-    _id("the payer's reference in charging: rdr_{id}"),
+    identity("the payer's reference in charging: rdr_{id}"),
     Column("phone", Text, unique=True, comment="E.164; personal: masked in logs and answers"),
-    _at("created_at", "when we first saw this payer"),
+    moment("created_at", "when we first saw this payer"),
     comment="Who paid. Without a phone it is a UPI guest.",
 )
 
@@ -128,7 +100,7 @@ rider_vpas = Table(
     metadata,
     Column("vpa", Text, primary_key=True, comment="UPI address, lower-cased; personal: masked in logs and answers"),
     Column("rider_id", BigInteger, ForeignKey(riders.c.id), nullable=False, comment="whose it is"),
-    _at("created_at", "when it was first used"),
+    moment("created_at", "when it was first used"),
     Index(None, "rider_id"),
     comment="The UPI addresses that a rider has paid from.",
 )
@@ -136,7 +108,7 @@ rider_vpas = Table(
 qr_payments = Table(
     "qr_payments",
     metadata,
-    _id("names the start request and the refund: qr_payment_{id}"),
+    identity("names the start request and the refund: qr_payment_{id}"),
     Column(
         "razorpay_payment_id",
         Text,
@@ -163,16 +135,16 @@ qr_payments = Table(
     Column("refund_detail", Text, comment="a sentence for people"),
     Column("transaction_id", BigInteger, unique=True, comment="charging's transaction; one payment is one session"),
     Column("stopped", JSONB, comment="charging's transaction_stopped, kept while no bill could be made of it"),
-    _at("paid_at", "when the rider paid, by Razorpay"),
-    _at("received_at", "when we got the event; the start deadline counts from here"),
-    _at("start_deadline", "nothing starts after it", nullable=True),
-    _at("start_chased_at", "when we last alarmed and asked to cancel, for want of an answer", nullable=True),
-    _at("updated_at", "the last change of state"),
+    moment("paid_at", "when the rider paid, by Razorpay"),
+    moment("received_at", "when we got the event; the start deadline counts from here"),
+    moment("start_deadline", "nothing starts after it", nullable=True),
+    moment("start_chased_at", "when we last alarmed and asked to cancel, for want of an answer", nullable=True),
+    moment("updated_at", "the last change of state"),
     CheckConstraint("amount_paise > 0", name="amount"),
     CheckConstraint("platform_fee_paise >= 0", name="fee"),
-    _one_of("state", PaymentState),
-    _one_of("fee_source", FeeSource),
-    _one_of("rider_resolved_by", ResolvedBy),
+    one_of("state", PaymentState),
+    one_of("fee_source", FeeSource),
+    one_of("rider_resolved_by", ResolvedBy),
     Index(
         "qr_payments_open_idx", "state", "start_deadline", postgresql_where=text("state in ('START_REQUESTED', 'BILLING_FAILED')")
     ),
@@ -191,7 +163,7 @@ qr_payments = Table(
 bills = Table(
     "bills",
     metadata,
-    _id("ours"),
+    identity("ours"),
     Column(
         "qr_payment_id", BigInteger, ForeignKey(qr_payments.c.id), nullable=False, unique=True, comment="one bill per payment"
     ),
@@ -210,9 +182,9 @@ bills = Table(
     Column("residue_paise", BigInteger, nullable=False, comment="due back, below what Razorpay can refund"),
     Column("shortfall_paise", BigInteger, nullable=False, comment="our loss; a memo outside the sum"),
     Column("implausible", Boolean, nullable=False, comment="METER_IMPLAUSIBLE: the smaller figure was billed, the payout waits"),
-    _at("started_at", "of the transaction"),
-    _at("stopped_at", "of the transaction"),
-    _at("billed_at", "when the bill was made"),
+    moment("started_at", "of the transaction"),
+    moment("stopped_at", "of the transaction"),
+    moment("billed_at", "when the bill was made"),
     CheckConstraint(
         "paid_paise = energy_charge_paise + gst_paise + platform_fee_paise + refund_paise + residue_paise", name="adds_up"
     ),
@@ -220,14 +192,14 @@ bills = Table(
         "least(energy_wh, energy_charge_paise, gst_paise, platform_fee_paise, refund_paise, residue_paise, shortfall_paise) >= 0",
         name="not_negative",
     ),
-    _one_of("fee_source", FeeSource),
+    one_of("fee_source", FeeSource),
     comment="The one bill of a session. Never changed once made.",
 )
 
 refunds = Table(
     "refunds",
     metadata,
-    _id("ours"),
+    identity("ours"),
     Column("qr_payment_id", BigInteger, ForeignKey(qr_payments.c.id), nullable=False, comment="whose money goes back"),
     Column("attempt", Integer, nullable=False, comment="1, and one more after each definitive failure"),
     Column("key", Text, nullable=False, unique=True, comment="X-Refund-Idempotency and receipt"),
@@ -242,16 +214,16 @@ refunds = Table(
     Column("last_error", Text, comment="what Razorpay said last, where it did not do what was asked"),
     Column("traceparent", Text, comment="the trace in which it was decided"),
     Column("subject_version", Integer, nullable=False, comment="orders RefundChanged"),
-    _at(
+    moment(
         "next_attempt_at", "when the worker takes it up; while claimed, when the claim lapses; null: nothing to do", nullable=True
     ),
-    _at("created_at", "when it was decided"),
-    _at("updated_at", "the last change of status"),
-    _at("processed_at", "when we learnt that the rider has it", nullable=True),
+    moment("created_at", "when it was decided"),
+    moment("updated_at", "the last change of status"),
+    moment("processed_at", "when we learnt that the rider has it", nullable=True),
     UniqueConstraint("qr_payment_id", "attempt"),
     CheckConstraint("amount_paise >= 100", name="amount"),
-    _one_of("status", RefundStatus),
-    _one_of("speed_requested", Speed),
+    one_of("status", RefundStatus),
+    one_of("speed_requested", Speed),
     Index("refunds_one_live_per_payment_idx", "qr_payment_id", unique=True, postgresql_where=text("status <> 'FAILED'")),
     Index("refunds_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
     Index("refunds_status_idx", "status", "id"),
@@ -261,11 +233,11 @@ refunds = Table(
 residues = Table(
     "residues",
     metadata,
-    _id("ours"),
+    identity("ours"),
     Column("qr_payment_id", BigInteger, ForeignKey(qr_payments.c.id), nullable=False, unique=True, comment="whose it is"),
     Column("amount_paise", BigInteger, nullable=False, comment="1 to 99: less than Razorpay refunds"),
     Column("reason", Text, nullable=False, comment="BILL: the remainder of a bill; else why the payment was not served"),
-    _at("created_at", "when it was booked"),
+    moment("created_at", "when it was booked"),
     CheckConstraint("amount_paise between 1 and 99", name="amount"),
     comment="Owed to riders and too small to send. Visible, never dropped.",
 )

@@ -1,19 +1,13 @@
 """The tables of schema `settlement`. Money in paise, times aware UTC, states as text with a CHECK, every list with its index."""
 
-from datetime import datetime
-from enum import StrEnum
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
-    Identity,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -22,6 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from chassis.database.columns import identity, moment, one_of, tables_of_the_service
 from money import TdsBase
 from settlement.domain.franchisee import FranchiseeStatus
 from settlement.domain.ledger_entry import EntryStatus, HoldKind
@@ -29,35 +24,12 @@ from settlement.domain.link import LinkStep
 from settlement.domain.settlement_event import SettlementStatus
 from settlement.domain.transfer import TransferStatus
 
-# Without a schema: the role's search path holds `settlement` and nothing else (chassis.database).
-metadata = MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "pk": "%(table_name)s_pkey",
-    },
-)
-
-
-def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
-    listed = ", ".join(f"'{value.value}'" for value in values)
-    return CheckConstraint(f"{column} in ({listed})", name=column)
-
-
-def _id(comment: str) -> Column[int]:
-    return Column("id", BigInteger, Identity(always=True), primary_key=True, comment=comment)
-
-
-def _at(name: str, comment: str, *, nullable: bool = False) -> Column[datetime]:
-    return Column(name, DateTime(timezone=True), nullable=nullable, comment=comment)
-
+metadata = tables_of_the_service()
 
 franchisees = Table(
     "franchisees",
     metadata,
-    _id("ours; `franchisee_{id}` is the reference at Razorpay"),
+    identity("ours; `franchisee_{id}` is the reference at Razorpay"),
     Column("legal_business_name", Text, nullable=False, comment="as on the papers; Razorpay: 4 to 200 characters"),
     Column("display_name", Text, nullable=False, comment="as riders see it"),
     Column("business_type", Text, nullable=False, comment="Razorpay's word: partnership, private_limited, ..."),
@@ -92,12 +64,14 @@ franchisees = Table(
     ),
     Column("link_calls", Integer, nullable=False, server_default=text("0"), comment="tries of this step"),
     Column("link_error", Text, comment="what Razorpay said last, where the step did not succeed"),
-    _at("link_due_at", "when the step is tried next; while claimed, when the claim lapses; null: nothing to do", nullable=True),
-    _at("kyc_polled_at", "when the product configuration was last looked up", nullable=True),
-    _at("created_at", "when it was entered"),
-    _at("updated_at", "the last change"),
-    _one_of("status", FranchiseeStatus),
-    _one_of("link_step", LinkStep),
+    moment(
+        "link_due_at", "when the step is tried next; while claimed, when the claim lapses; null: nothing to do", nullable=True
+    ),
+    moment("kyc_polled_at", "when the product configuration was last looked up", nullable=True),
+    moment("created_at", "when it was entered"),
+    moment("updated_at", "the last change"),
+    one_of("status", FranchiseeStatus),
+    one_of("link_step", LinkStep),
     Index("franchisees_email_key", func.lower(text("email")), unique=True),
     Index("franchisees_link_due_idx", "link_due_at", postgresql_where=text("link_due_at is not null")),
     comment="Owners of sites, and their linked accounts at Razorpay.",
@@ -106,31 +80,31 @@ franchisees = Table(
 franchisee_terms = Table(
     "franchisee_terms",
     metadata,
-    _id("ours"),
+    identity("ours"),
     Column("franchisee_id", BigInteger, ForeignKey(franchisees.c.id), nullable=False, comment="whose"),
     Column("commission_bps", Integer, nullable=False, comment="the platform's share of the net, in basis points"),
     Column("tds_bps", Integer, nullable=False, comment="income tax withheld, in basis points"),
     Column("tds_base", Text, nullable=False, comment="what the TDS rate is taken of"),
-    _at("effective_from", "in force for sessions started from then on"),
+    moment("effective_from", "in force for sessions started from then on"),
     Column("created_by", Text, nullable=False, comment="who agreed to them here"),
-    _at("created_at", "when they were entered"),
+    moment("created_at", "when they were entered"),
     UniqueConstraint("franchisee_id", "effective_from"),
     CheckConstraint("commission_bps between 0 and 10000 and tds_bps between 0 and 10000", name="rates"),
-    _one_of("tds_base", TdsBase),
+    one_of("tds_base", TdsBase),
     comment="Commission and TDS over time. Added, never rewritten.",
 )
 
 kyc_events = Table(
     "kyc_events",
     metadata,
-    _id("ours"),
+    identity("ours"),
     Column("razorpay_event_id", Text, nullable=False, unique=True, comment="Razorpay's, or ours for a poll"),
     Column("razorpay_account_id", Text, nullable=False, comment="acc_...: the account may be told of before we know it"),
     Column("event", Text, nullable=False, comment="account.*, product.route.* or poll.route.*"),
     Column("hold_funds", Boolean, comment="as the event says; null where it does not"),
     Column("detail", Text, comment="what Razorpay asks for"),
-    _at("occurred_at", "Razorpay's time of the event: their order"),
-    _at("received_at", "when we learnt it"),
+    moment("occurred_at", "Razorpay's time of the event: their order"),
+    moment("received_at", "when we learnt it"),
     Index(None, "razorpay_account_id", "occurred_at"),
     comment="Every word on a linked account's KYC. A franchisee's standing is their fold.",
 )
@@ -138,7 +112,7 @@ kyc_events = Table(
 ledger_entries = Table(
     "ledger_entries",
     metadata,
-    _id("ours"),
+    identity("ours"),
     Column("key", Text, nullable=False, unique=True, comment="txn_{transaction_id}"),
     Column("transaction_id", BigInteger, nullable=False, unique=True, comment="charging's id of the session"),
     Column("franchisee_id", BigInteger, ForeignKey(franchisees.c.id), nullable=False, comment="owner at StartTransaction"),
@@ -148,9 +122,9 @@ ledger_entries = Table(
     Column("charge_point_id", Text, nullable=False, comment="the charger"),
     Column("connector_id", Integer, nullable=False, comment="OCPP connector"),
     Column("energy_wh", BigInteger, nullable=False, comment="billed energy"),
-    _at("started_at", "of the session: its terms are those in force then"),
-    _at("stopped_at", "of the session"),
-    _at("billed_at", "when payments made the bill"),
+    moment("started_at", "of the session: its terms are those in force then"),
+    moment("stopped_at", "of the session"),
+    moment("billed_at", "when payments made the bill"),
     Column("commission_bps", Integer, nullable=False, comment="rate in force at the start"),
     Column("tds_bps", Integer, nullable=False, comment="rate in force at the start"),
     Column("tds_base", Text, nullable=False, comment="base in force at the start"),
@@ -177,9 +151,9 @@ ledger_entries = Table(
     Column("last_error", Text, comment="what Razorpay said of the last failed attempt"),
     Column("subject_version", Integer, nullable=False, comment="orders LedgerEntryChanged"),
     Column("traceparent", Text, comment="the session's trace"),
-    _at("due_at", "when the worker takes it up; while claimed, when the claim lapses; null: nothing to do", nullable=True),
-    _at("created_at", "when it was booked"),
-    _at("updated_at", "the last change of status"),
+    moment("due_at", "when the worker takes it up; while claimed, when the claim lapses; null: nothing to do", nullable=True),
+    moment("created_at", "when it was booked"),
+    moment("updated_at", "the last change of status"),
     CheckConstraint(
         "gross_paise = refund_paise + residue_paise + pg_fee_paise + gst_paise + commission_paise + tds_paise + payout_paise",
         name="adds_up",
@@ -189,9 +163,9 @@ ledger_entries = Table(
         name="not_negative",
     ),
     CheckConstraint("(status = 'ON_HOLD') = (hold_kind is not null)", name="hold_says_why"),
-    _one_of("status", EntryStatus),
-    _one_of("hold_kind", HoldKind),
-    _one_of("tds_base", TdsBase),
+    one_of("status", EntryStatus),
+    one_of("hold_kind", HoldKind),
+    one_of("tds_base", TdsBase),
     Index("ledger_entries_due_idx", "due_at", postgresql_where=text("due_at is not null")),
     Index(None, "franchisee_id", "id"),
     Index("ledger_entries_status_idx", "status", "id"),
@@ -211,10 +185,10 @@ unowned_bills = Table(
     Column("named_franchisee_id", BigInteger, nullable=False, comment="whom the bill names: nobody of ours"),
     Column("bill", JSONB, nullable=False, comment="payments.payment_billed.v1, word for word"),
     Column("traceparent", Text, comment="the session's trace"),
-    _at("received_at", "when the bill came"),
+    moment("received_at", "when the bill came"),
     Column("ledger_entry_id", BigInteger, ForeignKey(ledger_entries.c.id), comment="its entry, once it was assigned"),
     Column("assigned_by", Text, comment="who said whose it is"),
-    _at("assigned_at", "when; null: it waits for a person", nullable=True),
+    moment("assigned_at", "when; null: it waits for a person", nullable=True),
     CheckConstraint(
         "(assigned_at is null) = (ledger_entry_id is null) and (assigned_at is null) = (assigned_by is null)",
         name="assigned_whole",
@@ -226,7 +200,7 @@ unowned_bills = Table(
 transfers = Table(
     "transfers",
     metadata,
-    _id("ours"),
+    identity("ours"),
     Column("key", Text, nullable=False, unique=True, comment="X-Transfer-Idempotency: txn_{id}, then txn_{id}_r{n}"),
     Column("lead_entry_id", BigInteger, ForeignKey(ledger_entries.c.id), nullable=False, comment="the entry that the key names"),
     Column("attempt", Integer, nullable=False, comment="1, and one more after each definitive failure"),
@@ -242,16 +216,16 @@ transfers = Table(
     Column("calls", Integer, nullable=False, server_default=text("0"), comment="how often Razorpay was asked for this attempt"),
     Column("last_error", Text, comment="what Razorpay said last, where it did not do what was asked"),
     Column("traceparent", Text, comment="the session's trace"),
-    _at(
+    moment(
         "next_attempt_at", "when the worker takes it up; while claimed, when the claim lapses; null: nothing to do", nullable=True
     ),
-    _at("created_at", "when it was claimed"),
-    _at("updated_at", "the last change of status"),
-    _at("processed_at", "when we learnt that the linked account has it", nullable=True),
-    _at("settled_at", "when we learnt that it was settled", nullable=True),
+    moment("created_at", "when it was claimed"),
+    moment("updated_at", "the last change of status"),
+    moment("processed_at", "when we learnt that the linked account has it", nullable=True),
+    moment("settled_at", "when we learnt that it was settled", nullable=True),
     UniqueConstraint("lead_entry_id", "attempt"),
     CheckConstraint("amount_paise >= 100", name="amount"),
-    _one_of("status", TransferStatus),
+    one_of("status", TransferStatus),
     Index("transfers_one_live_per_entry_idx", "lead_entry_id", unique=True, postgresql_where=text("status <> 'FAILED'")),
     Index("transfers_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
     Index(None, "franchisee_id", "id"),
@@ -275,7 +249,7 @@ allocations = Table(
 settlements = Table(
     "settlements",
     metadata,
-    _id("ours"),
+    identity("ours"),
     Column("razorpay_settlement_id", Text, nullable=False, unique=True, comment="setl_..."),
     Column("razorpay_account_id", Text, comment="acc_... of the event's envelope: a hint, never a key (razorpay.md §5.6)"),
     Column(
@@ -295,10 +269,10 @@ settlements = Table(
     Column("calls", Integer, nullable=False, server_default=text("0"), comment="how often its transfers were looked up"),
     Column("last_error", Text, comment="why the last lookup did not succeed"),
     Column("traceparent", Text, comment="the trace of the event"),
-    _at("next_attempt_at", "when its transfers are looked up; null: done", nullable=True),
-    _at("processed_at", "Razorpay's time of the event"),
-    _at("created_at", "when we learnt of it"),
-    _one_of("status", SettlementStatus),
+    moment("next_attempt_at", "when its transfers are looked up; null: done", nullable=True),
+    moment("processed_at", "Razorpay's time of the event"),
+    moment("created_at", "when we learnt of it"),
+    one_of("status", SettlementStatus),
     Index("settlements_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
     Index(None, "franchisee_id", "id"),
     comment="settlement.processed events: a franchisee's, reconciled with its transfers, or our own, recorded.",

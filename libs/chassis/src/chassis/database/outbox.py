@@ -273,18 +273,7 @@ class OutboxRelay:
         if deadline is None or self._service.clock.now() <= deadline:
             return False
         self._given_up.labels(row["type"]).inc()
-        log.error(
-            "outbox.given_up",
-            schema=self._database.schema,
-            outbox_id=row["id"],
-            type=row["type"],
-            subject=row["subject"],
-            message_id=row["message_id"],
-            exchange=row["exchange"],
-            routing_key=row["routing_key"],
-            deadline=deadline.isoformat(),
-            error=repr(error),
-        )
+        log.error("outbox.given_up", schema=self._database.schema, **_told(row), deadline=deadline.isoformat(), error=repr(error))
         return True
 
     def _block(self, row: asyncpg.Record, error: Exception) -> None:
@@ -295,12 +284,7 @@ class OutboxRelay:
         log.error(
             "outbox.subject_blocked",
             schema=self._database.schema,
-            outbox_id=row["id"],
-            type=row["type"],
-            subject=row["subject"],
-            message_id=row["message_id"],
-            exchange=row["exchange"],
-            routing_key=row["routing_key"],
+            **_told(row),
             attempt=attempts,
             retry_seconds=pause,
             error=repr(error),
@@ -327,6 +311,12 @@ class OutboxRelay:
             except (OSError, sa.exc.SQLAlchemyError, TimeoutError) as error:
                 log.warning("housekeeping.failed", schema=self._database.schema, error=repr(error))
             await self._service.clock.sleep(HOUSEKEEPING_SECONDS)
+
+
+def _told(row: asyncpg.Record) -> dict[str, Any]:
+    """What the log says of a row. Never its body: it may bear what nobody should read."""
+    names = ("type", "subject", "message_id", "exchange", "routing_key")
+    return {"outbox_id": row["id"], **{name: row[name] for name in names}}
 
 
 def _deadline_of(body: bytes) -> datetime | None:
