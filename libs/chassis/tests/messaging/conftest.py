@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import aio_pika
+import aiormq
 import pytest
 import sqlalchemy as sa
+from aiormq.abc import AbstractChannel
 from pydantic import BaseModel
 
 from chassis.database import Database, OutboxRelay, UnitOfWork
 from chassis.database.migrate import migrate
-from chassis.messaging import Bus, Received
+from chassis.messaging import BrokerUnavailable, Bus, Received
 from chassis.messaging.declare import declare
 from chassis.messaging.events import EventConsumer, RpcServer
 from chassis.messaging.lanes import LaneConsumer
+from chassis.messaging.subscription import nobody_cancelled
 from chassis.runtime import Part, Service, ServiceSettings, SystemClock, SystemIds
 from chassis.telemetry import Telemetry
 from testkit.servers import Servers
@@ -167,15 +170,46 @@ def new_service(name: str, servers: Servers, dsn: str, *, amqp_url: str | None =
     return Probe(service, bus, database, telemetry, servers.rabbitmq.url)
 
 
+async def administer(url: str, act: Callable[[AbstractChannel], Awaitable[object]]) -> None:
+    """Change the topology over a connection of our own, again until the broker has done it.
+
+    It closes the connection (541 INTERNAL_ERROR) of whoever touches a quorum queue that is still being deleted: on the service's
+    own connection the test would break what it looks at, and without a repeat itself.
+    """
+
+    async def done() -> bool:
+        try:
+            with nobody_cancelled():
+                async with await aio_pika.connect(url) as connection:
+                    opened = connection.channel()
+                    await opened.initialize()
+                    await act(await opened.get_underlay_channel())
+        except (aiormq.exceptions.AMQPError, BrokerUnavailable, OSError, RuntimeError):
+            return False
+        return True
+
+    await until(done)
+
+
+async def queue_anew(channel: AbstractChannel) -> None:
+    """`probe.events` as the plan has it."""
+    await channel.queue_declare("probe.events", durable=True, arguments=QUORUM)
+    await channel.queue_bind("probe.events", "probe", Thing.TYPE)
+
+
 @pytest.fixture
 async def probe_dsn(servers: Servers) -> AsyncIterator[str]:
     """A fresh, migrated database as the probe's own role sees it, and an empty broker."""
-    connection = await aio_pika.connect(servers.rabbitmq.url)
-    async with connection:
-        channel = await connection.channel()
+
+    async def delete_all(channel: AbstractChannel) -> None:
         for name, _ in ProbePlan().queues:
             await channel.queue_delete(name)
-    await declare(servers.rabbitmq.url, ProbePlan())
+
+    async def declare_all(_channel: AbstractChannel) -> None:
+        await declare(servers.rabbitmq.url, ProbePlan())
+
+    await administer(servers.rabbitmq.url, delete_all)
+    await administer(servers.rabbitmq.url, declare_all)
     async with fresh_database(servers.postgres.dsn) as dsn:
         await migrate(dsn, schema="probe", password="probe", migrations=Path(__file__).parent / "migrations")
         yield database_address(dsn, dsn.rsplit("/", 1)[1], user="voltlync_probe", password="probe")
@@ -200,6 +234,41 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(GUARD_SECONDS):
         while not await condition():
             await asyncio.sleep(0.02)  # the condition lives in another process: there is no event to wait for
+
+
+async def publish_surely(probe: Probe, thing: Thing, to: To = THINGS) -> None:
+    """Publish until the broker has confirmed it, under one message id: what a caller does whose broker went away meanwhile."""
+    message = probe.bus.outgoing(thing)
+
+    async def confirmed() -> bool:
+        try:
+            await probe.bus.send(message, to=to)
+        except BrokerUnavailable:
+            return False
+        return True
+
+    await until(confirmed)
+
+
+async def ready_again(probe: Probe) -> None:
+    """Wait until /readyz has nothing to complain of."""
+
+    async def nothing() -> bool:
+        return not await probe.unready()
+
+    await until(nothing)
+
+
+async def parked(probe: Probe, queue: str, count: int) -> None:
+    """Wait until so many dead letters lie there: what the broker counts may be a moment behind what it has confirmed."""
+
+    async def there() -> bool:
+        try:
+            return await probe.dead(queue) == count
+        except BrokerUnavailable:  # a queue that was just recovered has no leader yet
+            return False
+
+    await until(there)
 
 
 async def mount_events(probe: Probe, handler: Callable[..., Awaitable[None]] = store_thing) -> EventConsumer[Probe]:

@@ -14,6 +14,7 @@ from testkit.proxy import TcpProxy
 from testkit.servers import Servers
 
 from .conftest import (
+    GUARD_SECONDS,
     LANES,
     QUESTIONS,
     THINGS,
@@ -25,6 +26,9 @@ from .conftest import (
     mount_events,
     mount_lanes,
     new_service,
+    parked,
+    publish_surely,
+    ready_again,
     started,
     until,
 )
@@ -115,8 +119,8 @@ async def test_the_broker_is_killed_with_lanes_and_packs_in_flight(probe: Probe,
         await asyncio.to_thread(servers.rabbitmq.start)
         await confirms(fleet, 20)
         assert all(charger.refused for charger in fleet)
-    assert not await probe.unready()
-    assert await probe.dead(LANES[0]) == 0
+    await ready_again(probe)
+    await parked(probe, LANES[0], 0)
 
 
 @asynccontextmanager
@@ -158,11 +162,7 @@ async def postgres_dies_twice(probe: Probe, servers: Servers) -> None:
         uow.publish(Thing(name="announced"), subject="thing/1")
     await until(announced)
     assert [await probe.dead(queue) for queue in (*LANES, "probe.events")] == [0, 0, 0], "an outage is nobody's poison"
-
-    async def steady() -> bool:
-        return not (await probe.unready())
-
-    await until(steady)
+    await ready_again(probe)
 
 
 @asynccontextmanager
@@ -200,8 +200,7 @@ async def test_a_connection_that_froze_ends_no_publisher_and_no_asker_and_is_rep
         )
         assert [type(outcome) for outcome in outcomes] == [BrokerUnavailable, BrokerUnavailable]
         proxy.thaw()
-        await asyncio.wait_for(probe.bus.connected.wait(), 30)
-        await probe.bus.publish(Thing(name="again"), to=THINGS)
+        await publish_surely(probe, Thing(name="again"))
 
 
 async def test_a_close_of_ours_ends_no_publisher_with_a_cancellation(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,15 +217,7 @@ async def test_a_close_of_ours_ends_no_publisher_with_a_cancellation(probe: Prob
     await channel.close()
     for outcome in await publishing:
         assert outcome is None or isinstance(outcome, BrokerUnavailable)
-    await until(lambda: _publishes(probe))
-
-
-async def _publishes(probe: Probe) -> bool:
-    try:
-        await probe.bus.publish(Thing(name="x"), to=THINGS)
-    except BrokerUnavailable:
-        return False
-    return True
+    await publish_surely(probe, Thing(name="x"))
 
 
 async def test_a_batch_whose_deliveries_were_taken_back_is_left_to_who_has_them_now(servers: Servers, probe_dsn: str) -> None:
@@ -269,15 +260,15 @@ async def test_a_service_starts_before_its_broker_and_a_stop_ends_the_wait(serve
     async with TcpProxy("127.0.0.1", servers.rabbitmq.port) as proxy:
         url = servers.rabbitmq.url.replace(f":{servers.rabbitmq.port}/", f":{proxy.port}/")
         proxy.cut()
-        patient = new_service("patient", servers, probe_dsn, amqp_url=url)
+        patient = new_service("patient", servers, probe_dsn, amqp_url=url, drain_seconds=10 * GUARD_SECONDS)
         starting = asyncio.ensure_future(patient.service.start())
         await asyncio.wait({starting}, timeout=0.3)
         assert not starting.done()
         await proxy.restore()
-        await asyncio.wait_for(starting, 30)
+        await asyncio.wait_for(starting, GUARD_SECONDS)
         await patient.bus.publish(Thing(name="x"), to=THINGS)
         proxy.cut()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(GUARD_SECONDS):
             await patient.service.stop()
 
 

@@ -31,6 +31,7 @@ class TcpProxy:
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._server: asyncio.Server | None = None
+        self._held: socket.socket | None = None
         self._connections: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -46,18 +47,24 @@ class TcpProxy:
         return len(self._connections)
 
     async def __aenter__(self) -> Self:
+        # Bound and not listening: it keeps the port ours while we are cut, and refuses whoever connects meanwhile.
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind((LOOPBACK, 0))
+        self.port = self._held.getsockname()[1]
         await self.restore()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.cut()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        if self._held is not None:
+            self._held.close()
 
     async def restore(self) -> None:
         """Listen (again, on the same port)."""
         if self._server is None:
-            self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port)
-            self.port = self._server.sockets[0].getsockname()[1]
+            self._server = await asyncio.start_server(self._accept, LOOPBACK, self.port, reuse_address=True)
 
     def cut(self) -> None:
         """Reset all connections and refuse new ones until `restore`."""

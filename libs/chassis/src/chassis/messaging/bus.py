@@ -257,8 +257,10 @@ class Bus:
     async def _drop(self) -> None:
         self._fail_questions()
         for subscription in self._subscriptions:
-            subscription.lose()  # its channel goes with the connection
-            subscription.attempts = 0
+            # Its channel goes with the connection. One that was not attached may be what costs us the connection (a queue half
+            # deleted, 541): it waits longer each time, or no publisher would have a connection to live on.
+            if subscription.lose() is not None:
+                subscription.attempts = 0
         connection, self._connection = self._connection, None
         self._publishing = self._asking = None
         if connection is not None:

@@ -92,10 +92,12 @@ async def replay_dead(url: str, queue: str, *, message_id: str | None = None, li
     async with connection:
         channel = await connection.channel(on_return_raises=True)
         dead = await channel.declare_queue(f"{queue}.dead", passive=True)
-        for _ in range(min(limit, dead.declaration_result.message_count or 0)):
-            message = await dead.get(fail=False)
-            if message is None:
-                break
+        # All are taken before the first goes back, so that what fails again and is parked again is not replayed for ever. Not by
+        # the queue's count: of messages that were just put back, by a look at them, it may not know yet.
+        held: list[aio_pika.abc.AbstractIncomingMessage] = []
+        while len(held) < limit and (message := await dead.get(fail=False)) is not None:
+            held.append(message)
+        for message in held:
             if message_id is not None and message.message_id != message_id:
                 kept.append(message)
                 continue
