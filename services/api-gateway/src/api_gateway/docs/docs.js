@@ -5,6 +5,8 @@ const element = (name, properties = {}, ...children) => {
   made.append(...children);
   return made;
 };
+// Text in which `backticks` mark code, as our descriptions have it.
+const prose = (text) => String(text).split("`").map((part, index) => (index % 2 ? element("code", { textContent: part }) : part));
 let api = { paths: {}, components: {} };
 
 const resolve = (node) => {
@@ -36,7 +38,7 @@ const typeOf = (schema) => {
   if (s.anyOf) return s.anyOf.map(typeOf).join(" or ");
   if (s.enum) return s.enum.join(" | ");
   if (s.type === "array") return "list of " + typeOf(s.items);
-  const bounds = ["minimum", "exclusiveMinimum", "maximum", "maxLength", "pattern"].filter((key) => s[key] !== undefined).map((key) => `${key} ${s[key]}`);
+  const bounds = ["format", "minimum", "exclusiveMinimum", "maximum", "maxLength", "pattern"].filter((key) => s[key] !== undefined).map((key) => `${key} ${s[key]}`);
   return [s.title && s.type === "object" ? s.title : s.type || "any", ...bounds].join(", ");
 };
 
@@ -45,7 +47,7 @@ const schemaTable = (schema) => {
   const required = new Set(s.required || []);
   const rows = Object.entries(s.properties || {}).map(([name, part]) =>
     element("tr", {}, element("td", {}, element("code", { textContent: name + (required.has(name) ? "" : "?") })),
-      element("td", { className: "soft", textContent: typeOf(part) }), element("td", { textContent: (resolve(part) || {}).description || "" })));
+      element("td", { className: "soft", textContent: typeOf(part) }), element("td", {}, ...prose((resolve(part) || {}).description || ""))));
   return rows.length ? element("table", {}, ...rows) : element("p", { className: "soft", textContent: typeOf(schema) });
 };
 
@@ -86,33 +88,36 @@ const operationView = (method, path, operation) => {
 };
 
 const fill = (details, method, path, operation) => {
-  if (operation.description) details.append(element("p", { textContent: operation.description }));
+  if (operation.description) details.append(element("p", {}, ...prose(operation.description)));
   details.append(element("p", { className: "soft", textContent: `Roles: ${(operation["x-roles"] || []).join(", ") || "none: closed"}` }));
   const inputs = (operation.parameters || []).map((parameter) => ({ parameter, input: element("input", { placeholder: String(example(parameter.schema) ?? "") }) }));
   if (inputs.length) details.append(element("table", {}, ...inputs.map(({ parameter, input }) => {
     input.setAttribute("aria-label", parameter.name);
     return element("tr", {}, element("td", {}, element("code", { textContent: parameter.name + (parameter.required ? "" : "?") })),
       element("td", { className: "soft", textContent: `${parameter.in}; ${typeOf(parameter.schema)}` }),
-      element("td", { textContent: parameter.description || "" }), element("td", {}, input));
+      element("td", {}, ...prose(parameter.description || "")), element("td", {}, input));
   })));
   let bodyInput = null;
   const bodySchema = operation.requestBody?.content?.["application/json"]?.schema;
   if (bodySchema) {
     bodyInput = element("textarea", { value: JSON.stringify(example(bodySchema), null, 2), spellcheck: false });
     bodyInput.setAttribute("aria-label", "Body");
+    bodyInput.rows = bodyInput.value.split("\n").length + 1;
     details.append(element("h3", { textContent: "Body" }), schemaTable(bodySchema), bodyInput);
   }
-  details.append(element("h3", { textContent: "Answers" }));
+  const output = element("pre", { hidden: true });
+  const button = element("button", { textContent: "Send", type: "button" });
+  button.addEventListener("click", () => { output.hidden = false; send(method.toUpperCase(), path, inputs, bodyInput, output); });
+  details.append(element("p", {}, button), output, element("h3", { textContent: "Answers" }));
+  const problems = [];
   for (const [status, answer] of Object.entries(operation.responses || {})) {
     const resolved = resolve(answer) || {};
     const schema = resolved.content?.["application/json"]?.schema;
+    if (resolved.content?.["application/problem+json"]) { problems.push(`${status} ${resolved.description || ""}`); continue; }
     details.append(element("p", {}, element("code", { textContent: status }), ` ${resolved.description || ""}`));
     if (schema) details.append(schemaTable(schema));
   }
-  const output = element("pre", {});
-  const button = element("button", { textContent: "Send", type: "button" });
-  button.addEventListener("click", () => send(method.toUpperCase(), path, inputs, bodyInput, output));
-  details.append(button, output);
+  if (problems.length) details.append(element("p", { className: "soft", textContent: `Problems (RFC 9457): ${problems.join(", ")}` }));
 };
 
 const show = () => {
@@ -138,6 +143,6 @@ document.getElementById("find").addEventListener("input", (event) => {
 fetch("/v1/openapi.json").then((response) => response.json()).then((loaded) => {
   api = loaded;
   const missing = loaded["x-missing-services"] || [];
-  document.getElementById("about").textContent = loaded.info.description + (missing.length ? ` (Not answering just now: ${missing.join(", ")}.)` : "");
+  document.getElementById("about").replaceChildren(...prose(loaded.info.description), missing.length ? ` (Not answering just now: ${missing.join(", ")}.)` : "");
   show();
 }).catch((error) => { document.getElementById("about").textContent = `The API document could not be loaded: ${error}`; });
