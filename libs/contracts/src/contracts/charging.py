@@ -95,6 +95,15 @@ class DeadlineKind(StrEnum):
     STOP_DUE = "STOP_DUE"
     STOP_UNCONFIRMED = "STOP_UNCONFIRMED"
     GATEWAY_LEASE = "GATEWAY_LEASE"
+    COMMAND_EFFECT = "COMMAND_EFFECT"
+    """What a command was to bring about should have shown by now."""
+    RESERVATION = "RESERVATION"
+    LOCAL_LIST = "LOCAL_LIST"
+    """A charger's Local Authorization List is to be compared with what is desired."""
+    OFFLINE_CAP = "OFFLINE_CAP"
+    """A prepaid session's offline-safe cap is to be renewed."""
+    CONFIGURATION = "CONFIGURATION"
+    """A charger's configuration is due to be looked at, or got stuck half way. `subject_id` is the charger's id."""
 
 
 class DeadlineDue(LaneEvent):
@@ -115,6 +124,8 @@ class ChargerCredentialsChanged(Event):
     password_hash: str
     version: int
     enabled: bool = True
+    previous_salt: str | None = Field(None, description="while a new password is handed over the old one is accepted too")
+    previous_password_hash: str | None = None
 
 
 class StartRefused(Event):
@@ -171,6 +182,109 @@ class TransactionStateChanged(TransactionTerms, Event):
     energy_wh: Wh
 
 
+class EnergyConfidence(StrEnum):
+    """How sure a bill's energy is. Which word holds is decided by `charging.domain.evidence`, from the bottom up."""
+
+    EXACT = "EXACT"
+    """One register without a break from meterStart to meterStop, nothing held or dropped."""
+    GOOD = "GOOD"
+    """Measured throughout, but not in one piece: a register that began anew, a reading put aside, no usable meterStop. What
+    may have flowed unseen is not billed."""
+    DISPUTABLE = "DISPUTABLE"
+    """The readings contradict each other, or ended before the energy did: the smaller figure is billed, a person looks at it."""
+    NONE = "NONE"
+    """No energy was confirmed: nothing is billed."""
+
+
+class SegmentBegin(StrEnum):
+    """Why a stretch of one register begins where it does."""
+
+    START = "START"
+    """meterStart."""
+    RESTART = "RESTART"
+    """A boot or disconnect came between: the register goes on from another value."""
+    RESET = "RESET"
+    """Two readings in a row agree that the register stands lower."""
+    JUMP = "JUMP"
+    """Two readings in a row agree on a step that the connector can't have delivered: rated power x time is counted of it."""
+    AFTER_JUMP = "AFTER_JUMP"
+    """The register goes on from where it jumped to."""
+    SESSION_RELATIVE = "SESSION_RELATIVE"
+    """The samples count from the session's begin, whatever meterStart says."""
+    LIFETIME = "LIFETIME"
+    """Taken for session-relative at first, the register is meterStart's after all."""
+
+
+class EnergySegment(Contract):
+    """A stretch of readings of one register. A reading is named `<epoch>/<seq>/<n>` as in the transaction's meter values."""
+
+    began: SegmentBegin
+    from_reading: str = Field(description="the reading it counts from, or `meterStart`")
+    to_reading: str = Field(description="the last reading that counted, or `<epoch>/<seq>/meterStop`")
+    from_wh: Wh = Field(description="the register there, as the charger showed it")
+    to_wh: Wh
+    counted_wh: Wh = Field(ge=0, description="what counts of it")
+    joined: int = Field(1, description="segments told as one, where there are very many")
+
+
+class DoubtKind(StrEnum):
+    """What was wrong with a reading."""
+
+    BELOW = "BELOW"
+    """Lower than the last good one, and nothing explained it."""
+    ABOVE = "ABOVE"
+    """A larger step than the connector can deliver in the time."""
+    OLD = "OLD"
+    """Taken before the last good one, by the charger's own clock, and lower."""
+
+
+class DoubtOutcome(StrEnum):
+    """What became of it."""
+
+    WAITS = "WAITS"
+    """No further reading decided."""
+    DROPPED = "DROPPED"
+    """The next reading went on from before it."""
+    CONFIRMED = "CONFIRMED"
+    """The next reading went on from it."""
+
+
+class DoubtfulReading(Contract):
+    """A reading that was held, or not used."""
+
+    reading: str
+    value_wh: int = Field(description="the register as it said")
+    kind: DoubtKind
+    outcome: DoubtOutcome
+
+
+class MeterStopRole(StrEnum):
+    """What meterStop did."""
+
+    COUNTED = "COUNTED"
+    """It was the last good reading, or repeated it."""
+    ABSENT = "ABSENT"
+    """There was none, or -1: the last good reading stands."""
+    BELOW = "BELOW"
+    """Lower than the last good reading, which stands."""
+    IMPLAUSIBLE = "IMPLAUSIBLE"
+    """More than the connector can deliver in the time: not counted, or not in full."""
+
+
+class EnergyEvidence(Contract):
+    """What a bill's energy rests on. Frozen when the transaction is finalized."""
+
+    confidence: EnergyConfidence
+    because: str = Field(description="the rule that gave the word, as a sentence")
+    billed_wh: Wh
+    segments: tuple[EnergySegment, ...] = Field(description="their counted_wh add up to the register's energy")
+    doubts: tuple[DoubtfulReading, ...] = ()
+    doubts_left_out: int = Field(0, description="further doubtful readings, beyond those listed")
+    meter_stop: MeterStopRole
+    power_wh: Wh | None = Field(None, description="reported power x time; null: no power was reported")
+    energy_unit: str | None = Field(None, description="unit that the register was read in, where a quirk of the charger overrides it")
+
+
 class TransactionStopped(TransactionTerms, Event):
     """The one finalizer closed the transaction. Said once; energy and reason are final."""
 
@@ -182,7 +296,10 @@ class TransactionStopped(TransactionTerms, Event):
     energy_wh: Wh = Field(ge=0, description="billed energy: the confirmed forward steps")
     meter_start_wh: Wh
     meter_stop_wh: Wh | None = None
-    implausible: bool = Field(False, description="METER_IMPLAUSIBLE: billed the smaller figure, the payout waits")
+    implausible: bool = Field(
+        False, description="METER_IMPLAUSIBLE or METER_LOST: billed the smaller figure, the payout waits for a person"
+    )
+    evidence: EnergyEvidence | None = Field(None, description="what the energy rests on")
 
 
 class LateEnergyReported(Event):

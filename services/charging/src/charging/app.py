@@ -4,6 +4,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from redis.asyncio import Redis
 
 from charging.jobs import sweeps
+from charging.platform_configuration import load_configuration
 from charging.quirk_profiles import load_profiles
 from charging.routes import ERRORS, ROUTES
 from charging.settings import ChargingSettings
@@ -15,6 +16,7 @@ from chassis.messaging.events import EventConsumer, RpcServer
 from chassis.messaging.lanes import LaneConsumer
 from chassis.runtime import Clock, Ids, Service
 from chassis.runtime.sweeps import Sweeps
+from chassis.sealing import SealingBox
 from chassis.telemetry import Telemetry
 from chassis.web import WebServer
 from contracts.topology import LANE_QUEUES, RETRY_DELAYS_SECONDS, address_from
@@ -76,7 +78,9 @@ def create_app(
         redis=redis.client,
         metrics=Metrics(telemetry.registry),
         telemetry=telemetry,
-        quirk_profiles=load_profiles(settings.quirk_profiles_dir),
+        quirk_profiles=(profiles := load_profiles(settings.quirk_profiles_dir)),
+        configuration=load_configuration(settings.configuration_file, profiles),
+        sealing=SealingBox.of(secrets_key.get_secret_value()) if (secrets_key := settings.command_secrets_key) else None,
     )
     service.add(OutboxRelay(database, bus, service))
     service.add(

@@ -2,17 +2,32 @@
 
 from charging.domain.errors import ConflictError, InvalidCommandError, NotFoundError
 from charging.usecases.command_charger import command_charger, list_commands, show_command
+from charging.usecases.command_many import command_many, show_command_batch
+from charging.usecases.hand_over_credentials import rotate_credentials
 from charging.usecases.manage_chargers import (
     change_charger,
     change_connector,
     create_charger,
     list_chargers,
     list_connectors,
-    rotate_credentials,
     show_charger,
     show_connector,
 )
-from charging.usecases.manage_id_tags import change_id_tag, create_id_tag, list_id_tags
+from charging.usecases.manage_charging_profiles import (
+    ask_composite_schedule,
+    clear_charging_profiles,
+    create_charging_profile,
+    delete_charging_profile,
+    list_charging_profiles,
+    show_composite_schedule,
+)
+from charging.usecases.manage_id_tags import change_id_tag, create_id_tag, delete_id_tag, list_id_tags, show_id_tag
+from charging.usecases.manage_reservations import (
+    cancel_reservation,
+    create_reservation,
+    list_reservations,
+    show_reservation,
+)
 from charging.usecases.manage_stations import (
     change_station,
     create_station,
@@ -22,6 +37,14 @@ from charging.usecases.manage_stations import (
     show_station,
     show_tariff,
 )
+from charging.usecases.show_configuration import (
+    drop_override,
+    list_configurations,
+    override_key,
+    refresh_configuration,
+    show_configuration,
+)
+from charging.usecases.show_local_list import show_local_list, sync_local_list
 from charging.usecases.show_quirks import list_quirk_profiles, show_charger_quirks
 from charging.usecases.show_reports import list_charger_errors, list_signal_quality
 from charging.usecases.show_sessions import (
@@ -60,7 +83,7 @@ ROUTES = (
         rotate_credentials,
         roles=ADMIN,
         status=201,
-        summary="Give a charger a new password; shown once",
+        summary="Give a charger a new password; shown once, or delivered to it",
     ),
     Route("GET", "/v1/quirk-profiles", list_quirk_profiles, roles=STAFF, summary="List what is known of charger models"),
     Route(
@@ -112,7 +135,81 @@ ROUTES = (
     ),
     Route("POST", "/v1/id-tags", create_id_tag, roles=OPERATORS, status=201, summary="Create a staff tag"),
     Route("GET", "/v1/id-tags", list_id_tags, roles=STAFF, summary="List staff tags"),
+    Route("GET", "/v1/id-tags/{id_tag_id}", show_id_tag, roles=STAFF, summary="Show a staff tag"),
     Route("PATCH", "/v1/id-tags/{id_tag_id}", change_id_tag, roles=OPERATORS, summary="Change a staff tag"),
+    Route("DELETE", "/v1/id-tags/{id_tag_id}", delete_id_tag, roles=OPERATORS, summary="Delete a staff tag that was never used"),
+    Route(
+        "GET",
+        "/v1/chargers/{charger_id}/local-list",
+        show_local_list,
+        roles=READERS,
+        summary="Show a charger's Local Authorization List: desired, confirmed, and where they differ",
+    ),
+    Route(
+        "POST",
+        "/v1/chargers/{charger_id}/local-list/sync",
+        sync_local_list,
+        roles=OPERATORS,
+        status=202,
+        summary="Bring a charger's Local Authorization List into step",
+    ),
+    Route("POST", "/v1/reservations", create_reservation, roles=OPERATORS, status=201, summary="Reserve a connector"),
+    Route("GET", "/v1/reservations", list_reservations, roles=READERS, summary="List reservations"),
+    Route("GET", "/v1/reservations/{reservation_id}", show_reservation, roles=READERS, summary="Show a reservation"),
+    Route(
+        "DELETE",
+        "/v1/reservations/{reservation_id}",
+        cancel_reservation,
+        roles=OPERATORS,
+        status=202,
+        summary="Cancel a reservation",
+    ),
+    Route(
+        "POST",
+        "/v1/chargers/{charger_id}/charging-profiles",
+        create_charging_profile,
+        roles=OPERATORS,
+        status=201,
+        summary="Set a charging profile",
+    ),
+    Route(
+        "GET",
+        "/v1/chargers/{charger_id}/charging-profiles",
+        list_charging_profiles,
+        roles=READERS,
+        summary="List a charger's charging profiles",
+    ),
+    Route(
+        "DELETE",
+        "/v1/chargers/{charger_id}/charging-profiles",
+        clear_charging_profiles,
+        roles=OPERATORS,
+        status=202,
+        summary="Clear charging profiles by connector, purpose and stack level",
+    ),
+    Route(
+        "DELETE",
+        "/v1/chargers/{charger_id}/charging-profiles/{profile_id}",
+        delete_charging_profile,
+        roles=OPERATORS,
+        status=202,
+        summary="Clear a charging profile",
+    ),
+    Route(
+        "GET",
+        "/v1/chargers/{charger_id}/composite-schedule",
+        show_composite_schedule,
+        roles=READERS,
+        summary="Show what a connector's charging profiles come to",
+    ),
+    Route(
+        "POST",
+        "/v1/chargers/{charger_id}/composite-schedule",
+        ask_composite_schedule,
+        roles=OPERATORS,
+        waits=True,
+        summary="The same, beside what the charger itself says",
+    ),
     Route("GET", "/v1/start-requests", list_start_requests, roles=READERS, summary="List paid starts"),
     Route("GET", "/v1/start-requests/{start_request_id}", show_start_request, roles=READERS, summary="Show a paid start"),
     Route("GET", "/v1/transactions", list_transactions, roles=READERS, summary="List transactions"),
@@ -142,7 +239,47 @@ ROUTES = (
         summary="Send an OCPP operation to a charger",
     ),
     Route("GET", "/v1/chargers/{charger_id}/commands", list_commands, roles=READERS, summary="List a charger's commands"),
-    Route("GET", "/v1/commands/{command_id}", show_command, roles=READERS, summary="Show a command and its answer"),
+    Route("GET", "/v1/commands/{command_id}", show_command, roles=READERS, summary="Show a command, its answer and its effect"),
+    Route("POST", "/v1/commands", command_many, roles=OPERATORS, status=201, summary="Send an OCPP operation to many chargers"),
+    Route(
+        "GET",
+        "/v1/command-batches/{command_batch_id}",
+        show_command_batch,
+        roles=READERS,
+        summary="Show what became of a command to many chargers",
+    ),
+    Route("GET", "/v1/configurations", list_configurations, roles=READERS, summary="List chargers' configuration, or its drift"),
+    Route(
+        "GET",
+        "/v1/chargers/{charger_id}/configuration",
+        show_configuration,
+        roles=READERS,
+        summary="Show a charger's configuration: desired, reported, drift",
+    ),
+    Route(
+        "POST",
+        "/v1/chargers/{charger_id}/configuration/refresh",
+        refresh_configuration,
+        roles=OPERATORS,
+        status=202,
+        summary="Read a charger's configuration anew",
+    ),
+    Route(
+        "PUT",
+        "/v1/chargers/{charger_id}/configuration/{key}",
+        override_key,
+        roles=OPERATORS,
+        status=202,
+        summary="Set a configuration key for this charger alone",
+    ),
+    Route(
+        "DELETE",
+        "/v1/chargers/{charger_id}/configuration/{key}",
+        drop_override,
+        roles=OPERATORS,
+        status=204,
+        summary="Drop a charger's own value of a key",
+    ),
 )
 
 ERRORS: Errors = {

@@ -26,6 +26,9 @@ class ChargingSettings(ServiceSettings, DatabaseSettings, RedisSettings):
     stop_latency_ms: int = Field(2000, ge=0, description="from deciding on a stop until the energy is off")
     deadline_sweep_seconds: float = Field(1, gt=0, le=60, description="how often due columns are looked for")
     stale_sweep_seconds: float = Field(1800, gt=0, description="how often the sweep for sessions without any deadline runs")
+    offline_cap: bool = Field(
+        False, description="prepaid sessions get a charging profile that falls to 0 A when their budget may be used up (B18)"
+    )
     command_deadline_seconds: float = Field(300, gt=0, description="an operator's command waits so long")
     command_timeout_seconds: int = Field(30, ge=1, le=600, description="how long a charger may take to answer")
     command_wait_max_seconds: float = Field(25, gt=0, le=29, description="longest ?wait= of a command")
@@ -41,7 +44,9 @@ class ChargingSettings(ServiceSettings, DatabaseSettings, RedisSettings):
     )
     effect_reset_soft_seconds: float = Field(900, gt=0, description="a soft reset must show its BootNotification within this")
     effect_reset_hard_seconds: float = Field(300, gt=0, description="the same for a hard one")
-    effect_start_seconds: float = Field(150, gt=0, description="an accepted RemoteStart its StartTransaction: plug-in time and slack")
+    effect_start_seconds: float = Field(
+        150, gt=0, description="an accepted RemoteStart its StartTransaction: plug-in time and slack"
+    )
     effect_stop_seconds: float = Field(75, gt=0, description="an accepted RemoteStop its end: stop_confirm_seconds and slack")
     effect_status_seconds: float = Field(60, gt=0, description="UnlockConnector and ChangeAvailability their status")
     effect_message_seconds: float = Field(60, gt=0, description="a TriggerMessage its message")
@@ -51,7 +56,9 @@ class ChargingSettings(ServiceSettings, DatabaseSettings, RedisSettings):
     configuration_settle_seconds: float = Field(
         30, ge=0, description="quiet after a connect or boot before a charger is asked anything (rows 13, 14)"
     )
-    configuration_at_once: int = Field(20, ge=1, description="chargers configured at once: no second storm after a storm of returns")
+    configuration_at_once: int = Field(
+        20, ge=1, description="chargers configured at once: no second storm after a storm of returns"
+    )
     configuration_recheck_seconds: float = Field(86_400, gt=0, description="how often it is read anew")
     configuration_postpone_seconds: float = Field(60, gt=0, description="a busy charger is looked at again after this")
     configuration_retry_seconds: float = Field(900, gt=0, description="one that hung or dropped is asked again after this")

@@ -7,6 +7,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from chassis.messaging import Bus, Packer
 from chassis.runtime import Clock, Ids, Service, SystemClock, SystemIds
+from chassis.sealing import SealingBox
 from chassis.telemetry import Telemetry
 from chassis.web import WebServer
 from ocpp_gateway.commands import Commands
@@ -18,6 +19,7 @@ from ocpp_gateway.relay import Relay
 from ocpp_gateway.settings import GatewaySettings
 from ocpp_gateway.spool import Spool
 from ocpp_gateway.streams import SENDER, Streams
+from ocpp_gateway.tls import Certificate
 from ocpp_gateway.websocket import OcppDoor
 
 
@@ -113,7 +115,15 @@ def create_app(
         drain_seconds=settings.drain_seconds,
     )
     commands = service.add(
-        Commands(service=service, bus=bus, streams=streams, registry=registry, gateway=settings.gateway_name, metrics=metrics)
+        Commands(
+            service=service,
+            bus=bus,
+            streams=streams,
+            registry=registry,
+            gateway=settings.gateway_name,
+            metrics=metrics,
+            sealing=SealingBox.of(secrets_key.get_secret_value()) if (secrets_key := settings.command_secrets_key) else None,
+        )
     )
     service.add(Relay(service=service, bus=bus, spool=spool, streams=streams, drain_seconds=settings.drain_seconds))
     service.add(streams)
@@ -132,6 +142,18 @@ def create_app(
     )
 
     # Doors
+    certificate = None
+    if settings.ocpp_tls_certificate is not None and settings.ocpp_tls_key is not None:
+        certificate = service.add(
+            Certificate(
+                certificate=settings.ocpp_tls_certificate,
+                key=settings.ocpp_tls_key,
+                ciphers=settings.ocpp_tls_ciphers,
+                look_seconds=settings.ocpp_tls_look_seconds,
+                service=service,
+                registry=telemetry.registry,
+            )
+        )
     door = service.add(
         OcppDoor(
             service=service,
@@ -141,6 +163,7 @@ def create_app(
             registry=registry,
             connections=connections,
             metrics=metrics,
+            certificate=certificate,
         )
     )
     after_sockets.door = door

@@ -16,12 +16,14 @@ from itertools import count
 from typing import Any, Protocol
 from zlib import crc32
 
+import orjson
 import structlog
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
 from chassis.messaging import Bus, Subscription
 from chassis.messaging.envelope import Received, Unreadable, unpack
 from chassis.runtime import Service
+from chassis.sealing import SealingBox, Unopenable
 from chassis.telemetry import current_traceparent
 from contracts.ocpp_gateway import CommandCompleted, CommandOutcome, CommandSendRequested
 from contracts.topology import GATEWAYS_EXCHANGE, QUORUM, gateway_queue
@@ -34,6 +36,9 @@ log = structlog.get_logger(__name__)
 
 PREFETCH = 2000
 """Commands in hand at once, over all chargers; each charger's own share is bounded far lower."""
+
+SEALED_FOR = "command"
+"""What charging seals commands' secret values for (charging.usecases.hand_over_credentials)."""
 
 REMEMBERED_MAX = 20_000
 """Commands done and acknowledged that we still recognise, should the acknowledgement have been lost."""
@@ -74,7 +79,15 @@ class Commands:
     """Consumer of the gateway's own queue. A Part."""
 
     def __init__(
-        self, *, service: Service, bus: Bus, streams: Streams, registry: Registry, gateway: str, metrics: Metrics
+        self,
+        *,
+        service: Service,
+        bus: Bus,
+        streams: Streams,
+        registry: Registry,
+        gateway: str,
+        metrics: Metrics,
+        sealing: SealingBox | None = None,
     ) -> None:
         self._service = service
         self._bus = bus
@@ -82,6 +95,7 @@ class Commands:
         self._registry = registry
         self._gateway = gateway
         self._metrics = metrics
+        self._sealing = sealing
         self._numbers = count()
         self._in_hand: dict[str, Command] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
@@ -131,6 +145,12 @@ class Commands:
         ):
             command = Command(model, delivery, current_traceparent(), next(self._numbers))
         self._in_hand[model.command_id] = command
+        if model.sealed is not None and not self._unseal(command, model.sealed):
+            # Sent as it is it would set a password of asterisks.
+            self.complete(
+                command, Outcome(CommandOutcome.CALL_ERROR, code="InternalError", description="the gateway can't open it"), None
+            )
+            return
         connection = self.connections.live(model.charge_point_id, model.epoch) if self.connections is not None else None
         if connection is not None:
             connection.calls.push(command)
@@ -138,6 +158,19 @@ class Commands:
             self.complete(command, Outcome(CommandOutcome.UNKNOWN), None)
         else:
             self.complete(command, Outcome(CommandOutcome.NOT_SENT), None)
+
+    def _unseal(self, command: Command, sealed: str) -> bool:
+        """Put what only the charger may read into the payload: in this process's memory, and nowhere else."""
+        if self._sealing is None:
+            log.error("command.sealed_without_key", command_id=command.model.command_id)
+            return False
+        try:
+            secret = orjson.loads(self._sealing.open(sealed, purpose=SEALED_FOR))
+        except (Unopenable, ValueError) as error:
+            log.error("command.unopenable", command_id=command.model.command_id, error=str(error))  # noqa: TRY400
+            return False
+        command.model = command.model.model_copy(update={"payload": {**command.model.payload, **secret}, "sealed": None})
+        return True
 
     def complete(self, command: Command, outcome: Outcome, connection: Numbered | None) -> None:
         """Report an outcome in the charger's order, and acknowledge the command once that is durable.

@@ -1,7 +1,7 @@
 """The open sockets: the newest of a charger wins, silence ends one, and stopping closes them one after the other."""
 
 import asyncio
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -26,12 +26,20 @@ _CLOSE_CODES = {DisconnectReason.GATEWAY_STOPPING: 1001, DisconnectReason.PROTOC
 """RFC 6455 §7.4.1; everything else is 1000: chargers make little of codes."""
 
 
+class Password(NamedTuple):
+    """Which password a charger came with: that tells charging how far a hand-over is."""
+
+    version: int
+    previous: bool
+
+
 class Socket(Protocol):
     """What the door holds of a WebSocket."""
 
     transport: asyncio.Transport
     remote_address: str | None
     subprotocol: str | None
+    password: Password
 
     async def close(self, code: int, *, drop: bool) -> None:
         """Close it with this code, or drop the TCP connection without a word; returns when it is gone."""
@@ -138,7 +146,12 @@ class Connections:
         self._tell(
             connection,
             ChargePointConnected,
-            {"remote_address": socket.remote_address, "subprotocol": socket.subprotocol},
+            {
+                "remote_address": socket.remote_address,
+                "subprotocol": socket.subprotocol,
+                "password_version": socket.password.version,
+                "previous_password": socket.password.previous,
+            },
         )
         log.info("charger.connected", charge_point_id=charge_point_id, epoch=epoch, remote_address=socket.remote_address)
         return connection

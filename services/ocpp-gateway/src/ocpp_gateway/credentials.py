@@ -19,6 +19,7 @@ from chassis.runtime import Service
 from contracts.charging import ChargerCredentialsChanged
 from contracts.ocpp_gateway import CredentialsAnswer, CredentialsListRequested
 from contracts.topology import QUORUM, address_of, exchange_for, gateway_credentials_queue
+from ocpp_gateway.handshake import password_matches
 from ocpp_gateway.metrics import Metrics
 from ocpp_gateway.streams import SENDER
 
@@ -46,6 +47,15 @@ QUESTIONS_MAX = 8
 
 QUEUE_EXPIRES_MILLISECONDS = 3_600_000
 """The queue of a gateway that is gone for good goes too; on its return it asks for everything anyway."""
+
+
+def accepts(credential: Credential, password: bytes) -> bool | None:
+    """Whether this password opens the door; None where it is the one that is being replaced (both do during a hand-over)."""
+    if password_matches(credential.salt, credential.password_hash, password):
+        return True
+    if credential.previous_salt is None or credential.previous_password_hash is None:
+        return False
+    return None if password_matches(credential.previous_salt, credential.previous_password_hash, password) else False
 
 
 class CredentialsUnavailable(Exception):

@@ -1,8 +1,9 @@
 """What can be set at the gateway. Every limit of ocpp.md Part 0 that is the gateway's own is here, with its default."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 
 from chassis.runtime.settings import RedisSettings, ServiceSettings
 
@@ -19,6 +20,15 @@ class GatewaySettings(ServiceSettings, RedisSettings):
     )
     ocpp_host: str = Field("0.0.0.0", description="where chargers connect")  # noqa: S104  (chargers come from outside)
     ocpp_port: int = Field(9000, ge=0, le=65535, description="port that chargers connect to; 0 takes a free one")
+    ocpp_plain: bool = Field(True, description="whether chargers may connect without TLS (security profile 1)")
+    ocpp_tls_port: int = Field(9443, ge=0, le=65535, description="port for chargers with TLS (profile 2); 0 takes a free one")
+    ocpp_tls_certificate: Path | None = Field(None, description="PEM: the server's certificate and its chain; turns TLS on")
+    ocpp_tls_key: Path | None = Field(None, description="PEM: its private key, without a password")
+    ocpp_tls_ciphers: str | None = Field(
+        None,
+        description="OpenSSL names of the ciphers of TLS 1.2; null: those without known weakness; older boxes may need more",
+    )
+    ocpp_tls_look_seconds: float = Field(60.0, gt=0, description="how often the files are looked at for a new certificate")
     gateway_data_dir: Path = Field(
         Path("var/ocpp-gateway"), description="the gateway's own volume: its spool and its last credentials projection"
     )
@@ -45,6 +55,9 @@ class GatewaySettings(ServiceSettings, RedisSettings):
     )
 
     settle_seconds: float = Field(20.0, ge=0, description="a fresh socket without a Boot gets commands only after so long")
+    command_secrets_key: SecretStr | None = Field(
+        None, description="the same as charging's: opens passwords on their way to chargers; none: such commands fail"
+    )
     call_timeouts_max: int = Field(3, ge=1, description="CALLs in a row without an answer that close the socket as UNRESPONSIVE")
     commands_on_wire_max: int = Field(
         200,
@@ -80,3 +93,11 @@ class GatewaySettings(ServiceSettings, RedisSettings):
         description="vendor or vendor/model (any case) of boxes that never come back after a Close frame (ocpp.md row 8): "
         "when we stop, their TCP connection is dropped instead",
     )
+
+    @model_validator(mode="after")
+    def _some_door(self) -> Self:
+        if (self.ocpp_tls_certificate is None) != (self.ocpp_tls_key is None):
+            raise ValueError("ocpp_tls_certificate and ocpp_tls_key go together")
+        if not self.ocpp_plain and self.ocpp_tls_certificate is None:
+            raise ValueError("without ocpp_plain there must be a certificate: nobody could connect")
+        return self

@@ -1,6 +1,7 @@
-"""The chargers' door: the handshake (OCPP-J §3), then one reader per socket. `ws://HOST:9000/ocpp/{charge_point_id}`."""
+"""The chargers' door: the handshake (OCPP-J §3), then one reader per socket. `ws(s)://HOST:9000/ocpp/{charge_point_id}`."""
 
 import asyncio
+import ssl
 from collections import OrderedDict
 from contextlib import suppress
 
@@ -13,13 +14,14 @@ from contracts.ocpp_gateway import DisconnectReason, UnknownChargePointSeen
 from contracts.topology import address_of
 from ocpp_gateway.admission import Admission, Knocks
 from ocpp_gateway.connection import Connection
-from ocpp_gateway.connections import Connections
-from ocpp_gateway.credentials import Credentials, CredentialsUnavailable
-from ocpp_gateway.handshake import basic_password, charge_point_id_of, choose_subprotocol, password_matches
+from ocpp_gateway.connections import Connections, Password
+from ocpp_gateway.credentials import Credentials, CredentialsUnavailable, accepts
+from ocpp_gateway.handshake import basic_password, charge_point_id_of, choose_subprotocol
 from ocpp_gateway.metrics import Metrics
 from ocpp_gateway.registry import Registry
 from ocpp_gateway.settings import GatewaySettings
 from ocpp_gateway.streams import SENDER
+from ocpp_gateway.tls import Certificate
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,16 @@ SEEN_SECONDS = 60.0
 SEEN_MAX = 1000
 """Unknown charge points whose last announcement is remembered."""
 
+SEEN_PER_WINDOW_MAX = 120
+"""Announcements of all of them together within SEEN_SECONDS: who tries names in bulk is not worth more messages."""
+
+USER_AGENT_MAX = 200
+"""Characters of a header that are passed on."""
+
+
+ADMITTED = "admitted"
+"""Where a request keeps which password it came with."""
+
 
 class Refused(Exception):
     """The handshake ends here, with this HTTP status."""
@@ -54,12 +66,18 @@ class OpenSocket:
     """connections.Socket over aiohttp."""
 
     def __init__(
-        self, ws: "web.WebSocketResponse[bool]", transport: asyncio.Transport, remote: str | None, offered: str | None
+        self,
+        ws: "web.WebSocketResponse[bool]",
+        transport: asyncio.Transport,
+        remote: str | None,
+        offered: str | None,
+        password: Password,
     ) -> None:
         self.ws = ws
         self.transport = transport
         self.remote_address = remote
         self.subprotocol = offered
+        self.password = password
 
     async def close(self, code: int, *, drop: bool) -> None:
         """Close politely where the peer answers, else drop the connection."""
@@ -89,21 +107,27 @@ class OcppDoor:
         registry: Registry,
         connections: Connections,
         metrics: Metrics,
+        certificate: Certificate | None = None,
     ) -> None:
         self._service = service
         self._settings = settings
+        self._certificate = certificate
         self._bus = bus
         self._credentials = credentials
         self._registry = registry
         self._connections = connections
         self._metrics = metrics
         self._seen: OrderedDict[str, float] = OrderedDict()
+        self._seen_since = float("-inf")
+        self._seen_count = 0
         self._admission = Admission(settings.handshakes_at_once, metrics)
         self._knocks: Knocks | None = None
         self._runner: web.ServerRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._sites: list[web.TCPSite] = []
         self.port = 0
-        """Where it listens, once started."""
+        """Where it listens without TLS, once started; 0: it does not."""
+        self.tls_port = 0
+        """Where it listens with TLS, once started; 0: it does not."""
 
     async def start(self) -> None:
         """Listen."""
@@ -117,15 +141,24 @@ class OcppDoor:
         self._service.tasks.keep("handshakes.watch", self._knocks.watch)
         self._runner = web.ServerRunner(self._knocks, shutdown_timeout=CLOSE_SECONDS)
         await self._runner.setup()
-        self._site = web.TCPSite(self._runner, self._settings.ocpp_host, self._settings.ocpp_port, backlog=BACKLOG)
-        await self._site.start()
-        self.port = self._runner.addresses[0][1]
-        log.info("door.open", host=self._settings.ocpp_host, port=self.port)
+        if self._settings.ocpp_plain:
+            self.port = await self._listen(self._runner, self._settings.ocpp_port, None)
+        if self._certificate is not None:
+            self.tls_port = await self._listen(self._runner, self._settings.ocpp_tls_port, self._certificate.context)
+        log.info("door.open", host=self._settings.ocpp_host, port=self.port, tls_port=self.tls_port)
+
+    async def _listen(self, runner: web.ServerRunner, port: int, context: ssl.SSLContext | None) -> int:
+        """Open a port; which it is."""
+        site = web.TCPSite(runner, self._settings.ocpp_host, port, backlog=BACKLOG, ssl_context=context)
+        await site.start()
+        self._sites.append(site)
+        taken: int = runner.addresses[-1][1]
+        return taken
 
     async def stop(self) -> None:
         """Take no new sockets. Those that are open are closed by `Connections`."""
-        if self._site is not None:
-            await self._site.stop()
+        for site in self._sites:
+            await site.stop()
 
     async def close(self) -> None:
         """Let go of what is left of the server, after the sockets."""
@@ -167,16 +200,18 @@ class OcppDoor:
             log.warning("handshake.credentials_unavailable", charge_point_id=identity, error=str(error))
             raise Refused(503, "credentials can't be read just now") from error
         if credential is None:
-            self._announce_unknown(identity, request.remote)
+            self._announce_unknown(identity, request)
             raise Refused(404, "unknown charge point")
         password = basic_password(request.headers.get("Authorization"))
-        if password is None or not password_matches(credential.salt, credential.password_hash, password):
+        accepted = accepts(credential, password) if password is not None else False
+        if accepted is False:
             raise Refused(401, "wrong or missing password")
+        request[ADMITTED] = Password(credential.version, previous=accepted is None)
         if request.headers.get("Upgrade", "").strip().lower() != "websocket":
             raise Refused(426, "this is a WebSocket door")
         return credential.charge_point_id
 
-    def _announce_unknown(self, charge_point_id: str, remote: str | None) -> None:
+    def _announce_unknown(self, charge_point_id: str, request: web.BaseRequest) -> None:
         clock = self._service.clock
         now = clock.monotonic()
         last = self._seen.pop(charge_point_id, None)
@@ -184,7 +219,18 @@ class OcppDoor:
         if len(self._seen) > SEEN_MAX:
             self._seen.popitem(last=False)
         if self._seen[charge_point_id] == now and last != now:
-            event = UnknownChargePointSeen(charge_point_id=charge_point_id, remote_address=remote, seen_at=clock.now())
+            if now - self._seen_since >= SEEN_SECONDS:
+                self._seen_since, self._seen_count = now, 0
+            self._seen_count += 1
+            if self._seen_count > SEEN_PER_WINDOW_MAX:
+                return
+            user_agent = request.headers.get("User-Agent")
+            event = UnknownChargePointSeen(
+                charge_point_id=charge_point_id,
+                remote_address=request.remote,
+                user_agent=user_agent[:USER_AGENT_MAX] if user_agent is not None else None,
+                seen_at=clock.now(),
+            )
             self._service.tasks.start("unknown.seen", self._publish(event))
 
     async def _publish(self, event: UnknownChargePointSeen) -> None:
@@ -236,7 +282,7 @@ class OcppDoor:
             log.info("handshake.closed", charge_point_id=charge_point_id, offered=offered)
             await ws.close(code=1002)
             return ws, None
-        socket = OpenSocket(ws, transport, request.remote, offered)
+        socket = OpenSocket(ws, transport, request.remote, offered, request[ADMITTED])
         connection = self._connections.opened(charge_point_id, epoch, socket)
         if connection is None:
             await socket.close(1000, drop=False)

@@ -54,10 +54,16 @@ REFUSALS = frozenset(
 PRIORITY_STOP = 0
 PRIORITY_START = 1
 PRIORITY_OTHER = 5
+PRIORITY_CARE = 9
+
+CARE = "configuration"
+"""Trigger of what keeps a charger's configuration in order."""
 
 
-def priority_of(action: str) -> int:
-    """A RemoteStop goes ahead of every other command, a RemoteStart ahead of the rest."""
+def priority_of(action: str, trigger: str = "") -> int:
+    """A RemoteStop goes ahead of every other command, a RemoteStart ahead of the rest; configuration is behind them all."""
+    if trigger == CARE:
+        return PRIORITY_CARE
     return {"RemoteStopTransaction": PRIORITY_STOP, "RemoteStartTransaction": PRIORITY_START}.get(action, PRIORITY_OTHER)
 
 

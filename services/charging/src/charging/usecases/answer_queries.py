@@ -6,7 +6,7 @@ from charging.domain.start import normalise_id_tag
 from charging.domain.states import StartRequestState
 from charging.tables import chargers, start_requests
 from charging.usecases.context import Charging
-from charging.usecases.start_transaction import tag_status
+from charging.usecases.look_up_id_tag import id_tag_info
 from chassis.database import UnitOfWork
 from contracts.ocpp_gateway import (
     AuthorizeAnswer,
@@ -18,21 +18,33 @@ from contracts.ocpp_gateway import (
 
 
 async def authorize(app: Charging, uow: UnitOfWork, query: AuthorizeRequested) -> AuthorizeAnswer:
-    """Authorize.req (OCPP 1.6 §4.1): staff tags, and minted tags as long as their start is open or their session runs."""
+    """Authorize.req (OCPP 1.6 §4.1), and the idTag of a StopTransaction: staff tags, and minted tags whose start was not refused.
+
+    ConcurrentTx is not for here (§7.2): a tag is also shown to stop what it runs.
+    """
     del app
     id_tag = normalise_id_tag(query.id_tag)
     state = await uow.connection.scalar(sa.select(start_requests.c.state).where(start_requests.c.id_tag == id_tag))
     if state is not None:
         open_states = (StartRequestState.REQUESTED.value, StartRequestState.STARTED.value)
         return AuthorizeAnswer(status=IdTagStatus.ACCEPTED if state in open_states else IdTagStatus.BLOCKED)
-    return AuthorizeAnswer(status=await tag_status(uow, id_tag))
+    info = await id_tag_info(uow, id_tag)
+    return AuthorizeAnswer(status=info.status, expiry_date=info.expiry_date, parent_id_tag=info.parent_id_tag)
 
 
 async def list_credentials(app: Charging, uow: UnitOfWork, query: CredentialsListRequested) -> CredentialsAnswer:
     """A page of all chargers' salted hashes in order of charge_point_id, or one charger's, whatever case it is asked in."""
     del app
     c = chargers.c
-    statement = sa.select(c.charge_point_id, c.password_salt, c.password_hash, c.credentials_version, c.enabled)
+    statement = sa.select(
+        c.charge_point_id,
+        c.password_salt,
+        c.password_hash,
+        c.credentials_version,
+        c.enabled,
+        c.previous_password_salt,
+        c.previous_password_hash,
+    )
     if query.charge_point_id is not None:
         statement = statement.where(sa.func.lower(c.charge_point_id) == query.charge_point_id.lower())
     else:
@@ -48,6 +60,8 @@ async def list_credentials(app: Charging, uow: UnitOfWork, query: CredentialsLis
                 password_hash=row.password_hash,
                 version=row.credentials_version,
                 enabled=row.enabled,
+                previous_salt=row.previous_password_salt,
+                previous_password_hash=row.previous_password_hash,
             )
             for row in page
         ),

@@ -1,19 +1,25 @@
-"""Remote commands over REST: any operation that OCPP 1.6 lets a Central System start, as a resource with its answer."""
+"""Remote commands over REST: any operation that a Central System may start in OCPP 1.6, with its answer and its effect."""
 
-from datetime import timedelta
+import json
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
+from charging.domain.effects import AUTHORIZATION_KEY, Effect
+from charging.domain.errors import ConflictError, InvalidCommandError
+from charging.domain.redaction import is_secret, redact_payload
 from charging.domain.states import COMMAND_FINAL, CommandStatus
 from charging.ocpp_schemas import check_command
 from charging.tables import chargers, commands
 from charging.usecases import announce
 from charging.usecases.context import Charging
+from charging.usecases.hand_over_credentials import SEALED_FOR
 from charging.usecases.scope import at_own_stations, missing, of_own_chargers
+from charging.usecases.send_command import TRIGGER_EVERY, new_command, triggered_lately
 from charging.views import ChargerId, CommandCreate, CommandId, CommandQuery, CommandView, WaitQuery
 from chassis.database import UnitOfWork
-from chassis.web import Answer, Page, Principal, fetch_page
+from chassis.web import Answer, Page, Principal, Problem, fetch_page
 from contracts.charging import CommandRequested
 
 POLL_SECONDS = 0.2
@@ -25,49 +31,88 @@ async def command_charger(
 ) -> Answer[CommandView]:
     """`POST /v1/chargers/{id}/commands?wait=seconds`: 201 with its outcome if that came in time, 202 while it is under way.
 
-    The command waits for a charger that is away, until its deadline. Accepted means what OCPP means by it: "will attempt".
+    The command waits for a charger that is away, until its deadline. Accepted means what OCPP means by it: "will attempt";
+    with `wait_for=effect` the answer is waited for, and then what shows that it was done.
     """
-    check_command(body.action, body.payload)
+    payload, sealed = conceal(app, body.action, body.payload)
     async with app.database.transaction() as uow:
-        command_id = await _write(app, uow, charger_id, body, principal)
+        command_id = await _write(app, uow, charger_id, body.action, payload, sealed, principal)
     row = await _look(app, command_id)
     until = app.clock.monotonic() + min(query.wait, app.settings.command_wait_max_seconds)
-    while CommandStatus(row.status) not in COMMAND_FINAL and app.clock.monotonic() < until:
+    while not _known(row, query) and app.clock.monotonic() < until:
         await app.clock.sleep(min(POLL_SECONDS, until - app.clock.monotonic()))
         row = await _look(app, command_id)
-    done = CommandStatus(row.status) in COMMAND_FINAL
     return Answer(
-        CommandView.model_validate(row), status=201 if done else 202, headers={"Location": f"/v1/commands/cmd_{command_id}"}
+        CommandView.model_validate(row),
+        status=201 if _known(row, query) else 202,
+        headers={"Location": f"/v1/commands/cmd_{command_id}"},
     )
 
 
-async def _write(app: Charging, uow: UnitOfWork, charger_id: int, body: CommandCreate, principal: Principal) -> int:
-    charge_point_id = await uow.connection.scalar(
-        sa.select(chargers.c.charge_point_id).where(
-            chargers.c.id == charger_id, at_own_stations(principal, chargers.c.station_id)
+def _known(row: Any, query: WaitQuery) -> bool:
+    if CommandStatus(row.status) not in COMMAND_FINAL:
+        return False
+    return query.wait_for == "answer" or row.effect != Effect.AWAITED.value
+
+
+def conceal(app: Charging, action: str, payload: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """(the payload as it is kept, what is secret in it, sealed). Raises InvalidCommandError for what the schema refuses."""
+    check_command(action, payload)
+    key = str(payload.get("key", ""))
+    if action != "ChangeConfiguration" or not is_secret(key):
+        return dict(payload), None
+    if key.strip().casefold() == AUTHORIZATION_KEY:
+        raise InvalidCommandError(
+            "A charger's password is handed over by POST /v1/chargers/{id}/credentials with deliver: set here, it would lock "
+            "the charger out."
         )
-    )
-    if charge_point_id is None:
+    if app.sealing is None:
+        raise ConflictError(
+            f"{key} is a secret, and this installation has no command secrets key (VOLTLYNC_COMMAND_SECRETS_KEY) to seal it with."
+        )
+    sealed = app.sealing.seal(json.dumps({"value": payload["value"]}).encode(), purpose=SEALED_FOR)
+    return redact_payload(action, payload), sealed
+
+
+async def _write(
+    app: Charging,
+    uow: UnitOfWork,
+    charger_id: int,
+    action: str,
+    payload: dict[str, Any],
+    sealed: str | None,
+    principal: Principal,
+) -> int:
+    own = at_own_stations(principal, chargers.c.station_id)
+    # Locked, so that of two callers at once one is told that the other was first.
+    charger = (
+        await uow.connection.execute(sa.select(chargers).where(chargers.c.id == charger_id, own).with_for_update(key_share=True))
+    ).one_or_none()
+    if charger is None:
         raise missing("charger", "chg", charger_id)
+    if action == "TriggerMessage" and await triggered_lately(uow, [charger_id], str(payload.get("requestedMessage"))):
+        raise Problem(
+            429,
+            "This message was triggered less than a minute ago",
+            "Some chargers accept a trigger, send nothing and block when asked again at once; wait a minute.",
+            type="triggered-too-soon",
+            headers={"Retry-After": str(int(TRIGGER_EVERY.total_seconds()))},
+        )
     command_id: int = (
         await uow.connection.execute(
             sa.insert(commands)
             .values(
-                charger_id=charger_id,
-                charge_point_id=charge_point_id,
-                action=body.action,
-                payload=body.payload,
-                status=CommandStatus.PENDING.value,
+                **new_command(app, charger, action=action, payload=payload, at=uow.now),
                 actor=principal.subject,
                 trigger="api",
-                deadline_at=uow.now + timedelta(seconds=app.settings.command_deadline_seconds),
-                timeout_seconds=app.settings.command_timeout_seconds,
-                created_at=uow.now,
+                sealed=sealed,
             )
             .returning(commands.c.id)
         )
     ).scalar_one()
-    uow.publish(CommandRequested(charge_point_id=charge_point_id, command_id=str(command_id)), subject=f"command/{command_id}")
+    uow.publish(
+        CommandRequested(charge_point_id=charger.charge_point_id, command_id=str(command_id)), subject=f"command/{command_id}"
+    )
     announce.audit(
         uow,
         entity="charger",
@@ -76,7 +121,7 @@ async def _write(app: Charging, uow: UnitOfWork, charger_id: int, body: CommandC
         actor=principal.subject,
         trigger="api",
         at=uow.now,
-        after={"command_id": command_id, "action": body.action},
+        after={"command_id": command_id, "action": action},
     )
     return command_id
 

@@ -4,22 +4,26 @@ What a use case wants to know of the commands that it makes, it is told here: `F
 (`commands.trigger`), `OBSERVERS` by its OCPP operation, whoever sent it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
-from charging.domain.commands import happening_of
+from charging.domain.commands import CARE, happening_of
+from charging.domain.redaction import redact_response
 from charging.domain.states import CommandHappening, CommandStatus, next_command_status
 from charging.repository import Charger, load_chargers
 from charging.tables import commands
-from charging.usecases import decide_start
+from charging.usecases import configure_charger, decide_start, hand_over_credentials, observe_effects
 from charging.usecases.context import Charging
+from charging.usecases.follow_charging_profiles import profile_cleared, profile_set, start_with_profile_answered
+from charging.usecases.follow_reservations import reservation_answered
+from charging.usecases.outcome import Follower, Outcome
 from charging.usecases.send_command import dispatch, read_wire_id
 from charging.usecases.stop_session import stop_rejected
+from charging.usecases.sync_local_list import configuration_told, local_list_answered
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
 from contracts.ocpp_gateway import CommandCompleted
@@ -28,33 +32,6 @@ log = structlog.get_logger(__name__)
 
 GATEWAY_REPORT_SLACK = timedelta(seconds=15)
 """A gateway reports an outcome this soon after a command's deadline and timeout; if it does not, it is gone: UNKNOWN."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a command ended. `response` and the error are there only where the charger sent them."""
-
-    status: CommandStatus
-    at: datetime
-    response: Mapping[str, Any] | None = None
-    error_code: str | None = None
-    error_description: str | None = None
-
-    @property
-    def said(self) -> str:
-        """The charger's word for it: its `status`, the code of its CALLERROR, else what became of the command."""
-        return (self.response or {}).get("status") or self.error_code or self.status.value
-
-    @property
-    def unsupported(self) -> bool:
-        """Whether the charger does not know the operation at all (OCPP-J table 7; some answer it as a status)."""
-        return self.said in ("NotImplemented", "NotSupported")
-
-
-Follower = Callable[[Charging, UnitOfWork, Charger, "sa.Row[Any]", Outcome], Awaitable[None]]
-"""`(app, uow, charger, row, outcome)`, called once per command, in the lane, after its final status is set.
-
-`row` is the command as it was before. TIMED_OUT, UNKNOWN and EXPIRED are told too; an answer that comes late is not."""
 
 
 async def _start_answered(app: Charging, uow: UnitOfWork, charger: Charger, row: "sa.Row[Any]", outcome: Outcome) -> None:
@@ -74,11 +51,21 @@ FOLLOWERS: Mapping[str, Follower] = {
     "start": _start_answered,
     "stop": _stop_answered,
     "escalation": _stop_answered,
+    "local_list": local_list_answered,
+    CARE: configure_charger.answered,
+    hand_over_credentials.TRIGGER: hand_over_credentials.answered,
 }
 """By `commands.trigger`."""
 
-OBSERVERS: Mapping[str, Follower] = {}
-"""By OCPP operation, whatever led to the command: an operator's raw command changes the charger as ours do."""
+OBSERVERS: Mapping[str, tuple[Follower, ...]] = {
+    "SetChargingProfile": (profile_set,),
+    "ClearChargingProfile": (profile_cleared,),
+    "RemoteStartTransaction": (start_with_profile_answered,),
+    "GetConfiguration": (configuration_told,),
+    "ReserveNow": (reservation_answered,),
+    "CancelReservation": (reservation_answered,),
+}
+"""By OCPP operation, in this order, before the follower: an operator's raw command changes the charger as ours do."""
 
 
 async def command_completed(app: Charging, uow: UnitOfWork, received: Received) -> None:
@@ -92,7 +79,7 @@ async def command_completed(app: Charging, uow: UnitOfWork, received: Received) 
         return
     status = CommandStatus(row.status)
     if event.late:
-        await _set(uow, row.id, late_response=event.response)
+        await _set(uow, row.id, late_response=redact_response(row.action, event.response))
         return
     if status is not CommandStatus.DISPATCHED or row.attempts != named[1]:
         return  # the same outcome again, one of an earlier handing over, or one after we had given it up
@@ -103,7 +90,8 @@ async def command_completed(app: Charging, uow: UnitOfWork, received: Received) 
             await _expire(app, uow, charger, row)
             return
         await _set(uow, row.id, status=after.value)
-        if row.epoch is not None and charger.epoch > row.epoch:
+        await observe_effects.handed_back(uow, row)
+        if row.epoch is not None and charger.epoch > row.epoch and row.trigger != CARE:
             await dispatch(uow, charger, command_id=row.id)
         return
     await _finish(
@@ -145,14 +133,18 @@ async def _finish(app: Charging, uow: UnitOfWork, charger: Charger, row: "sa.Row
         uow,
         row.id,
         status=outcome.status.value,
-        response=outcome.response,
+        response=redact_response(row.action, outcome.response),
         error_code=outcome.error_code,
         error_description=outcome.error_description,
         completed_at=outcome.at,
+        sealed=None,
     )
-    for follower in (OBSERVERS.get(row.action), FOLLOWERS.get(row.trigger)):
-        if follower is not None:
-            await follower(app, uow, charger, row, outcome)
+    await observe_effects.outcome_known(app, uow, row, outcome.status, outcome.said, outcome.at)
+    for observer in OBSERVERS.get(row.action, ()):
+        await observer(app, uow, charger, row, outcome)
+    follower = FOLLOWERS.get(row.trigger)
+    if follower is not None:
+        await follower(app, uow, charger, row, outcome)
 
 
 async def _locked(uow: UnitOfWork, command_id: int) -> "sa.Row[Any] | None":

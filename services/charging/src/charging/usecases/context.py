@@ -8,10 +8,12 @@ from redis.asyncio import Redis
 
 from charging.domain.limits import Limits
 from charging.domain.quirk_profiles import QuirkCatalogue, QuirkProfile
+from charging.platform_configuration import PlatformConfiguration
 from charging.settings import ChargingSettings
 from chassis.database import Database
 from chassis.messaging import Bus
 from chassis.runtime import Clock, Ids, Service
+from chassis.sealing import SealingBox
 from chassis.telemetry import Telemetry
 
 
@@ -32,6 +34,13 @@ class Metrics:
         self.late_energy = counter("late_energy", "Times that energy was reported after a session was final")
         self.orphan_stops = counter("orphan_stops", "StopTransactions that fit no session")
         self.start_refused = counter("start_refused", "Start requests that ended without a session", "reason")
+        self.effects_not_seen = counter("command_effects_not_seen", "Commands that were accepted and showed no effect", "action")
+        self.handovers_failed = counter("credentials_handovers_failed", "Passwords that a charger did not take over", "why")
+        self.configuration_interrupted = counter(
+            "configuration_interrupted", "Chargers that hung or dropped while they were configured"
+        )
+        self.configuration_given_up = counter("configuration_given_up", "Chargers left alone after that happened again and again")
+        self.configured = counter("configured", "Configuration conversations brought to their end")
         self.sessions_started = counter("sessions_started", "Transactions accepted")
         self.sessions_stopped = counter("sessions_stopped", "Transactions finalized", "reason")
 
@@ -64,6 +73,9 @@ class Charging:
     metrics: Metrics
     telemetry: Telemetry
     quirk_profiles: QuirkCatalogue
+    configuration: PlatformConfiguration
+    sealing: SealingBox | None
+    """For values that only a charger and its gateway may read; None where the installation has no key for it."""
 
     def quirk_profile_of(self, charger: MakeKnown) -> QuirkProfile:
         """What holds for a charger: profiles of its vendor, model and firmware, and its own override, which wins."""

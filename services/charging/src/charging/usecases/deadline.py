@@ -13,11 +13,14 @@ from charging.domain.transaction import Transaction
 from charging.gateway_registry import connection_of
 from charging.repository import Charger, load_chargers, lock_transactions, save_transactions
 from charging.usecases import configure_charger, decide_start, observe_effects
+from charging.usecases.cap_offline import cap_due
 from charging.usecases.complete_command import command_overdue
 from charging.usecases.connection import gateway_lost
 from charging.usecases.context import Charging
 from charging.usecases.finalize import finalize
+from charging.usecases.follow_reservations import reservation_due
 from charging.usecases.stop_session import stop_unconfirmed, want_stop
+from charging.usecases.sync_local_list import local_list_due
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
 from contracts.charging import DeadlineDue, DeadlineKind, StopReason
@@ -41,6 +44,12 @@ async def deadline_due(app: Charging, uow: UnitOfWork, received: Received) -> No
         await configure_charger.due(app, uow, charger)
     elif event.kind is DeadlineKind.GATEWAY_LEASE:
         await gateway_lost(app, uow, charger, int(event.subject_id))
+    elif event.kind is DeadlineKind.LOCAL_LIST:
+        await local_list_due(app, uow, charger, int(event.subject_id))
+    elif event.kind is DeadlineKind.RESERVATION:
+        await reservation_due(app, uow, charger, int(event.subject_id))
+    elif event.kind is DeadlineKind.OFFLINE_CAP:
+        await cap_due(app, uow, charger, int(event.subject_id))
     else:
         transaction_id = int(event.subject_id)
         for transaction in await lock_transactions(uow, [charger.id], ids=[transaction_id]):

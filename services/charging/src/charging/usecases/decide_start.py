@@ -15,6 +15,7 @@ from charging.repository import Charger, load_chargers, load_connectors, lock_tr
 from charging.tables import commands, connectors, start_requests, transactions
 from charging.usecases import announce
 from charging.usecases.context import Charging
+from charging.usecases.follow_reservations import reserved_for_others
 from charging.usecases.send_command import NEVER_SENT, create_command
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
@@ -170,6 +171,7 @@ async def _place(uow: UnitOfWork, charger: Charger | None, connector_id: int, *,
         pending_request=pending is not None,
         late_energy=late is not None,
         has_tariff=tariff is not None,
+        reserved=await reserved_for_others(uow, charger, connector_id, known),
     )
 
 

@@ -17,7 +17,7 @@ from charging.tables import commands, connectors, stop_attempts
 from charging.usecases import announce
 from charging.usecases.context import Charging
 from charging.usecases.finalize import finalize
-from charging.usecases.send_command import create_command
+from charging.usecases.send_command import NEVER_SENT, create_command
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
 from contracts.charging import SessionStopRequested, StopReason
@@ -71,7 +71,7 @@ async def want_stop(
             commands.c.transaction_id == transaction.id,
             commands.c.status == CommandStatus.PENDING.value,
         )
-        .values(status=CommandStatus.EXPIRED.value, completed_at=uow.now)
+        .values(**NEVER_SENT, completed_at=uow.now)
     )
     transaction.stop_attempt_at = uow.now
     transaction.stop_attempt_energy_wh = transaction.meter.confirmed_wh

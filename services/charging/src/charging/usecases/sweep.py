@@ -13,7 +13,17 @@ from sqlalchemy.dialects.postgresql import insert
 
 from charging.domain.states import StartRequestState
 from charging.gateway_registry import leases
-from charging.tables import chargers, commands, deadline_notices, gateways, start_requests, transactions
+from charging.tables import (
+    chargers,
+    charging_profiles,
+    commands,
+    deadline_notices,
+    gateways,
+    local_lists,
+    reservations,
+    start_requests,
+    transactions,
+)
 from charging.usecases.complete_command import GATEWAY_REPORT_SLACK
 from charging.usecases.configure_charger import due_chargers
 from charging.usecases.context import Charging
@@ -51,6 +61,7 @@ async def sweep_deadlines(app: Charging) -> None:
     active = transactions.c.state != "STOPPED"
     unstopped = sa.and_(transactions.c.stop_intent.is_not(None), transactions.c.charger_stopped_at.is_(None))
     requested = start_requests.c.state == StartRequestState.REQUESTED.value
+    reserving = reservations.c.state.in_(("REQUESTED", "ACCEPTED"))
     pending, dispatched = commands.c.status == "PENDING", commands.c.status == "DISPATCHED"
     slack_seconds = GATEWAY_REPORT_SLACK.total_seconds()
     report_due = commands.c.deadline_at + sa.func.make_interval(0, 0, 0, 0, 0, 0, commands.c.timeout_seconds + slack_seconds)
@@ -65,6 +76,9 @@ async def sweep_deadlines(app: Charging) -> None:
             _due(DeadlineKind.START_REQUEST, start_requests, start_requests.c.judge_at, now, requested),
             _due(DeadlineKind.COMMAND, commands, commands.c.deadline_at, now, pending),
             _due(DeadlineKind.COMMAND, commands, report_due, now, dispatched),
+            _due(DeadlineKind.RESERVATION, reservations, reservations.c.expires_at, now, reserving),
+            _due(DeadlineKind.LOCAL_LIST, local_lists, local_lists.c.sync_due_at, now, sa.true()),
+            _due(DeadlineKind.OFFLINE_CAP, charging_profiles, charging_profiles.c.renew_at, now, sa.true()),
             _due(DeadlineKind.COMMAND_EFFECT, commands, commands.c.effect_due_at, now, commands.c.effect == "AWAITED"),
         )
         rows = (await uow.connection.execute(sa.union_all(*(sa.select(column) for column in columns)))).all()

@@ -6,11 +6,14 @@ from charging.views.base import (
     RATE_MAX_PAISE,
     ChargerErrorId,
     ChargerId,
+    ChargingProfileId,
+    CommandBatchId,
     CommandId,
     FranchiseeId,
     IdTagId,
     Line,
     Name,
+    ReservationId,
     StartRequestId,
     StationId,
     TariffId,
@@ -20,8 +23,34 @@ from charging.views.base import (
     given,
     whole,
 )
-from charging.views.commands import CommandCreate, CommandQuery, CommandView, WaitQuery
-from charging.views.id_tags import IdTagChange, IdTagCreate, IdTagView
+from charging.views.charging_profiles import (
+    ChargingProfileClear,
+    ChargingProfileCreate,
+    ChargingProfileQuery,
+    ChargingProfileView,
+    CompositePeriodView,
+    CompositeQuery,
+    CompositeReported,
+    CompositeScheduleView,
+)
+from charging.views.commands import (
+    CommandBatchView,
+    CommandCreate,
+    CommandManyCreate,
+    CommandQuery,
+    CommandView,
+    RefusedCharger,
+    WaitQuery,
+)
+from charging.views.configuration import (
+    ConfigurationKeyView,
+    ConfigurationOverride,
+    ConfigurationQuery,
+    ConfigurationView,
+    ConfigurationWithKeys,
+)
+from charging.views.id_tags import IdTagChange, IdTagCreate, IdTagQuery, IdTagView
+from charging.views.local_lists import LocalListSync, LocalListView
 from charging.views.network import (
     ChargePointIdText,
     ChargerChange,
@@ -32,6 +61,8 @@ from charging.views.network import (
     ConnectorChange,
     ConnectorQuery,
     ConnectorView,
+    CredentialsRotate,
+    RotatedCredentials,
     StationChange,
     StationCreate,
     StationQuery,
@@ -42,6 +73,7 @@ from charging.views.network import (
 )
 from charging.views.quirks import ChargerQuirksView, QuirkProfileList, QuirkProfileView, Quirks
 from charging.views.reports import ChargerErrorQuery, ChargerErrorView, SignalQualityQuery, SignalQualityView
+from charging.views.reservations import ReservationCreate, ReservationQuery, ReservationView
 from charging.views.sessions import MeterValueView, StartRequestQuery, StartRequestView, TransactionQuery, TransactionView
 from charging.views.unknown_charge_points import UnknownChargePointAdopt, UnknownChargePointView
 
@@ -60,24 +92,51 @@ __all__ = [
     "ChargerQuirksView",
     "ChargerView",
     "ChargerWithPassword",
+    "ChargingProfileClear",
+    "ChargingProfileCreate",
+    "ChargingProfileId",
+    "ChargingProfileQuery",
+    "ChargingProfileView",
+    "CommandBatchId",
+    "CommandBatchView",
     "CommandCreate",
     "CommandId",
+    "CommandManyCreate",
     "CommandQuery",
     "CommandView",
+    "CompositePeriodView",
+    "CompositeQuery",
+    "CompositeReported",
+    "CompositeScheduleView",
+    "ConfigurationKeyView",
+    "ConfigurationOverride",
+    "ConfigurationQuery",
+    "ConfigurationView",
+    "ConfigurationWithKeys",
     "ConnectorChange",
     "ConnectorQuery",
     "ConnectorView",
+    "CredentialsRotate",
     "FranchiseeId",
     "IdTagChange",
     "IdTagCreate",
     "IdTagId",
+    "IdTagQuery",
     "IdTagView",
     "Line",
+    "LocalListSync",
+    "LocalListView",
     "MeterValueView",
     "Name",
     "QuirkProfileList",
     "QuirkProfileView",
     "Quirks",
+    "RefusedCharger",
+    "ReservationCreate",
+    "ReservationId",
+    "ReservationQuery",
+    "ReservationView",
+    "RotatedCredentials",
     "SignalQualityQuery",
     "SignalQualityView",
     "StartRequestId",

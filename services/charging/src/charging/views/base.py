@@ -30,7 +30,16 @@ ChargerErrorId = Annotated[int, PrefixedId("err")]
 UnknownChargePointId = Annotated[int, PrefixedId("ucp")]
 
 
+ReservationId = Annotated[int, PrefixedId("rsv")]
+
+
+ChargingProfileId = Annotated[int, PrefixedId("chp")]
+
+
 CommandId = Annotated[int, PrefixedId("cmd")]
+
+
+CommandBatchId = Annotated[int, PrefixedId("bat")]
 
 
 FranchiseeId = Annotated[int, PrefixedId("frn")]

@@ -11,6 +11,7 @@ from charging.views.base import (
     POWER_MAX_W,
     RATE_MAX_PAISE,
     ChargerId,
+    CommandId,
     FranchiseeId,
     Line,
     Name,
@@ -142,6 +143,19 @@ class ChargerWithPassword(ChargerView):
     """With its password, shown this once."""
 
     password: str = Field(description="for HTTP Basic; only its hash is kept")
+
+
+class CredentialsRotate(Body):
+    """How a charger gets its new password."""
+
+    deliver: bool = Field(False, description="told to the charger over its socket, and to nobody else")
+
+
+class RotatedCredentials(ChargerView):
+    """With its new password, shown this once; or with the command that hands it over."""
+
+    password: str | None = Field(description="for HTTP Basic; only its hash is kept; null where it is delivered to the charger")
+    command_id: CommandId | None = Field(description="the hand-over: its answer, and as its effect the connection that proves it")
 
 
 class ChargerQuery(PageQuery):
