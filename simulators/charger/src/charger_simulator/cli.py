@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import ssl
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,20 @@ app = typer.Typer(
 )
 
 Behaviours = Annotated[list[str] | None, typer.Option("--quirk", help="A behaviour by name; may be repeated. See `quirks`.")]
+
+
+CaFile = Annotated[
+    Path | None, typer.Option("--ca", help="PEM with the authorities to trust for wss; those of the machine if absent.")
+]
+
+
+def _trusting(ca: Path | None) -> ssl.SSLContext | None:
+    if ca is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError) as error:
+        raise typer.BadParameter(f"{ca}: {error}") from error
 
 
 def _until_interrupted(work: Coroutine[Any, Any, Any]) -> Any:
@@ -54,6 +69,7 @@ def run(
         str | None, typer.Option(help="Central system, e.g. ws://localhost:9000/ocpp; goes before the file's.")
     ] = None,
     password: Annotated[str | None, typer.Option(help="Basic auth password; goes before the file's common one.")] = None,
+    ca: CaFile = None,
 ) -> None:
     """Plays a script. Exits with 1 if an expectation of it fails, with 2 if it can't be read."""
     try:
@@ -65,7 +81,7 @@ def run(
     script.password = password or script.password
     if not all(station.url or script.url for station in script.charge_points):
         raise typer.BadParameter("neither the script nor --url says where the central system is")
-    failures = _until_interrupted(scripts.run(script, SystemClock(), typer.echo))
+    failures = _until_interrupted(scripts.run(script, SystemClock(), typer.echo, ssl_context=_trusting(ca)))
     for failure in failures or []:
         typer.echo(f"failed: {failure}", err=True)
     raise typer.Exit(1 if failures or failures is None else 0)
@@ -86,6 +102,7 @@ def fleet(
     quirk: Behaviours = None,
     duration: Annotated[float | None, typer.Option(min=0.1, help="Seconds; until Ctrl-C if absent.")] = None,
     report: Annotated[float, typer.Option(min=0.1, help="Seconds between lines of progress.")] = 10.0,
+    ca: CaFile = None,
 ) -> None:
     """Keeps many charge points connected and prints lines of progress."""
     options = FleetOptions(
@@ -102,6 +119,7 @@ def fleet(
         quirks=_chosen(quirk),
         duration_seconds=duration,
         report_seconds=report,
+        ssl_context=_trusting(ca),
     )
 
     async def work() -> None:

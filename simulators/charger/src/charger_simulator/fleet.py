@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -35,6 +36,8 @@ class FleetOptions:
     id_tag: str | None = None
     """Start a transaction with this tag at once (implies `plugged`)."""
     quirks: Quirks = field(default_factory=Quirks)
+    ssl_context: ssl.SSLContext | None = None
+    """Whom to trust for wss; None: whom the machine trusts."""
     duration_seconds: float | None = None
     """None: until cancelled."""
     report_seconds: float = 10.0
@@ -68,6 +71,7 @@ class Fleet:
                         settings=settings,
                         quirks=options.quirks,
                         http=http,
+                        ssl_context=options.ssl_context,
                     )
                 )
             starting = asyncio.get_running_loop().create_task(self._start_all())

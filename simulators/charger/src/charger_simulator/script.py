@@ -6,6 +6,7 @@ Every charge point is started, runs its own steps beside the others, and is stop
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -356,7 +357,7 @@ class Station(BaseModel):
     def _steps(cls, value: Any) -> Any:
         return parse_steps(value)
 
-    def make(self, url: str, password: str | None, clock: Clock) -> ChargePoint:
+    def make(self, url: str, password: str | None, clock: Clock, ssl_context: ssl.SSLContext | None = None) -> ChargePoint:
         return ChargePoint(
             self.id,
             self.url or url,
@@ -370,6 +371,7 @@ class Station(BaseModel):
             settings=self.settings,
             quirks=self.quirks,
             clock=clock,
+            ssl_context=ssl_context,
         )
 
 
@@ -403,11 +405,11 @@ async def run_steps(steps: list[Step], cp: ChargePoint, report: Report) -> None:
             raise StepFailed(f"{step.verb}: {error}") from error
 
 
-async def run(script: Script, clock: Clock, report: Report) -> list[str]:
-    """Plays the script. Returns the failures, one sentence each; none is success."""
+async def run(script: Script, clock: Clock, report: Report, *, ssl_context: ssl.SSLContext | None = None) -> list[str]:
+    """Plays the script. Returns the failures, one sentence each; none is success. `ssl_context`: whom to trust for wss."""
 
     async def play(station: Station) -> str | None:
-        cp = station.make(script.url, script.password, clock)
+        cp = station.make(script.url, script.password, clock, ssl_context)
 
         def tell(text: str) -> None:
             report(f"{clock.now():%H:%M:%S} {cp.id} {text}")
