@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from charging.domain.charging_profiles import Purpose, complaints, read_profile
 from charging.domain.commands import OPERATIONS
 from charging.domain.errors import InvalidCommandError
 
@@ -35,3 +36,22 @@ def check_command(action: str, payload: Mapping[str, Any]) -> None:
     for error in validator.iter_errors(dict(payload)):
         place = "/".join(str(step) for step in error.instance_path)
         raise InvalidCommandError(f"{action}.req {place}: {error.message}" if place else f"{action}.req: {error.message}")
+    wrong = _wrong_profile(action, payload)
+    if wrong:
+        raise InvalidCommandError(f"{action}.req: {wrong}")
+
+
+def _wrong_profile(action: str, payload: Mapping[str, Any]) -> str:
+    """What the specification has against the charging profile of a request, beyond its shape (§3.13, §5.11); '' for nothing."""
+    if action == "SetChargingProfile":
+        connector_id, said = payload["connectorId"], payload["csChargingProfiles"]
+    elif action == "RemoteStartTransaction" and "chargingProfile" in payload:
+        connector_id, said = payload.get("connectorId", 1), payload["chargingProfile"]
+        if said["chargingProfilePurpose"] != Purpose.TX.value or "transactionId" in said:
+            return "Its chargingProfile must be a TxProfile, without transactionId."
+    else:
+        return ""
+    try:
+        return " ".join(complaints(read_profile(connector_id, said)))
+    except ValueError as error:
+        return str(error)

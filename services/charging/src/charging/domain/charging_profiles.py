@@ -250,7 +250,7 @@ def _of_periods(profile: Profile) -> list[str]:
         found.append("The first period must start at 0.")
     if any(before.start_seconds >= after.start_seconds for before, after in pairwise(profile.periods)):
         found.append("startPeriod must ascend.")
-    if profile.duration_seconds is not None and profile.periods[-1].start_seconds >= profile.duration_seconds:
+    if profile.duration_seconds is not None and 0 < profile.duration_seconds <= profile.periods[-1].start_seconds:
         found.append("The last period starts after the schedule has ended.")
     if any(period.limit < 0 for period in profile.periods):
         found.append("limit can't be negative.")

@@ -43,6 +43,8 @@ class QuirkProfile:
     """Quiet after a connect before it is configured (rows 12 to 14); None: the setting."""
     call_timeout_seconds: int | None = None
     """How long it may take to answer a command (row 94); None: the setting."""
+    offline_cap: bool | None = None
+    """Whether prepaid sessions get a profile that falls to 0 A when the budget may be used up (B18); None: the setting."""
     close_without_frame: bool = False
     """It never comes back after a Close frame: when our gateway stops, its TCP connection is dropped instead (row 8)."""
 

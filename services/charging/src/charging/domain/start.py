@@ -33,6 +33,8 @@ class Place:
     late_energy: bool
     """The connector still delivers for a transaction that is final: it sells nothing until that stops."""
     has_tariff: bool
+    reserved: bool = False
+    """A reservation keeps it for somebody else."""
 
 
 def refusal(place: Place) -> tuple[StartRefusal, str] | None:
@@ -49,6 +51,8 @@ def refusal(place: Place) -> tuple[StartRefusal, str] | None:
         return StartRefusal.CONNECTOR_FAULTED, "The connector reports a fault."
     if place.active_transaction or place.pending_request or place.late_energy or place.connector_status in BUSY_STATUSES:
         return StartRefusal.CONNECTOR_BUSY, "The connector is in use."
+    if place.reserved:
+        return StartRefusal.CONNECTOR_BUSY, "The connector is reserved."
     if not place.has_tariff:
         return StartRefusal.NO_TARIFF, "No tariff is set for this connector."
     return None
@@ -56,8 +60,8 @@ def refusal(place: Place) -> tuple[StartRefusal, str] | None:
 
 def may_free_up(place: Place) -> bool:
     """Whether what makes a connector busy could be over without our knowing yet: a session, late energy, a status. Another
-    start that waits for the same connector is certain."""
-    return not place.pending_request
+    start that waits for the same connector is certain, and so is a reservation."""
+    return not place.pending_request and not place.reserved
 
 
 _NOT_TAG = re.compile(r"[^0-9A-Z_.:\-]")

@@ -13,6 +13,7 @@ from charging.usecases.context import Charging
 from charging.usecases.finalize import finalize
 from charging.usecases.send_command import dispatch
 from charging.usecases.stop_session import want_stop
+from charging.usecases.sync_local_list import local_list_of_returned
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
 from contracts.base import ChargerEvent
@@ -89,6 +90,7 @@ async def connected(app: Charging, uow: UnitOfWork, received: Received) -> None:
             transaction.stop_confirm_due_at = None
             await want_stop(app, uow, charger, transaction, intent)
     await save_transactions(uow, transactions)
+    await local_list_of_returned(uow, charger.id, booted=False)
     await dispatch(uow, charger)
 
 
@@ -153,6 +155,7 @@ async def booted(app: Charging, uow: UnitOfWork, received: Received) -> None:
         boot_epoch=event.epoch,
         boot_seq=event.seq,
     )
+    await local_list_of_returned(uow, charger.id, booted=True)
     transactions = await lock_transactions(uow, [charger.id])
     for transaction in transactions:
         # A session that ran on in silence for longer than that is no more to be gone on with than a suspended one.

@@ -4,6 +4,7 @@ Idempotent on (charger, connector, idTag, timestamp text, meterStart): a repeate
 idTag is one session's: started again under another timestamp it is the same session still.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ import structlog
 
 from charging.budget_cache import cache_budget
 from charging.domain.energy import start_meter
+from charging.domain.id_tags import IdTagInfo
 from charging.domain.samples import sane_time
 from charging.domain.start import Tariff, normalise_id_tag, tariff_in_force
 from charging.domain.states import StartRequestHappening, StartRequestState, TransactionState, next_start_request_state
@@ -26,10 +28,14 @@ from charging.repository import (
 )
 from charging.tables import commands, connectors, id_tags, start_requests, stations, transactions
 from charging.usecases import announce
+from charging.usecases.cap_offline import cap_offline
 from charging.usecases.connection import alive
 from charging.usecases.context import Charging
 from charging.usecases.decide_start import end_request
 from charging.usecases.finalize import finalize
+from charging.usecases.follow_charging_profiles import profiles_of_start
+from charging.usecases.follow_reservations import use_reservation
+from charging.usecases.look_up_id_tag import id_tag_info, starting_id_tag_info
 from charging.usecases.stop_session import charger_stopped, want_stop
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
@@ -52,10 +58,12 @@ async def start_transaction(app: Charging, uow: UnitOfWork, received: Received) 
     id_tag = normalise_id_tag(event.id_tag)
     repeated = await _same_start(uow, charger, event, connector_id, id_tag)
     if repeated is not None:
-        received.answer(StartTransactionDecision(transaction_id=repeated.id, status=IdTagStatus(repeated.answer_status)))
+        told = await id_tag_info(uow, id_tag)
+        received.answer(_decision(repeated.id, replace(told, status=IdTagStatus(repeated.answer_status))))
         return
 
     request = await _request_of(uow, charger, connector_id, id_tag)
+    info = IdTagInfo(IdTagStatus.BLOCKED)
     if request is not None and request.state == StartRequestState.REQUESTED.value and event.received_at > request.deadline_at:
         await end_request(
             app,
@@ -65,19 +73,19 @@ async def start_transaction(app: Charging, uow: UnitOfWork, received: Received) 
             detail="The car was plugged in after the deadline.",
             expired=True,
         )
-        status = IdTagStatus.BLOCKED
     elif request is not None and request.state == StartRequestState.STARTED.value:
         first = await _transaction_row(uow, request.transaction_id)
         if first.state != TransactionState.STOPPED.value:
             # The charger's clock was set between two tries of one start: the same session.
             received.answer(StartTransactionDecision(transaction_id=first.id, status=IdTagStatus.ACCEPTED))
             return
-        status = IdTagStatus.BLOCKED
     elif request is not None:
-        status = IdTagStatus.ACCEPTED if request.state == StartRequestState.REQUESTED.value else IdTagStatus.BLOCKED
+        if request.state == StartRequestState.REQUESTED.value:
+            info = IdTagInfo(IdTagStatus.ACCEPTED)
     else:
-        status = await tag_status(uow, id_tag)
+        info = await starting_id_tag_info(uow, id_tag, charger_id=charger.id, connector_id=connector_id)
 
+    status = info.status
     accepted = status is IdTagStatus.ACCEPTED
     await _end_predecessor(app, uow, charger, connector_id)
     if connector_id not in known:
@@ -94,7 +102,7 @@ async def start_transaction(app: Charging, uow: UnitOfWork, received: Received) 
         status,
         traceparent=received.traceparent,
     )
-    received.answer(StartTransactionDecision(transaction_id=transaction_id, status=status))
+    received.answer(_decision(transaction_id, info))
     [transaction] = [t for t in await lock_transactions(uow, [charger.id], ids=[transaction_id]) if t.id == transaction_id]
     if not accepted:
         await want_stop(app, uow, charger, transaction, StopReason.START_REFUSED)
@@ -110,6 +118,18 @@ async def start_transaction(app: Charging, uow: UnitOfWork, received: Received) 
         )
         return
     await begin_session(app, uow, transaction, request)
+    await profiles_of_start(uow, charger, connector_id, id_tag, transaction_id)
+    if request is None:
+        await use_reservation(
+            uow,
+            charger,
+            connector_id=connector_id,
+            id_tag=id_tag,
+            info=info,
+            reservation_id=event.reservation_id,
+            transaction_id=transaction_id,
+        )
+    await cap_offline(app, uow, charger, transaction)
     transaction.forecast(event.received_at, app.limits)
     await save_transactions(uow, [transaction])
 
@@ -127,6 +147,12 @@ async def begin_session(app: Charging, uow: UnitOfWork, transaction: Transaction
     if transaction.budget_paise is not None:
         cache_budget(app.redis, app.service.tasks, uow, transaction)
     uow.after_commit(app.metrics.sessions_started.inc)
+
+
+def _decision(transaction_id: int, info: IdTagInfo) -> StartTransactionDecision:
+    return StartTransactionDecision(
+        transaction_id=transaction_id, status=info.status, expiry_date=info.expiry_date, parent_id_tag=info.parent_id_tag
+    )
 
 
 def _connector_of(event: StartTransactionReceived, known: dict[int, Connector]) -> int:
@@ -177,20 +203,6 @@ async def _request_of(uow: UnitOfWork, charger: Charger, connector_id: int, id_t
     return (
         await uow.connection.execute(locked.where(start_requests.c.connector_id == connector_id, pending, sent))
     ).one_or_none()
-
-
-async def tag_status(uow: UnitOfWork, id_tag: str) -> IdTagStatus:
-    """What a staff tag (normalised) may do."""
-    row = (
-        await uow.connection.execute(sa.select(id_tags.c.enabled, id_tags.c.expires_at).where(id_tags.c.id_tag == id_tag))
-    ).one_or_none()
-    if row is None:
-        return IdTagStatus.INVALID
-    if not row.enabled:
-        return IdTagStatus.BLOCKED
-    if row.expires_at is not None and row.expires_at <= uow.now:
-        return IdTagStatus.EXPIRED
-    return IdTagStatus.ACCEPTED
 
 
 async def _end_predecessor(app: Charging, uow: UnitOfWork, charger: Charger, connector_id: int) -> None:

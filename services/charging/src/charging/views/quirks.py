@@ -58,6 +58,9 @@ class Quirks(Body):
     call_timeout_seconds: int | None = Field(
         None, ge=1, le=CALL_TIMEOUT_MAX_SECONDS, description="how long it may take to answer a command"
     )
+    offline_cap: bool | None = Field(
+        None, description="prepaid sessions get a charging profile that falls to 0 A when their budget may be used up"
+    )
     close_without_frame: bool | None = Field(
         None, description="it never comes back after a Close frame: our gateway drops its TCP connection instead when it stops"
     )
@@ -79,6 +82,7 @@ class EffectiveQuirks(View):
     configuration: dict[str, str]
     settle_seconds: int | None = Field(description="null: the setting")
     call_timeout_seconds: int | None = Field(description="null: the setting")
+    offline_cap: bool | None = Field(description="null: the setting")
     close_without_frame: bool
 
     @classmethod
@@ -94,6 +98,7 @@ class EffectiveQuirks(View):
             configuration=dict(sorted(profile.configuration.items())),
             settle_seconds=profile.settle_seconds,
             call_timeout_seconds=profile.call_timeout_seconds,
+            offline_cap=profile.offline_cap,
             close_without_frame=profile.close_without_frame,
         )
 
