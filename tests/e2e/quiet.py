@@ -52,7 +52,7 @@ class Peer(Protocol):
     @property
     def frames_received(self) -> int: ...
 
-    async def ping_through(self) -> None:
+    async def ping_through(self) -> object:
         """Return when the server has read all that was sent before."""
 
     async def stop(self) -> None:

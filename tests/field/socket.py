@@ -25,6 +25,8 @@ class BareCharger:
         """Frames of the central system, parsed, in order."""
         self.answers: dict[str, dict[str, Any]] = {}
         self.close_code: int | None = None
+        self.pings = 0
+        self.answers_pings = True
         self._ids = itertools.count(1)
         self._news = asyncio.Event()
         self._pongs = 0
@@ -39,10 +41,11 @@ class BareCharger:
         protocols: tuple[str, ...] = ("ocpp1.6",),
         headers: dict[str, str] | None = None,
         user: str | None = None,
+        key: bytes | None = None,
         compress: int = 0,
     ) -> None:
         """Open the socket. Raises aiohttp.WSServerHandshakeError where it is refused."""
-        credentials = (user if user is not None else self.id).encode() + b":" + self.password
+        credentials = (user if user is not None else self.id).encode() + b":" + (key if key is not None else self.password)
         authorization = {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
         self._http = aiohttp.ClientSession()
         try:
@@ -63,6 +66,11 @@ class BareCharger:
         """What the server chose."""
         return self._ws.protocol if self._ws is not None else None
 
+    @property
+    def compression(self) -> int:
+        """The window that was agreed to; 0 is none."""
+        return self._ws.compress if self._ws is not None else 0
+
     async def _read(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         while True:
             message = await ws.receive()
@@ -73,7 +81,9 @@ class BareCharger:
                 if frame[0] == 2 and frame[2] in self.answers:
                     await self.send([3, frame[1], self.answers[frame[2]]])
             elif message.type is aiohttp.WSMsgType.PING:
-                await ws.pong(message.data)
+                self.pings += 1
+                if self.answers_pings:
+                    await ws.pong(message.data)
             elif message.type is aiohttp.WSMsgType.PONG:
                 self._pongs += 1
             else:
@@ -168,11 +178,38 @@ class BareCharger:
         if self._http is not None:
             await self._http.close()
 
+    async def write(self, data: bytes) -> None:
+        """Bytes on the wire as they are, for what no client library would frame."""
+        assert self._ws is not None
+        transport = self._ws._writer.transport
+        assert transport is not None
+        transport.write(data)
+
     async def drop(self) -> None:
         """TCP is gone without a Close frame."""
         assert self._ws is not None
-        transport = self._ws._response.connection
-        if transport is not None and transport.transport is not None:
-            transport.transport.abort()
+        transport = self._ws._writer.transport
+        if transport is not None:
+            transport.abort()
         if self._reader is not None:
             await self._reader
+
+
+async def raw_handshake(
+    port: int, target: str, *, password: str, user: str = "any", connection: str | None = "Upgrade"
+) -> tuple[bytes, asyncio.StreamWriter]:
+    """A handshake whose request target is sent as it is: client libraries would tidy it up. The answer's head, and the socket."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    lines = [
+        f"GET {target} HTTP/1.1",
+        "Host: voltlync",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Protocol: ocpp1.6",
+        f"Authorization: Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}",
+        *([f"Connection: {connection}"] if connection is not None else []),
+    ]
+    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    async with asyncio.timeout(GUARD_SECONDS):
+        return await reader.readuntil(b"\r\n\r\n"), writer

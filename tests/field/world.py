@@ -4,6 +4,7 @@ Payments is played: `field.paid_start` puts the start request into the lane that
 a session is read from its REST surface and from what it announced. Tests are kept apart by charger.
 """
 
+import asyncio
 import itertools
 import json
 import secrets
@@ -22,6 +23,7 @@ from chassis.database.migrate import migrate, role_of
 from chassis.messaging import Bus
 from chassis.messaging.declare import declare
 from chassis.runtime import Service, SystemIds
+from chassis.sealing import SealingBox
 from chassis.telemetry import Telemetry
 from chassis.web import PrincipalSigner, Role
 from chassis.web.principal import Principal
@@ -35,7 +37,7 @@ from testkit.servers.postgres import database_address
 from testkit.servers.processes import free_port
 from testkit.servers.rabbitmq import ADMIN
 from tests.e2e.quiet import Quiet
-from tests.field.socket import BareCharger
+from tests.field.socket import GUARD_SECONDS, BareCharger
 
 ROOT = Path(__file__).parents[2]
 START_DEADLINE_SECONDS = 120
@@ -77,7 +79,12 @@ class Field:
         self.admin = await asyncpg.connect(self.dsn)
         self.http = aiohttp.ClientSession()
         self.port = free_port()
-        common = {"principal_public_key": self.signer.public_key, "drain_seconds": 5, "redis_url": self.servers.redis.url}
+        common = {
+            "principal_public_key": self.signer.public_key,
+            "drain_seconds": 5,
+            "redis_url": self.servers.redis.url,
+            "command_secrets_key": SealingBox.new_key(),
+        }
         settings = ChargingSettings(
             **common,
             amqp_url=self._broker_url("charging"),
@@ -85,28 +92,33 @@ class Field:
             internal_port=free_port(),
         )
         self.charging = create_charging(settings, clock=self.clock, ids=SystemIds())
-        self.gateway = create_ocpp_gateway(
-            GatewaySettings(
-                **common,
-                amqp_url=self._broker_url("ocpp_gateway"),
-                internal_port=free_port(),
-                ocpp_port=self.port,
-                ocpp_host="127.0.0.1",
-                gateway_data_dir=self.directory / "gateway",
-                drain_spread_seconds=0,
-            ),
-            clock=self.clock,
-            ids=SystemIds(),
+        self._gateway_settings = GatewaySettings(
+            **common,
+            amqp_url=self._broker_url("ocpp_gateway"),
+            internal_port=free_port(),
+            ocpp_port=self.port,
+            ocpp_host="127.0.0.1",
+            gateway_data_dir=self.directory / "gateway",
+            drain_spread_seconds=0,
         )
+        self.gateway = create_ocpp_gateway(self._gateway_settings, clock=self.clock, ids=SystemIds())
         payments = Service("payments", clock=self.clock)
         telemetry = Telemetry(settings, service="payments")
         self._payments = payments.add(Bus(self._broker_url("payments"), app_id="payments", service=payments, telemetry=telemetry))
         self._services = [self.charging, self.gateway, payments]
         for service in self._services:
             await service.start()
-        registries = [_telemetry(service).registry for service in (self.charging, self.gateway)] + [telemetry.registry]
-        self.quiet = Quiet(self._services, registries, None, consumers=["charging"])
+        self._registries = [_telemetry(service).registry for service in (self.charging, self.gateway)] + [telemetry.registry]
+        self.quiet = Quiet(self._services, self._registries, None, consumers=["charging"])
         self.clock.settle = self.quiet
+
+    async def restart_gateway(self) -> None:
+        """Our own gateway stops, as in a deployment, and another takes its name, its port and its volume."""
+        await self.gateway.stop()
+        self.gateway = create_ocpp_gateway(self._gateway_settings, clock=self.clock, ids=SystemIds())
+        self._services[1] = self.gateway
+        self._registries.append(_telemetry(self.gateway).registry)
+        await self.gateway.start()
 
     async def stop(self) -> None:
         """Chargers leave first."""
@@ -201,6 +213,17 @@ class Field:
         await self.rest()
         return charger
 
+    @property
+    def silence_seconds(self) -> float:
+        """No frame for so long closes a socket."""
+        return self._gateway_settings.silence_seconds
+
+    async def until_charger(self, outlet: Outlet, column: str, value: object) -> None:
+        """Wait for a fact about a charger whose socket this world does not watch (a raw one)."""
+        async with asyncio.timeout(GUARD_SECONDS):
+            while (await self.api("GET", f"/v1/chargers/{outlet.id}"))[column] != value:
+                await asyncio.sleep(0.01)
+
     async def paid_start(self, outlet: Outlet, *, paise: int = PAID_PAISE, fee_paise: int = 0, connector: int = 1) -> str:
         """A rider has paid: the start request, as payments makes it. Returns its request key."""
         key = f"qr_payment_{next(self._numbers)}"
@@ -216,6 +239,14 @@ class Field:
         await self._payments.publish(event, to=address_from("payments")(event))
         await self.rest()
         return key
+
+    async def session(self, *, after_seconds: float = 65, paise: int = PAID_PAISE, **outlet: Any) -> Outlet:
+        """A car is plugged in, its rider has paid, and it has charged for a while."""
+        made = await self.outlet(**outlet)
+        await made.point.plug()
+        await self.paid_start(made, paise=paise)
+        await self.pass_seconds(after_seconds)
+        return made
 
     # -- what came of it
 
@@ -263,7 +294,8 @@ class Field:
     async def said(self, type_: str, **fields: Any) -> list[dict[str, Any]]:
         """What charging has announced of this type (a part of its name) with these fields, oldest first."""
         rows = await self.admin.fetch(
-            "SELECT body FROM charging.outbox WHERE type LIKE $1 AND body::jsonb @> $2::jsonb ORDER BY id",
+            "SELECT convert_from(body, 'UTF8') AS body FROM charging.outbox WHERE type LIKE $1"
+            " AND convert_from(body, 'UTF8')::jsonb @> $2::jsonb ORDER BY id",
             f"%{type_}%",
             json.dumps(fields),
         )
