@@ -1,10 +1,13 @@
 """Quirk profiles: whom they match, how several merge, what an override wins, and what a bad file is told."""
 
+from pathlib import Path
+
 import pytest
 
 from charging.domain.quirk_profiles import Profile, QuirkCatalogue, QuirkProfile, firmware_matches, version_of
 from charging.domain.stopping import DEFAULT_ESCALATION, StopMeans
 from charging.quirk_profiles import QuirkProfilesInvalid, load_profiles
+from charging.quirk_profiles.__main__ import with_table
 
 
 def profile(name, *, vendor="ACME*", model=(), firmware=None, local=False, **quirks):
@@ -216,3 +219,8 @@ def test_a_file_that_cannot_be_used_is_named_with_its_field(tmp_path, text, told
 def test_a_directory_that_is_not_there_is_said(tmp_path):
     with pytest.raises(QuirkProfilesInvalid, match="VOLTLYNC_QUIRK_PROFILES_DIR"):
         load_profiles(tmp_path / "nowhere")
+
+
+def test_the_page_shows_the_packaged_profiles():
+    page = (Path(__file__).parents[4] / "docs" / "quirk-profiles.md").read_text()
+    assert with_table(page) == page, "run `python -m charging.quirk_profiles --write docs/quirk-profiles.md`"

@@ -44,7 +44,7 @@ async def record_error(uow: UnitOfWork, charger: Charger, event: StatusNotificat
             e.charger_id == charger.id, e.connector_id == event.connector_id, e.resolved_at.is_(None)
         )
     )
-    if open_ones >= OPEN_MAX:
+    if (open_ones or 0) >= OPEN_MAX:
         log.warning("charger_error.too_many", charge_point_id=charger.charge_point_id, connector_id=event.connector_id)
         return
     error_id = (
