@@ -95,7 +95,7 @@ def test_the_bill_stays_within_the_payment(power_w, interval_s, budget_paise, ra
         second += 1
         at = NOW + timedelta(seconds=second)
         if second % interval_s == 0:
-            transaction.meter_values(at)
+            transaction.meter_values(at, DEFAULT_LIMITS)
             reading = Reading(0, at, power_w * second // 3600, 1, power_w if reports_power else None, None)
             transaction.read(reading, at, DEFAULT_LIMITS)
             assert not transaction.budget_used_up()

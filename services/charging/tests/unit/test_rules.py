@@ -111,14 +111,20 @@ def test_the_most_specific_tariff_in_its_latest_version_is_in_force():
 def test_how_long_a_suspension_lasts():
     at, activity = NOW, NOW - timedelta(seconds=30)
 
-    def seconds(cause, activity=activity):
-        return (suspension_deadline(cause, at, activity, DEFAULT_LIMITS) - at).total_seconds()
+    def seconds(cause, activity=activity, **again):
+        return (suspension_deadline(cause, at, activity, DEFAULT_LIMITS, **again) - at).total_seconds()
 
     assert seconds(SuspensionCause.DISCONNECT) == 180
     assert seconds(SuspensionCause.GATEWAY) == 900
     assert seconds(SuspensionCause.BOOT) == 180
-    assert seconds(SuspensionCause.RETURNED) == 870
-    assert seconds(SuspensionCause.BOOT, NOW - timedelta(seconds=800)) == 100
+    # The guard's own end is its first stale moment: exactly 900 s still resume.
+    assert seconds(SuspensionCause.RETURNED) == 870.000001
+    assert seconds(SuspensionCause.BOOT, NOW - timedelta(seconds=800)) == 100.000001
+    # A drop gives its whole window, for the StopTransaction it may bring; another one of a suspended session is bounded.
+    assert seconds(SuspensionCause.DISCONNECT, NOW - timedelta(seconds=800)) == 180
+    assert seconds(SuspensionCause.DISCONNECT, NOW - timedelta(seconds=800), again=True) == 100.000001
+    assert seconds(SuspensionCause.GATEWAY, again=True) == 870.000001
+    assert seconds(SuspensionCause.DISCONNECT, NOW - timedelta(seconds=1000), again=True) == 0
     assert seconds(SuspensionCause.RETURNED, NOW - timedelta(seconds=1000)) == 0
     assert cause_of(DisconnectReason.GATEWAY_LOST) is SuspensionCause.GATEWAY
     assert cause_of(DisconnectReason.HEARTBEAT_TIMEOUT) is SuspensionCause.DISCONNECT
