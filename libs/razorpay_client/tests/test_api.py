@@ -11,8 +11,8 @@ from chassis.telemetry import Telemetry
 from razorpay_client import OutcomeUnknown, Permanent, Razorpay, RazorpayError, RazorpaySettings, Retryable, api
 from razorpay_simulator import FaultRule, QrPayment, RazorpaySimulator, SandboxSettings
 
-READ_SECONDS = 0.5
-"""Only calls that are never answered wait so long."""
+UNANSWERED_SECONDS = 0.2
+"""For a client all of whose calls are never answered: no answer can be late."""
 
 
 @dataclass
@@ -28,14 +28,14 @@ class World:
         return self.telemetry.registry.get_sample_value("voltlync_tests_razorpay_calls_total", labels) or 0.0
 
 
-async def made(url: str, *, key_id: str, key_secret: str) -> tuple[Service, Razorpay, Telemetry]:
+async def made(url: str, *, key_id: str, key_secret: str, **more: object) -> tuple[Service, Razorpay, Telemetry]:
     settings = RazorpaySettings.model_validate(
         {
             "amqp_url": "amqp://nobody.invalid",
             "razorpay_key_id": key_id,
             "razorpay_key_secret": key_secret,
             "razorpay_api_url": url,
-            "razorpay_read_seconds": READ_SECONDS,
+            **more,
         }
     )
     service = Service("tests", clock=SystemClock())
@@ -91,7 +91,6 @@ async def test_a_refund_bears_its_key_and_a_repeat_makes_no_second_one(world: Wo
         (FaultRule(kind="error", times=None), OutcomeUnknown, Retryable),
         (FaultRule(kind="html", times=None), OutcomeUnknown, Retryable),
         (FaultRule(kind="reset", times=None), OutcomeUnknown, Retryable),
-        (FaultRule(kind="hang", times=None), OutcomeUnknown, Retryable),
         (FaultRule(kind="conflict", times=None), Retryable, Retryable),
         (FaultRule(kind="throttle", times=None), Retryable, Retryable),
         (FaultRule(kind="error", status=400, description="nonsense", times=None), Permanent, Permanent),
@@ -109,6 +108,18 @@ async def test_a_fault_leaves_certain_what_it_leaves_certain(
         await world.razorpay.fetch_qr_code("qr_0000000000000")
     assert type(read.value) is reading
     assert world.ended("create_qr_code", writing.__name__) == 1
+
+
+async def test_silence_may_have_had_its_effect_where_something_was_to_change(world: World) -> None:
+    world.sandbox.add_fault(FaultRule(kind="hang", times=None))
+    keys = {"key_id": world.sandbox.settings.key_id, "key_secret": world.sandbox.settings.key_secret}
+    for patience in ({"razorpay_read_seconds": UNANSWERED_SECONDS}, {"razorpay_call_seconds": UNANSWERED_SECONDS}):
+        service, razorpay, _ = await made(world.sandbox.base_url, **keys, **patience)
+        with pytest.raises(OutcomeUnknown):
+            await razorpay.create_qr_code(QR_CODE)
+        with pytest.raises(Retryable):
+            await razorpay.fetch_qr_code("qr_0000000000000")
+        await service.stop()
 
 
 async def test_an_error_keeps_what_razorpays_own_sdk_drops(world: World) -> None:
