@@ -62,13 +62,8 @@ _LOAD_CHARGERS = (
 async def load_chargers(uow: UnitOfWork, charge_point_ids: Collection[str]) -> dict[str, Charger]:
     """Chargers by charge_point_id, as spelled in the table. What is not there is left out."""
     driver = await uow.asyncpg()
-    found: dict[str, Charger] = {}
-    for row in await driver.fetch(_LOAD_CHARGERS, list(charge_point_ids)):
-        charger = Charger(*row.values())
-        quirks: Any = charger.quirks  # the driver gives JSON as text
-        charger.quirks = {} if quirks == "{}" else orjson.loads(quirks)
-        found[charger.charge_point_id] = charger
-    return found
+    rows = await driver.fetch(_LOAD_CHARGERS, list(charge_point_ids))
+    return {row["charge_point_id"]: Charger(*row.values()) for row in rows}
 
 
 async def charger_by_id(uow: UnitOfWork, charger_id: int) -> Charger | None:
@@ -232,6 +227,7 @@ _SELECTED = ", ".join(
 _METER_AT = len(_TERMS)
 _LIFE_AT = _METER_AT + 1 + len(_METER)
 _TRAIL_AT = _LIFE_AT - 1
+_EVIDENCE_AT = [name for name, _ in _LIFE].index("energy_evidence")
 _WORDS: Mapping[str, type[StrEnum]] = {
     "state": TransactionState,
     "suspension_cause": SuspensionCause,
@@ -251,12 +247,14 @@ def _transaction(row: Sequence[Any]) -> Transaction:
     for index, words in _WORDS_AT:
         if life[index] is not None:
             life[index] = words[life[index]]
-    meter = Meter(*values[_METER_AT:_TRAIL_AT], _trail(values[_TRAIL_AT]))
-    return Transaction(*values[:_METER_AT], meter, *life)
+    if life[_EVIDENCE_AT] is not None:
+        life[_EVIDENCE_AT] = orjson.dumps(life[_EVIDENCE_AT]).decode()  # read as JSON, kept and written as text
+    meter = Meter(*(*values[_METER_AT:_TRAIL_AT], _trail(values[_TRAIL_AT])))
+    return Transaction(*(*values[:_METER_AT], meter, *life))
 
 
-def _trail(text: str | None) -> Trail:
-    return NO_TRAIL if text is None else Trail.model_validate_json(text)
+def _trail(value: Any) -> Trail:
+    return NO_TRAIL if value is None else Trail.model_validate(value)
 
 
 def _trail_text(transaction: Transaction) -> str | None:

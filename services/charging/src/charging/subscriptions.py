@@ -52,7 +52,7 @@ LANE: Mapping[type[LaneEvent], LaneHandler] = {
 
 LANE_MODELS: Mapping[str, type[LaneEvent]] = {
     **{model.TYPE: model for model in LANE},
-    gateway.MeterValuesReceived.TYPE: gateway.MeterValuesReceived,
+    gateway.MeterValuesReceived.TYPE: gateway.UnparsedMeterValuesReceived,
 }
 
 handle_batch = in_order_per_charger(LANE)

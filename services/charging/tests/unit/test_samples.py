@@ -9,14 +9,24 @@ from hypothesis import strategies as st
 
 from charging.domain.quirk_profiles import QuirkProfile
 from charging.domain.samples import parse_quantity, read_message, sane_time
-from contracts.ocpp_gateway import MeterValue, SampledValue
+from contracts.ocpp_gateway import (
+    MeterValue,
+    MeterValuesReceived,
+    SampledValue,
+    UnparsedMeterValue,
+    UnparsedMeterValuesReceived,
+)
 
 NOW = datetime(2026, 1, 5, 4, 30, tzinfo=UTC)
 
 
 def read(*samples, quirks=None):
-    [reading] = read_message([MeterValue(timestamp=NOW, sampled_value=samples)], received_at=NOW, quirks=quirks)
+    [reading] = read_message([meter_value(NOW, *samples)], received_at=NOW, quirks=quirks)
     return reading
+
+
+def meter_value(at, *samples):
+    return UnparsedMeterValue(timestamp=at, sampled_value=[sample.model_dump(exclude_unset=True) for sample in samples])
 
 
 def energy(value, **how):
@@ -39,6 +49,7 @@ def energy(value, **how):
         ("abc", None),
         ("-5", "-5"),
         ("1e3", "1000"),
+        ("1_000", None),
     ],
 )
 def test_numbers_as_chargers_write_them(text, value):
@@ -98,14 +109,14 @@ def test_a_model_whose_unit_is_wrong_is_put_right_by_data():
 
 
 def test_a_queue_is_read_in_the_order_in_which_it_was_taken():
-    values = [MeterValue(timestamp=NOW - timedelta(seconds=s), sampled_value=(energy(str(100 - s)),)) for s in (0, 30, 15)]
+    values = [meter_value(NOW - timedelta(seconds=s), energy(str(100 - s))) for s in (0, 30, 15)]
     readings = read_message(values, received_at=NOW)
     assert [(reading.n, reading.energy_wh) for reading in readings] == [(1, 70), (2, 85), (0, 100)]
 
 
 def test_a_boundary_value_does_not_follow_a_live_one_of_the_same_message():
-    live = MeterValue(timestamp=NOW, sampled_value=(energy("2000"),))
-    boundary = MeterValue(timestamp=NOW, sampled_value=(energy("0", context="Transaction.Begin"),))
+    live = meter_value(NOW, energy("2000"))
+    boundary = meter_value(NOW, energy("0", context="Transaction.Begin"))
     readings = read_message([live, boundary], received_at=NOW)
     assert [reading.energy_wh for reading in readings] == [2000, None]
 
@@ -122,3 +133,14 @@ def test_a_boundary_value_does_not_follow_a_live_one_of_the_same_message():
 )
 def test_clocks_that_cannot_be_right_are_not_used(at, sane):
     assert (sane_time(at, NOW) is not None) is sane
+
+
+def test_what_the_lane_parses_is_what_the_gateway_says():
+    assert set(UnparsedMeterValuesReceived.model_fields) == set(MeterValuesReceived.model_fields)
+    assert set(UnparsedMeterValue.model_fields) == set(MeterValue.model_fields)
+
+
+@given(st.integers(0, 10**14), st.sampled_from(["Wh", "kWh"]))
+def test_plain_digits_are_read_as_any_number_is(number, unit):
+    plain, padded = read(energy(str(number), unit=unit)), read(energy(f" {number}", unit=unit))
+    assert plain == padded

@@ -4,36 +4,12 @@ OCPP 1.6 §4.7 and §7.43; quirks by their row in ocpp.md: 60-70.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import AwareDatetime, NonNegativeInt, SkipValidation
-
-from contracts.base import ChargerEvent, Contract
-
-Sample = Mapping[str, Any]
-"""One sampledValue in OCPP's words (`contracts.ocpp_gateway.SampledValue`), just as the gateway passed it on: a key that the
-charger left out is left out here, and means the default of §7.43."""
-
-
-class TimedSamples(Contract):
-    """`contracts.ocpp_gateway.MeterValue` with its samples as they came."""
-
-    timestamp: AwareDatetime | None = None
-    sampled_value: SkipValidation[Sequence[Sample]] = ()
-
-
-class MeterValuesInLane(ChargerEvent):
-    """`contracts.ocpp_gateway.MeterValuesReceived` as the lane parses it. A model of each of ten samples would cost more than
-    all else that is parsed of the message, and two or three of them are looked at: `read_message` judges those.
-    """
-
-    connector_id: NonNegativeInt
-    transaction_id: int | None = None
-    meter_value: tuple[TimedSamples, ...] = ()
-
+from charging.domain.quirk_profiles import QuirkProfile
+from contracts.ocpp_gateway import UnparsedMeterValue, UnparsedSample
 
 ENERGY = "Energy.Active.Import.Register"
 POWER = "Power.Active.Import"
@@ -58,8 +34,7 @@ POWER_MAX_W = 10_000_000
 """Ten megawatts, above any charger: a larger figure is garbage, and summed over time would not fit either."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One meterValue, normalised."""
 
     n: int
@@ -125,7 +100,7 @@ def _quantity(text: Any, scale: int) -> tuple[int, int] | None:
     return _scaled(value, scale)
 
 
-def _measure(samples: Sequence[Sample], unit_override: str | None = None) -> tuple[int, int] | None:
+def _measure(samples: Sequence[UnparsedSample], unit_override: str | None = None) -> tuple[int, int] | None:
     """(value, resolution) of one measurand in one class of contexts: the phase-less total, else the phases summed (row 69)."""
     phases: dict[str, tuple[int, int]] = {}
     total: tuple[int, int] | None = None
@@ -154,31 +129,31 @@ def _measure(samples: Sequence[Sample], unit_override: str | None = None) -> tup
     return sum(value for value, _ in phases.values()), max(resolution for _, resolution in phases.values()) * len(phases)
 
 
-def _percent(sample: Sample) -> int | None:
+def _percent(sample: UnparsedSample) -> int | None:
     measured = _quantity(sample.get("value"), 1)
     return measured[0] if measured is not None and 0 <= measured[0] <= 100 else None
 
 
 def read_message(
-    meter_values: Sequence[TimedSamples],
+    meter_values: Sequence[UnparsedMeterValue],
     *,
     received_at: datetime,
-    quirks: Mapping[str, Any] | None = None,
+    quirks: QuirkProfile | None = None,
     epoch: int = 0,
     seq: int = 0,
 ) -> list[Reading]:
     """One reading per meterValue, in the order in which they were taken.
 
-    `quirks` are the charger's overrides: `energy_unit` says what its energy register is in, whatever it claims (row 61).
+    `quirks` of the charger: `energy_unit` says what its energy register is in, whatever it claims (row 61).
     """
-    energy_unit = quirks.get("energy_unit") if quirks else None
+    energy_unit = quirks.energy_unit if quirks is not None else None
     readings: list[Reading] = []
     boundary_only: list[int] = []
     live_seen = False
     for n, meter_value in enumerate(meter_values):
-        live: list[Sample] = []
-        boundary: list[Sample] = []
-        power: list[Sample] = []
+        live: list[UnparsedSample] = []
+        boundary: list[UnparsedSample] = []
+        power: list[UnparsedSample] = []
         soc: int | None = None
         for sample in meter_value.sampled_value:
             measurand = sample.get("measurand", ENERGY)
@@ -213,7 +188,7 @@ def read_message(
         )
     if live_seen:
         for index in boundary_only:
-            readings[index] = replace(readings[index], energy_wh=None, resolution_wh=1)
+            readings[index] = readings[index]._replace(energy_wh=None, resolution_wh=1)
     if len(readings) > 1 and all(reading.charger_at is not None for reading in readings):
         readings.sort(key=lambda reading: (reading.charger_at, reading.n))
     return readings

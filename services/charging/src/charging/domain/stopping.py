@@ -22,6 +22,21 @@ PLAIN_STOPS_FIRST = 2
 DEFAULT_ESCALATION = (StopMeans.PROFILE_ZERO, StopMeans.INOPERATIVE, StopMeans.RESET_HARD)
 
 
+LATENCY_MIN_MS = 500
+LATENCY_MAX_MS = 15_000
+"""What is learned of a charger's stops stays within these: none is faster, and a slower one is a fault, no habit."""
+LATENCY_SINKS_BY = 8
+"""A slower stop is believed at once, a faster one only by an eighth: being late costs us, being early the rider very little."""
+
+
+def learn_latency(known_ms: int | None, seen_ms: int) -> int:
+    """What to expect of a charger's next stop, from deciding on it until its energy is off, after one that took `seen_ms`."""
+    seen_ms = min(max(seen_ms, LATENCY_MIN_MS), LATENCY_MAX_MS)
+    if known_ms is None or seen_ms >= known_ms:
+        return seen_ms
+    return known_ms - (known_ms - seen_ms) // LATENCY_SINKS_BY
+
+
 def means_of_attempt(attempt: int, escalation: Sequence[StopMeans]) -> StopMeans:
     """What the nth attempt (from 1) does: two plain stops, each stronger means once, plain stops for ever after."""
     stronger = attempt - PLAIN_STOPS_FIRST - 1

@@ -243,6 +243,23 @@ class Transaction:
             self.late_wh = max(0, self.meter.confirmed_wh - (self.energy_wh or 0))
         return credit_wh
 
+    def stop_took_ms(self, meter_stop_wh: int | None, received_at: datetime) -> int | None:
+        """How long this session's stop took from our decision until its energy was off, by the energy that still flowed.
+
+        To be asked before `take_meter_stop`. It holds all that a forecast is late by: the way there, contactor, the reading's
+        age. None where it can't be told: not the first attempt, a reading since, no usable meterStop.
+        """
+        meter = self.meter
+        if self.stop_attempt != 1 or self.stop_attempt_at is None or meter_stop_wh is None or meter.offset_wh != 0:
+            return None
+        power_w = energy.flowing_w(meter, self.rated_power_w)
+        if power_w <= 0 or meter.read_at > self.stop_attempt_at or meter_stop_wh < meter.register_wh:
+            return None
+        since_reading_ms = (meter_stop_wh - meter.register_wh) * energy.MS_PER_HOUR // power_w
+        took_ms = since_reading_ms - (self.stop_attempt_at - meter.read_at) // timedelta(milliseconds=1)
+        heard_ms = (received_at - self.stop_attempt_at) // timedelta(milliseconds=1)
+        return max(0, min(took_ms, heard_ms))
+
     def budget_used_up(self) -> bool:
         """The confirmed energy costs the whole budget: one Wh more and the bill would exceed what was paid."""
         return self.affordable_wh is not None and self.meter.confirmed_wh >= self.affordable_wh
@@ -257,11 +274,13 @@ class Transaction:
             return
         ms = milliseconds_until_wh(
             delivered_wh=self.meter.confirmed_wh,
-            target_wh=self.affordable_wh,
+            # A register of coarse grain shows nothing between its steps: the last one that is paid for is the target.
+            target_wh=self.affordable_wh - self.affordable_wh % self.meter.grain_wh,
             power_w=energy.flowing_w(self.meter, self.rated_power_w),
         )
         if ms is not None:
-            ahead_ms = min(max(ms - (limits.stop_latency_ms if stop_latency_ms is None else stop_latency_ms), 0), FORECAST_HORIZON_MS)
+            lead_ms = limits.stop_latency_ms if stop_latency_ms is None else stop_latency_ms
+            ahead_ms = min(max(ms - lead_ms, 0), FORECAST_HORIZON_MS)
             self.stop_due_at = at + timedelta(milliseconds=ahead_ms)
 
     def change_fee(self, platform_fee_paise: int) -> None:

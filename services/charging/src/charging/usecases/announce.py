@@ -5,8 +5,16 @@ from typing import Any
 
 from charging.domain.states import TransactionState
 from charging.domain.transaction import Transaction
+from charging.usecases.context import Charging
 from chassis.database import UnitOfWork
-from contracts.charging import AuditRecorded, TransactionStarted, TransactionStateChanged, TransactionStopped
+from contracts.charging import (
+    AuditRecorded,
+    EnergyEvidence,
+    LateEnergyReported,
+    TransactionStarted,
+    TransactionStateChanged,
+    TransactionStopped,
+)
 
 ACTOR = "charging"
 """The actor of what the service does by itself."""
@@ -121,6 +129,18 @@ def stepped(uow: UnitOfWork, transaction: Transaction, before: TransactionState,
     )
 
 
+def late_energy(app: Charging, uow: UnitOfWork, transaction: Transaction) -> None:
+    """Energy came in after the end: kept apart, never billed."""
+    uow.publish(
+        LateEnergyReported(
+            transaction_id=transaction.id, charge_point_id=transaction.charge_point_id, late_wh=transaction.late_wh
+        ),
+        subject=subject_of(transaction),
+        traceparent=transaction.traceparent,
+    )
+    uow.after_commit(app.metrics.late_energy.inc)
+
+
 def stopped(
     uow: UnitOfWork, transaction: Transaction, before: TransactionState, *, trigger: str, actor: str, charger_word: str | None
 ) -> None:
@@ -128,6 +148,8 @@ def stopped(
     stopped_at, reason, energy_wh = transaction.stopped_at, transaction.stop_reason, transaction.energy_wh
     if stopped_at is None or reason is None or energy_wh is None:
         raise RuntimeError(f"transaction {transaction.id} is announced before it is final")
+    proof = transaction.energy_evidence
+    evidence = EnergyEvidence.model_validate_json(proof) if proof is not None else None
     uow.publish(
         TransactionStopped(
             **_terms(transaction),
@@ -139,6 +161,7 @@ def stopped(
             meter_start_wh=transaction.meter.start_wh,
             meter_stop_wh=transaction.meter_stop_wh,
             implausible=transaction.implausible,
+            evidence=evidence,
         ),
         subject=subject_of(transaction),
         message_id=f"transaction_stopped/{transaction.id}",
@@ -159,6 +182,7 @@ def stopped(
             "ocpp_stop_reason": charger_word,
             "energy_wh": transaction.energy_wh,
             "implausible": transaction.implausible,
+            "confidence": evidence.confidence if evidence is not None else None,
         },
         traceparent=transaction.traceparent,
     )

@@ -117,9 +117,7 @@ async def record_meter_values(app: Charging, uow: UnitOfWork, batch: Sequence[Re
         if transaction is not None:
             # A message of before the start can only be one that comes again, and was nobody's then.
             place = (event.epoch, event.seq)
-            fresh = (
-                place > (transaction.applied_epoch, transaction.applied_seq) and event.received_at >= transaction.started_at
-            )
+            fresh = place > (transaction.applied_epoch, transaction.applied_seq) and event.received_at >= transaction.started_at
             if fresh:
                 transaction.applied_epoch, transaction.applied_seq = place
         messages.append(_Message(event, charger, connector_id, readings, transaction, fresh))

@@ -151,7 +151,9 @@ async def _store_samples(
     app: Charging, uow: UnitOfWork, charger: Charger, transaction: Transaction, event: StopTransactionReceived, data: Any
 ) -> None:
     """transactionData is stored like any samples, for the record: energy comes from meterStop alone."""
-    meter_values = [UnparsedMeterValue.model_validate(said) for said in data["transaction_data"]] if event.transaction_data else []
+    meter_values = (
+        [UnparsedMeterValue.model_validate(said) for said in data["transaction_data"]] if event.transaction_data else []
+    )
     readings = read_message(meter_values, received_at=event.received_at, quirks=app.quirk_profile_of(charger))
     await insert_meter_values(
         uow, meter_rows(charger, event, meter_values, transaction.connector_id, transaction, readings), repeated=True
