@@ -35,7 +35,7 @@ class Worker:
         self._failures = failures.labels(name)
         self._open = False
         self._again = False
-        """Woken while every lane was busy: whoever finds nothing looks once more."""
+        """Woken while every lane was busy, perhaps just after its last look: the first that ends begins anew."""
         self._lanes: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -78,11 +78,8 @@ class Worker:
         if self.take_one is None:
             raise RuntimeError(f"nobody said what {self.name} takes up")
         try:
-            while self._awake:
-                if not await self.take_one():
-                    if not self._again:
-                        return
-                    self._again = False
+            while self._awake and await self.take_one():
+                pass
         except Exception:
             # The row's claim lapses by itself; the other lanes must not wait for it.
             self._failures.inc()
@@ -90,7 +87,7 @@ class Worker:
 
     def _ended(self, lane: asyncio.Task[Any], counted: ExitStack) -> None:
         self._lanes.discard(lane)
-        if self._again and self._awake:  # woken between the lane's last look and its end
+        if self._again and self._awake:
             self._again = False
             self._begin()
         counted.close()
