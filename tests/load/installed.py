@@ -73,7 +73,7 @@ async def installed(chargers: int, overrides: Mapping[str, str] | None = None) -
             installation.data.mkdir()
             await provision(installation)
             dsn = database_address(servers.postgres.dsn, DATABASE)
-            await _register(dsn, chargers)
+            await register(dsn, chargers)
             for stage in (installation.simulators(), installation.services(), installation.doors()):
                 await supervisor.start_stage(stage)
             yield Installed(installation, supervisor, dsn)
@@ -82,7 +82,7 @@ async def installed(chargers: int, overrides: Mapping[str, str] | None = None) -
             await asyncio.to_thread(servers.stop)
 
 
-async def _register(dsn: str, chargers: int) -> None:
+async def register(dsn: str, chargers: int) -> None:
     """Chargers with one password, a tariff, a staff tag that may start: straight into charging's tables, as only a bench may."""
     salt = secrets.token_hex(16)
     digest = sha256(salt.encode() + PASSWORD.encode()).hexdigest()
@@ -95,8 +95,10 @@ async def _register(dsn: str, chargers: int) -> None:
             "INSERT INTO charging.tariffs (name, paise_per_kwh, gst_bps, effective_from, created_at)"
             " VALUES ('Bench', 1800, 1800, now() - interval '1 day', now())"
         )
-        await connection.execute("INSERT INTO charging.id_tags (id_tag, holder, concurrent_sessions_max, created_at)"
-            " VALUES ('BENCH', 'the bench', NULL, now())")
+        await connection.execute(
+            "INSERT INTO charging.id_tags (id_tag, holder, concurrent_sessions_max, created_at)"
+            " VALUES ('BENCH', 'the bench', NULL, now())"
+        )
         await connection.execute(
             "INSERT INTO charging.chargers (charge_point_id, station_id, connector_kind, rated_power_w, password_salt,"
             " password_hash, created_at, updated_at)"

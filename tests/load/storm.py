@@ -30,7 +30,7 @@ CONNECT_AT_ONCE = 50
 """The first connection is no storm."""
 AWAY_SECONDS = 3.0
 """From the loss of the network to the first return."""
-SERVED_SECONDS_MAX = 180.0
+SERVED_SECONDS_MAX = 900.0
 """Longest that all of it may take, each step."""
 LOOK_SECONDS = 0.25
 
