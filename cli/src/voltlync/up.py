@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from testkit.servers import Servers
+from testkit.servers import DirectoryInUse, ServerFailedToStart, ServerMissing, Servers
 from voltlync.credentials import Credentials
 from voltlync.demo import SessionWentWrong, show_one_session
 from voltlync.loglines import Palette
@@ -72,6 +72,9 @@ async def up(*, play: bool = True, free_ports: bool = False) -> int:
         async with installation_of_this_checkout(free_ports=free_ports) as installation:
             say(f"Servers started, tables and queues in place after {time.monotonic() - began:.1f} s.")
             return await _serve(installation, began=began, play=play)
+    except (DirectoryInUse, ServerMissing, ServerFailedToStart) as failure:
+        say(f"\n{failure}")
+        return 1
     except asyncio.CancelledError:
         if not interruptions:
             raise

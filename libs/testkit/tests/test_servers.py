@@ -146,3 +146,16 @@ def test_kept_servers_come_back_with_their_ports_and_passwords(tmp_path: Path) -
     forget(tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
     assert not data.exists()
+
+
+def test_a_start_that_fails_says_why_and_may_be_stopped_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = Servers.throwaway()
+
+    def no_room(port: int | None = None) -> None:
+        raise OSError("no room")
+
+    for server in failing.all:
+        monkeypatch.setattr(server, "start", no_room)
+    with pytest.raises(OSError, match="no room"):
+        failing.start()
+    failing.stop()

@@ -23,6 +23,7 @@ from typing import IO, Protocol, Self
 
 from testkit.servers import docker, install
 from testkit.servers.external import ExternalPostgres, ExternalRabbitMQ, ExternalRedis
+from testkit.servers.install import ServerMissing
 from testkit.servers.postgres import NativePostgres, database_address, fresh_database
 from testkit.servers.processes import Guardian, ServerFailedToStart
 from testkit.servers.rabbitmq import VHOST, BrokerUser, NativeRabbitMQ
@@ -31,7 +32,9 @@ from testkit.servers.redis import NativeRedis
 __all__ = [
     "VHOST",
     "BrokerUser",
+    "DirectoryInUse",
     "ServerFailedToStart",
+    "ServerMissing",
     "Servers",
     "database_address",
     "forget",
@@ -40,6 +43,10 @@ __all__ = [
 
 # A start may lose the race for its port against somebody else's; a second loss in a row is something else.
 START_ATTEMPTS = 3
+
+
+class DirectoryInUse(RuntimeError):
+    """Another process runs servers in this directory."""
 
 
 class Server(Protocol):
@@ -63,11 +70,12 @@ class Servers:
         """Servers whose data live in `directory` and are found there again by the next start.
 
         `broker_users`: RabbitMQ users beside the administrator. `durable=False`: PostgreSQL without fsync.
-        Raises RuntimeError when another process runs servers in that directory.
+        Raises DirectoryInUse when another process runs servers there, ServerMissing where one can't be installed.
         """
         self._directory = directory.absolute()
         self._directory.mkdir(parents=True, exist_ok=True)
         self._throwaway = throwaway
+        self._stopped = False
         self._lock = hold(self._directory / "lock")
         self._ports_file = self._directory / "ports.json"
         self._guardian = Guardian()
@@ -135,7 +143,10 @@ class Servers:
         self._ports_file.write_text(json.dumps({server.name: server.port for server in self.all}))
 
     def stop(self) -> None:
-        """End all three, and every helper process; a throw-away directory goes too."""
+        """End all three, and every helper process; a throw-away directory goes too. A failed start has done it already."""
+        if self._stopped:
+            return
+        self._stopped = True
         with ThreadPoolExecutor(len(self.all)) as pool:
             for stopped in [pool.submit(server.stop) for server in self.all]:
                 stopped.result()
@@ -178,13 +189,13 @@ def forget(directory: Path) -> None:
 
 
 def hold(lock: Path) -> IO[str]:
-    """Take the directory for this process until the file is closed. Raises RuntimeError when another one has it."""
+    """Take the directory for this process until the file is closed. Raises DirectoryInUse when another one has it."""
     held = lock.open("w")
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         held.close()
-        raise RuntimeError(
+        raise DirectoryInUse(
             f"Another process runs servers in {lock.parent}. Stop it first (Ctrl-C in its terminal), or use another directory."
         ) from None
     return held
