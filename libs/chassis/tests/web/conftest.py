@@ -134,6 +134,27 @@ async def reboot_station(app: Toy, station_id: StationId, body: Reboot) -> Answe
     return Answer(body, status=202, headers={"Location": f"/v1/reboots/{station_id}"})
 
 
+class KeyView(BaseModel):
+    station_id: StationId
+    password: str
+
+
+async def hand_over_key(app: Toy, uow: UnitOfWork, station_id: StationId) -> KeyView:
+    """Shows a secret, in its transaction."""
+    app.arrive("key")
+    if station_id == 1:
+        await app.gate.wait()
+    return KeyView(station_id=station_id, password=f"hunter{app.calls}")
+
+
+async def fetch_key(app: Toy, station_id: StationId) -> KeyView:
+    """Shows a secret, and opens its own transactions."""
+    app.arrive("key")
+    if station_id == 1:
+        await app.gate.wait()
+    return KeyView(station_id=station_id, password=f"hunter{app.calls}")
+
+
 async def drop_station(uow: UnitOfWork, station_id: StationId) -> None:
     await uow.connection.execute(sa.delete(stations).where(stations.c.id == station_id))
 
@@ -156,7 +177,7 @@ async def hello(principal: Principal | None) -> StationView | web.Response:
 
 
 async def stream(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse()
+    response = web.StreamResponse(headers={"Content-Type": "text/csv"})
     await response.prepare(request)
     await response.write(b"id,name\n")
     return response
@@ -176,6 +197,8 @@ ROUTES = (
     Route("GET", "/v1/stations/{station_id}", show_station, roles=STAFF),
     Route("DELETE", "/v1/stations/{station_id}", drop_station, roles=ADMIN),
     Route("POST", "/v1/stations/{station_id}/reboots", reboot_station, roles=ADMIN),
+    Route("POST", "/v1/stations/{station_id}/keys", hand_over_key, roles=ADMIN, status=201, shown_once="Ask for another key."),
+    Route("POST", "/v1/stations/{station_id}/fetched", fetch_key, roles=ADMIN, status=201, shown_once="Ask for another key."),
     Route("GET", "/v1/break/{what}", break_down, roles=PUBLIC),
     Route("POST", "/v1/raw", store_raw, roles=PUBLIC, hidden=True),
     Route("GET", "/v1/public/hello", hello, roles=PUBLIC),

@@ -96,6 +96,44 @@ async def test_a_claim_of_a_process_that_died_is_free_after_a_while(world: World
     await dying
 
 
+async def all_kept(world: World) -> str:
+    async with world.toy.database.reading() as uow:
+        return repr((await uow.connection.execute(sa.select(idempotency_keys))).all())
+
+
+@pytest.mark.parametrize("what", ["keys", "fetched"])
+async def test_a_secret_is_shown_once_and_stored_nowhere(world: World, what: str) -> None:
+    path = f"/v1/stations/stn_5/{what}"
+    status, first, _ = await world.client.call("POST", path, headers=KEY)
+    assert (status, first["password"]) == (201, "hunter1")
+    for _ in range(2):
+        status, problem, headers = await world.client.call("POST", path, headers=KEY)
+        assert (status, problem["type"]) == (409, "urn:voltlync:problem:idempotency-answer-shown-once")
+        assert problem["detail"] == "The answer holds a secret and is not kept. Ask for another key."
+        assert "Retry-After" not in headers, "a repeat would never get it"
+    assert world.toy.calls == 1
+    assert (await count(world, idempotency_keys), "hunter" in await all_kept(world)) == (1, False)
+    status, other, _ = await world.client.call("POST", path, headers={"Idempotency-Key": "another"})
+    assert (status, other["password"]) == (201, "hunter2")
+
+
+async def test_a_secret_that_is_being_made_is_in_progress_like_any_other(world: World) -> None:
+    path = "/v1/stations/stn_1/fetched"
+    first = asyncio.ensure_future(world.client.call("POST", path, headers=KEY))
+    await world.toy.arrived.get()
+    status, problem, _ = await world.client.call("POST", path, headers=KEY)
+    assert (status, problem["type"]) == (409, "urn:voltlync:problem:idempotency-key-in-progress")
+    world.toy.gate.set()
+    assert (await first)[0] == 201
+
+
+async def test_two_at_once_show_a_secret_to_one(world: World) -> None:
+    world.toy.gate.set()
+    answers = await asyncio.gather(*(world.client.call("POST", "/v1/stations/stn_1/keys", headers=KEY) for _ in range(4)))
+    assert sorted(status for status, _, _ in answers) == [201, 409, 409, 409]
+    assert world.toy.calls == 1
+
+
 @pytest.mark.parametrize("wrong", ["", "with space", "x" * 256, "schlüssel"])
 async def test_a_key_is_short_printable_text(world: World, wrong: str) -> None:
     status, problem, _ = await world.client.call("POST", "/v1/stations", json=STATION, headers={"Idempotency-Key": wrong})

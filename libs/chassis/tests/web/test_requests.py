@@ -195,7 +195,7 @@ async def test_unknown_paths_and_methods_are_problems(world: World) -> None:
     status, problem, _ = await world.client.call("GET", "/v1/nothing")
     assert (status, problem["type"]) == (404, "urn:voltlync:problem:not-found")
     status, problem, headers = await world.client.call("PATCH", "/v1/stations")
-    assert (status, problem["status"], headers["Allow"]) == (405, 405, "GET, POST")
+    assert (status, problem["status"], headers["Allow"]) == (405, 405, "GET, HEAD, POST")
 
 
 async def test_a_mapped_domain_exception_speaks_for_itself(world: World) -> None:
@@ -221,6 +221,16 @@ async def test_roles_open_doors_and_nothing_else_does(world: World) -> None:
     assert (await call("GET", "/v1/public/hello", roles=None))[:2] == (200, "nobody")
     assert (await call("GET", "/v1/public/hello", roles=GUEST))[:2] == (200, "asha")
     assert (await call("GET", "/v1/export"))[:2] == (200, "id,name\n")
+
+
+@pytest.mark.parametrize("path", ["/v1/stations", "/v1/export", "/v1/public/hello", "/openapi.json", "/livez"])
+async def test_head_works_wherever_get_does_and_sends_no_body(world: World, path: str) -> None:
+    _, _, of_get = await world.client.call("GET", path)
+    status, body, of_head = await world.client.call("HEAD", path)
+    assert (status, body) == (200, "")
+    assert of_head["Content-Type"] == of_get["Content-Type"]
+    assert of_head.get("Content-Length") == of_get.get("Content-Length")
+    assert (await world.client.call("HEAD", "/v1/stations", roles=None))[:2] == (401, "")
 
 
 async def test_a_principal_token_is_for_one_service_method_path_and_half_a_minute(world: World) -> None:

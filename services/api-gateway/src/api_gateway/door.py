@@ -19,7 +19,7 @@ from chassis.runtime import Environment, Service
 from chassis.web import Listener, PrincipalSigner, Problem, read_body
 from chassis.web.observe import SUBJECT, Observer, add_common_headers
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 HEALTH_SECONDS = 2.0
 """A service that has not said by then that it is ready, is not."""
@@ -75,12 +75,12 @@ class Door:
         await self._listener.stop()
 
     def _add_routes(self, router: web.UrlDispatcher) -> None:
-        router.add_get("/v1/openapi.json", self._serve_openapi, allow_head=False)
-        router.add_get("/docs", self._serve_docs, allow_head=False)
+        router.add_get("/v1/openapi.json", self._serve_openapi)
+        router.add_get("/docs", self._serve_docs)
         for path, receiver in WEBHOOKS.items():
             router.add_post(path, self._webhook(receiver))
         path, owner = DOWNLOADS
-        router.add_get(path, self._public(owner), allow_head=False)
+        router.add_get(path, self._public(owner))
         for noun, owner in NOUNS.items():
             for prefix, make in (("/v1", self._signed_in), ("/v1/public", self._public)):
                 handler = make(owner)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import aiohttp
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict, CIMultiDictProxy
 from prometheus_client import CollectorRegistry, Counter
 from yarl import URL
@@ -130,7 +130,9 @@ class Proxy:
                 allow_redirects=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             ) as upstream:
-                if upstream.content_length is not None and upstream.content_length <= WHOLE_ANSWER_BYTES:
+                # What answers a HEAD bears the length of a body that never comes (RFC 9110, 8.6), so it is passed on as a head.
+                bodiless = request.method == hdrs.METH_HEAD
+                if not bodiless and upstream.content_length is not None and upstream.content_length <= WHOLE_ANSWER_BYTES:
                     whole = await upstream.read()
                     return web.Response(
                         status=upstream.status, reason=upstream.reason, headers=returned(upstream.headers), body=whole

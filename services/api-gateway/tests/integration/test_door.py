@@ -86,7 +86,7 @@ async def test_a_large_answer_is_streamed_and_a_broken_one_shows(world: World, d
 
 
 async def test_too_large_and_too_slow_bodies_stop_at_the_door(world: World) -> None:
-    door = await world.door(max_body_bytes=1000, body_seconds=0.1)
+    door = await world.door(max_body_bytes=1000)
     status, problem, _ = await door.call("POST", "/v1/stations", role="admin", data=b"x" * 1001)
     assert (status, problem["max_bytes"]) == (413, 1000)
 
@@ -94,6 +94,7 @@ async def test_too_large_and_too_slow_bodies_stop_at_the_door(world: World) -> N
         yield b"{"
         await asyncio.Event().wait()
 
+    door = await world.door(body_seconds=0.1)
     status, problem, _ = await door.call("POST", "/v1/stations", role="admin", data=dripping())
     assert (status, problem["type"]) == (408, "urn:voltlync:problem:body-too-slow")
 
@@ -135,11 +136,29 @@ async def test_nothing_else_is_reachable(world: World, door: DoorClient, path: s
     assert {span.resource.attributes["service.name"] for span in world.spans.get_finished_spans()} == {"api_gateway"}
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/stations/7/event", "/v1/meter-values", "/v1/openapi.json", "/docs", "/v1/public/payments/1"]
+)
+async def test_head_says_what_get_would_without_its_body(door: DoorClient, path: str) -> None:
+    status, _, of_get = await door.call("GET", path, role="admin")
+    head_status, body, of_head = await door.call("HEAD", path, role="admin")
+    assert (status, head_status, body) == (200, 200, b"")
+    assert of_head["Content-Type"] == of_get["Content-Type"]
+    if path != "/v1/public/payments/1":  # that one tells of its caller's headers
+        assert of_head.get("Content-Length") == of_get.get("Content-Length")
+
+
+async def test_head_is_refused_where_get_would_be(door: DoorClient) -> None:
+    for path, role, expected in (("/v1/stations", None, 401), ("/v1/meter-values", "rider", 403), ("/v1/commands", "admin", 405)):
+        status, body, _ = await door.call("HEAD", path, role=role)
+        assert (status, body) == (expected, b""), path
+
+
 async def test_methods_that_are_none_of_ours_are_answered_405(door: DoorClient) -> None:
     for method in ("TRACE", "OPTIONS", "PROPFIND"):
         status, problem, headers = await door.call(method, "/v1/stations", role="admin")
         assert (status, problem["status"]) == (405, 405)
-        assert headers["Allow"] == "DELETE, GET, PATCH, POST, PUT"
+        assert headers["Allow"] == "DELETE, GET, HEAD, PATCH, POST, PUT"
 
 
 async def test_a_service_that_is_away_is_a_503_that_says_when_to_come_again(world: World, door: DoorClient) -> None:

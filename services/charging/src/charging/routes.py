@@ -65,6 +65,9 @@ from chassis.web import ADMIN, FRANCHISEE, OPERATOR, STAFF, Errors, Route
 OPERATORS = ADMIN | OPERATOR
 READERS = STAFF | FRANCHISEE
 
+HOW_TO_ROTATE = "A new password: POST /v1/chargers/{charger_id}/credentials with a new key; GET /v1/chargers finds the charger."
+"""Whoever lost an answer with a password is told this."""
+
 ROUTES = (
     Route("POST", "/v1/stations", create_station, roles=OPERATORS, status=201, summary="Create a station"),
     Route("GET", "/v1/stations", list_stations, roles=READERS, summary="List stations"),
@@ -73,7 +76,15 @@ ROUTES = (
     Route("POST", "/v1/tariffs", create_tariff, roles=OPERATORS, status=201, summary="Set a tariff: a new version"),
     Route("GET", "/v1/tariffs", list_tariffs, roles=READERS, summary="List tariffs"),
     Route("GET", "/v1/tariffs/{tariff_id}", show_tariff, roles=READERS, summary="Show a tariff"),
-    Route("POST", "/v1/chargers", create_charger, roles=ADMIN, status=201, summary="Create a charger; shows its password once"),
+    Route(
+        "POST",
+        "/v1/chargers",
+        create_charger,
+        roles=ADMIN,
+        status=201,
+        summary="Create a charger; shows its password once",
+        shown_once=HOW_TO_ROTATE,
+    ),
     Route("GET", "/v1/chargers", list_chargers, roles=READERS, summary="List chargers"),
     Route("GET", "/v1/chargers/{charger_id}", show_charger, roles=READERS, summary="Show a charger"),
     Route("PATCH", "/v1/chargers/{charger_id}", change_charger, roles=OPERATORS, summary="Change a charger"),
@@ -84,6 +95,7 @@ ROUTES = (
         roles=ADMIN,
         status=201,
         summary="Give a charger a new password; shown once, or delivered to it",
+        shown_once=HOW_TO_ROTATE,
     ),
     Route("GET", "/v1/quirk-profiles", list_quirk_profiles, roles=STAFF, summary="List what is known of charger models"),
     Route(
@@ -109,6 +121,7 @@ ROUTES = (
         roles=ADMIN,
         status=201,
         summary="Make a charger of it; shows its password once",
+        shown_once=HOW_TO_ROTATE,
     ),
     Route(
         "DELETE",

@@ -48,6 +48,22 @@ async def test_a_charger_is_entered_with_a_password_that_is_shown_once(world):
     assert versions == [(1, True), (2, True), (3, False)]
 
 
+async def test_a_password_is_kept_for_nobody_who_repeats_a_key(world):
+    station = await world.call("POST", "/v1/stations", json=STATION, status=201)
+    creation = CHARGER | {"station_id": station["id"]}
+    key = {"Idempotency-Key": "once"}
+    charger = await world.call("POST", "/v1/chargers", json=creation, headers=key, status=201)
+    rotation = f"/v1/chargers/{charger['id']}/credentials"
+    rotated = await world.call("POST", rotation, json={}, headers=key, status=201)
+    for path, body in (("/v1/chargers", creation), (rotation, {})):
+        said = await world.call("POST", path, json=body, headers=key, status=409)
+        assert said["type"] == "urn:voltlync:problem:idempotency-answer-shown-once"
+        assert "/credentials" in said["detail"]
+    kept = [dict(row) for row in await world.admin.fetch("SELECT * FROM charging.idempotency_keys WHERE key = 'once'")]
+    assert len(kept) == 2
+    assert all(secret not in repr(kept) for secret in (charger["password"], rotated["password"]))
+
+
 async def test_a_gateway_rebuilds_its_projection_page_by_page(world):
     for name in ("B-2", "A-1", "c-3"):
         await world.charger(name)

@@ -1,6 +1,7 @@
 """Idempotency-Key on mutations: the first answer is stored as a row and given again; the same key never does two things.
 
 A key belongs to one caller and one route. It is bound to the request by a hash: the same key with another request is a 409.
+An answer that bears a secret (Route.shown_once) is never stored: its key remembers only that the thing was done.
 Keys are kept as long as the relay's housekeeping keeps them (chassis.database.outbox); after that a key is new again.
 """
 
@@ -62,9 +63,10 @@ def keyed(request: web.Request, *, template: str, subject: str, raw: bytes) -> K
     return Keyed(f"{request.method} {template} {subject}", key, digest.hexdigest())
 
 
-async def claim(uow: UnitOfWork, keyed_request: Keyed) -> StoredAnswer | None:
+async def claim(uow: UnitOfWork, keyed_request: Keyed, *, shown_once: str = "") -> StoredAnswer | None:
     """None: the key is ours to use, in this transaction. Else the answer that was given. Raises Problem 409.
 
+    `shown_once`: how to get a new secret, told to whoever repeats a key whose answer was not stored for the secret in it.
     Of two at once the second waits here for the first one's transaction to end.
     """
     statement = insert(idempotency_keys).values(
@@ -105,6 +107,13 @@ async def claim(uow: UnitOfWork, keyed_request: Keyed) -> StoredAnswer | None:
             type="idempotency-key-in-progress",
             headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
         )
+    if row.response is None:
+        raise Problem(
+            409,
+            "This was done, and its answer was shown once",
+            f"The answer holds a secret and is not kept. {shown_once}".strip(),
+            type="idempotency-answer-shown-once",
+        )
     return StoredAnswer(row.status, row.response["headers"], orjson.dumps(row.response["body"]) if row.response["body"] else b"")
 
 
@@ -115,6 +124,15 @@ async def remember(uow: UnitOfWork, keyed_request: Keyed, *, status: int, header
         sa.update(idempotency_keys)
         .where(idempotency_keys.c.scope == keyed_request.scope, idempotency_keys.c.key == keyed_request.key)
         .values(status=status, response=response)
+    )
+
+
+async def remember_done(uow: UnitOfWork, keyed_request: Keyed, *, status: int) -> None:
+    """Store that there was an answer, and nothing of it: it bears a secret."""
+    await uow.connection.execute(
+        sa.update(idempotency_keys)
+        .where(idempotency_keys.c.scope == keyed_request.scope, idempotency_keys.c.key == keyed_request.key)
+        .values(status=status)
     )
 
 

@@ -21,6 +21,12 @@ PROBLEM: _Part = (-1, "problem")
 OPENAPI_VERSION = "3.1.0"
 API_VERSION = "1"
 
+KEY_DESCRIPTION = "Repeat a request with its key and get its first answer; the key with another request is a 409."
+SHOWN_ONCE_DESCRIPTION = (
+    "A request repeated with its key is not done again. Its answer holds a secret and is shown once: a repeat is a 409 that says"
+    " how to get a new one."
+)
+
 
 def document(title: str, routes: Sequence[BoundRoute], mapped_statuses: Iterable[int]) -> JsonObject:
     """The document. `mapped_statuses` are what domain exceptions become. Raises ValueError for two operations of one name."""
@@ -86,7 +92,7 @@ def _operation(
                 "name": KEY_HEADER,
                 "in": "header",
                 "required": False,
-                "description": "Repeat a request with its key and get its first answer; the key with another request is a 409.",
+                "description": SHOWN_ONCE_DESCRIPTION if route.shown_once else KEY_DESCRIPTION,
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
             }
         )

@@ -25,6 +25,8 @@ class Route:
     The path's placeholders are `{station_id}`. `status` is that of success. `timeout_seconds` cuts the call in real time.
     `waits` marks a use case that waits for a charger or a person (`?wait=`): it is not counted as work in progress.
     `hidden` leaves it out of the OpenAPI document.
+    `shown_once` marks an answer that bears a secret: it is not stored for its Idempotency-Key. Whoever repeats the key is told
+    409, and this sentence, which says how to get a new secret.
     """
 
     method: str
@@ -37,6 +39,7 @@ class Route:
     timeout_seconds: float = TIMEOUT_SECONDS
     waits: bool = False
     hidden: bool = False
+    shown_once: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from chassis.database import Database
+from chassis.database import Database, UnitOfWork
 from chassis.runtime import Environment, Service, ServiceSettings
 from chassis.telemetry import Telemetry
 from chassis.web.binding import BoundRoute, WrongRoute, bind
 from chassis.web.body import too_large
 from chassis.web.health import HEALTH_PATHS, Check, add_health_routes
-from chassis.web.idempotency import REPLAYED_HEADER, Keyed, claim, keyed, release, remember
+from chassis.web.idempotency import REPLAYED_HEADER, Keyed, claim, keyed, release, remember, remember_done
 from chassis.web.listener import Listener
 from chassis.web.observe import SUBJECT, Observer, add_common_headers
 from chassis.web.openapi import document
@@ -27,6 +27,23 @@ OPENAPI_PATH = "/openapi.json"
 
 Result = tuple[int, dict[str, str], bytes] | web.StreamResponse
 """Status, headers and body; or what the use case sends by itself."""
+
+
+class _HeadIsEnough(Exception):
+    """A stream that answers a HEAD has named its status and headers: there is no more to say."""
+
+    def __init__(self, response: web.StreamResponse) -> None:
+        self.response = response
+        super().__init__()
+
+
+_HEAD_SENT = web.RequestKey("head_sent", bool)
+
+
+async def _stop_streams_at_their_head(request: web.Request, response: web.StreamResponse) -> None:
+    """aiohttp leaves the body of a whole answer out of a HEAD's, and sends that of a stream, which breaks the connection."""
+    if request.method == hdrs.METH_HEAD and not isinstance(response, web.Response) and _HEAD_SENT not in request:
+        raise _HeadIsEnough(response)
 
 
 class WebServer:
@@ -72,11 +89,14 @@ class WebServer:
         self.observer = observer = Observer(service, telemetry, mapped, unobserved=HEALTH_PATHS | {OPENAPI_PATH})
         largest = max([MAX_BODY_BYTES, *(route.max_body_bytes for route in routes)])
         application = web.Application(middlewares=[observer.middleware], client_max_size=largest)
-        application.on_response_prepare.append(add_common_headers)
+        application.on_response_prepare.extend((_stop_streams_at_their_head, add_common_headers))
         add_health_routes(application, service, telemetry, details)
         application.router.add_get(OPENAPI_PATH, serve_openapi)
         for bound in bound_routes:
-            application.router.add_route(bound.route.method, bound.route.path, self._handler(bound))
+            handler = self._handler(bound)
+            application.router.add_route(bound.route.method, bound.route.path, handler)
+            if bound.route.method == hdrs.METH_GET:  # RFC 9110, 9.3.2: the same headers without the body
+                application.router.add_route(hdrs.METH_HEAD, bound.route.path, handler)
         self._listener = Listener(
             application, host=settings.internal_host, port=settings.internal_port, drain_seconds=settings.drain_seconds
         )
@@ -106,6 +126,11 @@ class WebServer:
                 try:
                     async with asyncio.timeout(bound.route.timeout_seconds) as limit:
                         return await self._answer(bound, request)
+                except _HeadIsEnough as head:
+                    request[_HEAD_SENT] = True
+                    return web.StreamResponse(
+                        status=head.response.status, reason=head.response.reason, headers=head.response.headers
+                    )
                 except TimeoutError:
                     if not limit.expired():
                         raise
@@ -159,12 +184,11 @@ class WebServer:
         assert self._database is not None  # noqa: S101  (looked at when the server was made)
         opened = self._database.transaction() if bound.changes else self._database.reading()
         async with opened as uow:
-            if key is not None and (stored := await claim(uow, key)) is not None:
+            if key is not None and (stored := await claim(uow, key, shown_once=bound.route.shown_once)) is not None:
                 return stored.status, {**stored.headers, REPLAYED_HEADER: "true"}, stored.body
             result = _rendered(bound, await bound.route.function(**arguments, uow=uow))
-            if key is not None and not isinstance(result, web.StreamResponse):
-                status, headers, body = result
-                await remember(uow, key, status=status, headers=headers, body=body)
+            if key is not None:
+                await _remember(uow, bound, key, result)
             return result
 
     async def _claimed(self, bound: BoundRoute, arguments: dict[str, Any], key: Keyed) -> Result:
@@ -172,7 +196,7 @@ class WebServer:
         if self._database is None:
             return _rendered(bound, await bound.route.function(**arguments))
         async with self._database.transaction() as uow:
-            stored = await claim(uow, key)
+            stored = await claim(uow, key, shown_once=bound.route.shown_once)
         if stored is not None:
             return stored.status, {**stored.headers, REPLAYED_HEADER: "true"}, stored.body
         try:
@@ -182,11 +206,18 @@ class WebServer:
             async with self._database.transaction() as uow:
                 await release(uow, key)
             raise
-        if not isinstance(result, web.StreamResponse):
-            status, headers, body = result
-            async with self._database.transaction() as uow:
-                await remember(uow, key, status=status, headers=headers, body=body)
+        async with self._database.transaction() as uow:
+            await _remember(uow, bound, key, result)
         return result
+
+
+async def _remember(uow: UnitOfWork, bound: BoundRoute, key: Keyed, result: Result) -> None:
+    assert not isinstance(result, web.StreamResponse)  # noqa: S101  (what may stream takes no key: BoundRoute.takes_key)
+    status, headers, body = result
+    if bound.route.shown_once:
+        await remember_done(uow, key, status=status)
+    else:
+        await remember(uow, key, status=status, headers=headers, body=body)
 
 
 def _rendered(bound: BoundRoute, result: Any) -> Result:
