@@ -126,6 +126,7 @@ class ChargerCredentialsChanged(Event):
     enabled: bool = True
     previous_salt: str | None = Field(None, description="while a new password is handed over the old one is accepted too")
     previous_password_hash: str | None = None
+    close_without_frame: bool = Field(False, description="it never comes back after a Close frame (ocpp.md row 8)")
 
 
 class StartRefused(Event):

@@ -303,6 +303,7 @@ class CredentialsAnswer(Contract):
         enabled: bool = True
         previous_salt: str | None = Field(None, description="while a new password is handed over the old one is accepted too")
         previous_password_hash: str | None = None
+        close_without_frame: bool = Field(False, description="it never comes back after a Close frame (ocpp.md row 8)")
 
     credentials: tuple[Credential, ...]
     next_after: str | None = Field(None, description="ask again with this; None when whole")

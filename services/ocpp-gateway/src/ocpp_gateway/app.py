@@ -136,6 +136,7 @@ def create_app(
             streams=streams,
             registry=registry,
             commands=commands,
+            credentials=credentials,
             metrics=metrics,
             ids=ids,
         )

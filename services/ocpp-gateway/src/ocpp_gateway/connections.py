@@ -11,6 +11,7 @@ from contracts.base import ChargerEvent
 from contracts.ocpp_gateway import ChargePointConnected, ChargePointDisconnected, DisconnectReason
 from ocpp_gateway.commands import Commands
 from ocpp_gateway.connection import Connection, Surroundings
+from ocpp_gateway.credentials import Credentials
 from ocpp_gateway.metrics import Metrics
 from ocpp_gateway.registry import Registry
 from ocpp_gateway.settings import GatewaySettings
@@ -62,6 +63,7 @@ class Connections:
         streams: Streams,
         registry: Registry,
         commands: Commands,
+        credentials: Credentials,
         metrics: Metrics,
         ids: Ids,
     ) -> None:
@@ -69,6 +71,7 @@ class Connections:
         self._settings = settings
         self._streams = streams
         self._registry = registry
+        self._credentials = credentials
         self._metrics = metrics
         self._live: dict[str, Connection] = {}
         self._sockets: dict[Connection, Socket] = {}
@@ -174,7 +177,9 @@ class Connections:
         self._tell(connection, ChargePointDisconnected, {"reason": reason.value, "close_code": close_code})
         log.info("charger.disconnected", charge_point_id=charge_point_id, epoch=connection.epoch, reason=reason.value)
         socket = self._sockets.pop(connection)
-        drop = reason is DisconnectReason.GATEWAY_STOPPING and connection.make.startswith(self._quiet_drops or ("\0",))
+        drop = reason is DisconnectReason.GATEWAY_STOPPING and (
+            connection.make.startswith(self._quiet_drops or ("\0",)) or self._credentials.closes_without_frame(charge_point_id)
+        )
         closing = self._service.tasks.start("socket.close", socket.close(_CLOSE_CODES.get(reason, 1000), drop=drop))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)

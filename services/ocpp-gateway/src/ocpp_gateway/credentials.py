@@ -125,6 +125,11 @@ class Credentials:
         self._save.set()
         return known if known.enabled else None
 
+    def closes_without_frame(self, charge_point_id: str) -> bool:
+        """Whether this charger is known never to come back after a Close frame (ocpp.md row 8)."""
+        known = self._known.get(charge_point_id.casefold())
+        return known is not None and known.close_without_frame
+
     async def _ask(self, question: CredentialsListRequested) -> CredentialsAnswer:
         return await self._bus.ask(
             question, to=address_of(question, sender=SENDER), answer=CredentialsAnswer, timeout_seconds=ANSWER_SECONDS

@@ -261,3 +261,16 @@ async def test_stopping_closes_all_sockets_and_says_why(start_gateway, charging,
     for charger_id, _ in chargers:
         assert (await charging.wait(charger_id, "disconnected")).data["reason"] == "GATEWAY_STOPPING"
     assert gateway.spool.empty
+
+
+async def test_a_charger_known_never_to_come_back_after_a_close_frame_is_dropped_without_one(start_gateway, charging, new_id):
+    gateway = await start_gateway()
+    proud, ordinary = new_id(), new_id()
+    charging.add(proud, close_without_frame=True)
+    charging.add(ordinary)
+    chargers = [await gateway.connect(name) for name in (proud, ordinary)]
+    for name in (proud, ordinary):
+        await charging.wait(name, "charge_point_connected")
+    codes = [asyncio.ensure_future(charger.closed()) for charger in chargers]
+    await gateway.service.stop()
+    assert await asyncio.gather(*codes) == [1006, 1001]

@@ -34,7 +34,6 @@ async def authorize(app: Charging, uow: UnitOfWork, query: AuthorizeRequested) -
 
 async def list_credentials(app: Charging, uow: UnitOfWork, query: CredentialsListRequested) -> CredentialsAnswer:
     """A page of all chargers' salted hashes in order of charge_point_id, or one charger's, whatever case it is asked in."""
-    del app
     c = chargers.c
     statement = sa.select(
         c.charge_point_id,
@@ -44,6 +43,10 @@ async def list_credentials(app: Charging, uow: UnitOfWork, query: CredentialsLis
         c.enabled,
         c.previous_password_salt,
         c.previous_password_hash,
+        c.vendor,
+        c.model,
+        c.firmware_version,
+        c.quirks,
     )
     if query.charge_point_id is not None:
         statement = statement.where(sa.func.lower(c.charge_point_id) == query.charge_point_id.lower())
@@ -62,6 +65,7 @@ async def list_credentials(app: Charging, uow: UnitOfWork, query: CredentialsLis
                 enabled=row.enabled,
                 previous_salt=row.previous_password_salt,
                 previous_password_hash=row.previous_password_hash,
+                close_without_frame=app.quirk_profile_of(row).close_without_frame,
             )
             for row in page
         ),

@@ -5,12 +5,16 @@ The newest epoch wins; late news about an older one changes nothing.
 
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
+
 from charging.domain.deadlines import OUR_DISCONNECTS, SuspensionCause, cause_of, is_stale
 from charging.domain.transaction import Transaction
 from charging.repository import Charger, load_chargers, lock_transactions, save_transactions, update_charger
+from charging.tables import chargers
 from charging.usecases import announce
 from charging.usecases.context import Charging
 from charging.usecases.finalize import finalize
+from charging.usecases.hand_over_credentials import announce_credentials
 from charging.usecases.send_command import dispatch
 from charging.usecases.stop_session import want_stop
 from charging.usecases.sync_local_list import local_list_of_returned
@@ -27,6 +31,9 @@ from contracts.ocpp_gateway import (
 
 LAST_SEEN_RESOLUTION = timedelta(seconds=60)
 """How exact last_seen_at is kept: writing the charger's row at every message would double the writes."""
+
+PROBE = timedelta(seconds=5)
+"""A socket that was shorter than this and silent was a probe: no step towards the flap limit. The known ones last 3 s."""
 
 
 async def alive(uow: UnitOfWork, charger: Charger, event: ChargerEvent) -> None:
@@ -102,9 +109,16 @@ async def disconnected(app: Charging, uow: UnitOfWork, received: Received) -> No
         return
     if event.reason is DisconnectReason.SUPERSEDED:
         return  # a newer socket is there already; its own news is on the way
-    # Seq 0 said that it was made; a socket that ends without another word was a probe (row 2): that is no step to anything.
-    spoke = event.seq > 1
-    await _dropped(app, uow, charger, event.reason, event.received_at, counts=spoke and event.reason not in OUR_DISCONNECTS)
+    counts = event.reason not in OUR_DISCONNECTS and not await _was_probe(uow, charger, event)
+    await _dropped(app, uow, charger, event.reason, event.received_at, counts=counts)
+
+
+async def _was_probe(uow: UnitOfWork, charger: Charger, event: ChargePointDisconnected) -> bool:
+    """Whether the socket ended in a moment and without a word: some try the door before they come in (row 2)."""
+    if event.seq > 1:
+        return False  # seq 0 said that it was made, this one is its end, and there was something between
+    since = await uow.connection.scalar(sa.select(chargers.c.online_since).where(chargers.c.id == charger.id))
+    return since is not None and event.received_at - since < PROBE
 
 
 async def gateway_lost(app: Charging, uow: UnitOfWork, charger: Charger, epoch: int) -> None:
@@ -137,6 +151,7 @@ async def booted(app: Charging, uow: UnitOfWork, received: Received) -> None:
     if charger is None or (event.epoch, event.seq) <= (charger.boot_epoch, charger.boot_seq):
         return
     await alive(uow, charger, event)
+    closed_without_frame = app.quirk_profile_of(charger).close_without_frame
     charger.vendor, charger.model = event.charge_point_vendor, event.charge_point_model
     charger.firmware_version = event.firmware_version
     await update_charger(
@@ -155,6 +170,9 @@ async def booted(app: Charging, uow: UnitOfWork, received: Received) -> None:
         boot_epoch=event.epoch,
         boot_seq=event.seq,
     )
+    if app.quirk_profile_of(charger).close_without_frame != closed_without_frame:
+        row = (await uow.connection.execute(sa.select(chargers).where(chargers.c.id == charger.id))).one()
+        announce_credentials(app, uow, row)
     await local_list_of_returned(uow, charger.id, booted=True)
     transactions = await lock_transactions(uow, [charger.id])
     for transaction in transactions:

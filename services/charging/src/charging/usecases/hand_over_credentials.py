@@ -60,8 +60,8 @@ def new_password() -> tuple[str, dict[str, Any]]:
     return password, {"password_salt": salt, "password_hash": hashed}
 
 
-def announce_credentials(uow: UnitOfWork, row: Any) -> None:
-    """Tell the gateways. `row`: the charger as it is now."""
+def announce_credentials(app: Charging, uow: UnitOfWork, row: Any) -> None:
+    """Tell the gateways what they need to know of a charger. `row`: the charger as it is now."""
     uow.publish(
         ChargerCredentialsChanged(
             charge_point_id=row.charge_point_id,
@@ -71,6 +71,7 @@ def announce_credentials(uow: UnitOfWork, row: Any) -> None:
             enabled=row.enabled,
             previous_salt=row.previous_password_salt,
             previous_password_hash=row.previous_password_hash,
+            close_without_frame=app.quirk_profile_of(row).close_without_frame,
         ),
         subject=f"charger/{row.id}/credentials",
         subject_version=row.credentials_version,
@@ -98,7 +99,7 @@ async def rotate_credentials(
         )
         .values(**NEVER_SENT, sealed=None, completed_at=uow.now)
     )
-    row = await _write(uow, charger_id, {**hashed, **_NO_PREVIOUS})
+    row = await _write(app, uow, charger_id, {**hashed, **_NO_PREVIOUS})
     _audit(uow, charger_id, "credentials_rotated", actor=principal.subject, version=row.credentials_version)
     return RotatedCredentials.model_validate({**row._mapping, "password": password, "command_id": None})  # noqa: SLF001  (SQLAlchemy's public name)
 
@@ -113,7 +114,7 @@ async def _deliver(app: Charging, uow: UnitOfWork, before: Any, principal: Princ
         raise ConflictError("Its quirk profile says that this charger takes no such command; set the password by hand.")
     password, hashed = new_password()
     previous = {"previous_password_salt": before.password_salt, "previous_password_hash": before.password_hash}
-    row = await _write(uow, before.id, {**hashed, **previous})
+    row = await _write(app, uow, before.id, {**hashed, **previous})
     command_id: int = (
         await uow.connection.execute(
             sa.insert(commands)
@@ -161,19 +162,19 @@ async def proves(uow: UnitOfWork, row: "sa.Row[Any]", event: ChargePointConnecte
 async def effect_known(app: Charging, uow: UnitOfWork, charger: Charger, row: "sa.Row[Any]", effect: Effect) -> None:
     """The charger has shown that it has the new password, or had a day to."""
     if effect is Effect.SEEN:
-        await _retire_old(uow, charger, row, why="it connected with the new one")
+        await _retire_old(app, uow, charger, row, why="it connected with the new one")
     elif row.effect_evidence is not None:
         await _drop_new(app, uow, charger, row, why=row.effect_evidence)
     elif row.status == CommandStatus.ANSWERED.value:
-        await _retire_old(uow, charger, row, why="it accepted, and has not connected since")
+        await _retire_old(app, uow, charger, row, why="it accepted, and has not connected since")
     else:
         uow.after_commit(app.metrics.handovers_failed.labels("unknown").inc)
         log.error("credentials.unknown", charge_point_id=charger.charge_point_id, command_id=row.id, status=row.status)
         _audit(uow, charger.id, "credentials_handover_unknown", command_id=row.id, why="no answer, and no connection since")
 
 
-async def _retire_old(uow: UnitOfWork, charger: Charger, row: "sa.Row[Any]", *, why: str) -> None:
-    after = await _write(uow, charger.id, _NO_PREVIOUS, chargers.c.previous_password_hash.is_not(None))
+async def _retire_old(app: Charging, uow: UnitOfWork, charger: Charger, row: "sa.Row[Any]", *, why: str) -> None:
+    after = await _write(app, uow, charger.id, _NO_PREVIOUS, chargers.c.previous_password_hash.is_not(None))
     if after is not None:
         _audit(uow, charger.id, "credentials_handed_over", version=after.credentials_version, command_id=row.id, why=why)
 
@@ -181,7 +182,7 @@ async def _retire_old(uow: UnitOfWork, charger: Charger, row: "sa.Row[Any]", *, 
 async def _drop_new(app: Charging, uow: UnitOfWork, charger: Charger, row: "sa.Row[Any]", *, why: str) -> None:
     c = chargers.c
     values = {"password_salt": c.previous_password_salt, "password_hash": c.previous_password_hash, **_NO_PREVIOUS}
-    after = await _write(uow, charger.id, values, c.previous_password_hash.is_not(None))
+    after = await _write(app, uow, charger.id, values, c.previous_password_hash.is_not(None))
     if after is None:
         return
     uow.after_commit(app.metrics.handovers_failed.labels("refused").inc)
@@ -189,7 +190,7 @@ async def _drop_new(app: Charging, uow: UnitOfWork, charger: Charger, row: "sa.R
     _audit(uow, charger.id, "credentials_handover_failed", version=after.credentials_version, command_id=row.id, why=why)
 
 
-async def _write(uow: UnitOfWork, charger_id: int, values: dict[str, Any], *where: sa.ColumnElement[bool]) -> Any:
+async def _write(app: Charging, uow: UnitOfWork, charger_id: int, values: dict[str, Any], *where: sa.ColumnElement[bool]) -> Any:
     """Change a charger's credentials and tell the gateways; None if the condition does not hold."""
     row = (
         await uow.connection.execute(
@@ -200,7 +201,7 @@ async def _write(uow: UnitOfWork, charger_id: int, values: dict[str, Any], *wher
         )
     ).one_or_none()
     if row is not None:
-        announce_credentials(uow, row)
+        announce_credentials(app, uow, row)
     return row
 
 

@@ -28,7 +28,7 @@ from chassis.database import UnitOfWork
 from chassis.web import Page, Principal, fetch_page, invalid_field
 
 
-async def create_charger(uow: UnitOfWork, body: ChargerCreate, principal: Principal) -> ChargerWithPassword:
+async def create_charger(app: Charging, uow: UnitOfWork, body: ChargerCreate, principal: Principal) -> ChargerWithPassword:
     """`POST /v1/chargers`: the answer holds the generated password, this once."""
     if not await uow.connection.scalar(sa.select(stations.c.id).where(stations.c.id == body.station_id)):
         raise missing("station", "stn", body.station_id)
@@ -59,7 +59,7 @@ async def create_charger(uow: UnitOfWork, body: ChargerCreate, principal: Princi
             sa.func.lower(unknown_charge_points.c.charge_point_id) == body.charge_point_id.lower()
         )
     )
-    announce_credentials(uow, row)
+    announce_credentials(app, uow, row)
     _audit(uow, row.id, "created", principal, after=values)
     return ChargerWithPassword.model_validate({**row._mapping, "password": password})  # noqa: SLF001  (SQLAlchemy's public name)
 
@@ -91,8 +91,9 @@ async def change_charger(
             .returning(*chargers.c)
         )
     ).one()
-    if enabling:
-        announce_credentials(uow, row)
+    closes_otherwise = app.quirk_profile_of(row).close_without_frame != app.quirk_profile_of(before).close_without_frame
+    if enabling or closes_otherwise:
+        announce_credentials(app, uow, row)
     if body.tell_charger and body.operative is not None:
         await tell_availability(app, uow, row, 0, body.operative, principal)
     _audit(uow, charger_id, "changed", principal, before={name: getattr(before, name) for name in changes}, after=changes)

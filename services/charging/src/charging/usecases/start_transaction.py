@@ -12,6 +12,7 @@ import structlog
 
 from charging.budget_cache import cache_budget
 from charging.domain.energy import start_meter
+from charging.domain.evidence import Trail
 from charging.domain.id_tags import IdTagInfo
 from charging.domain.samples import sane_time
 from charging.domain.start import Tariff, normalise_id_tag, tariff_in_force
@@ -39,7 +40,7 @@ from charging.usecases.look_up_id_tag import id_tag_info, starting_id_tag_info
 from charging.usecases.stop_session import charger_stopped, want_stop
 from chassis.database import UnitOfWork
 from chassis.messaging import Received
-from contracts.charging import StartRefusal, StopReason
+from contracts.charging import SegmentBegin, StartRefusal, StopReason
 from contracts.ocpp_gateway import IdTagStatus, StartTransactionDecision, StartTransactionReceived
 
 log = structlog.get_logger(__name__)
@@ -244,8 +245,11 @@ async def write_transaction(
         received_at=event.received_at,
         charger_at=sane_time(event.timestamp, event.received_at),
     )
+    relative: dict[str, Any] = {}
     if app.quirk_profile_of(charger).session_relative_register:
-        meter.offset_wh = meter.start_wh  # known of its model, so not to be found out from the first two readings
+        # Known of its model, so not to be found out from the first two readings.
+        trail = Trail(began=SegmentBegin.SESSION_RELATIVE, from_wh=0)
+        relative = {"offset_wh": meter.start_wh, "meter_trail": trail.model_dump(mode="json")}
     final = (
         {}
         if accepted
@@ -294,6 +298,7 @@ async def write_transaction(
             register_wh=meter.register_wh,
             read_at=meter.read_at,
             charger_read_at=meter.charger_read_at,
+            **relative,
             **final,
         )
         .returning(transactions.c.id)

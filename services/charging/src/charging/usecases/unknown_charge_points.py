@@ -90,7 +90,7 @@ async def list_unknown_charge_points(uow: UnitOfWork, query: PageQuery) -> Page[
 
 
 async def adopt_unknown_charge_point(
-    uow: UnitOfWork, unknown_id: UnknownChargePointId, body: UnknownChargePointAdopt, principal: Principal
+    app: Charging, uow: UnitOfWork, unknown_id: UnknownChargePointId, body: UnknownChargePointAdopt, principal: Principal
 ) -> ChargerWithPassword:
     """`POST /v1/unknown-charge-points/{id}/adopt`: makes the charger; its password is shown this once."""
     tried = await uow.connection.scalar(
@@ -112,7 +112,7 @@ async def adopt_unknown_charge_point(
         raise invalid_field(
             "#/body/charge_point_id", "As it was tried it can't be registered: give another spelling, and set it at the charger"
         ) from error
-    charger = await create_charger(uow, wanted, principal)
+    charger = await create_charger(app, uow, wanted, principal)
     await uow.connection.execute(sa.delete(unknown_charge_points).where(unknown_charge_points.c.id == unknown_id))
     announce.audit(
         uow,
