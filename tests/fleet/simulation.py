@@ -195,7 +195,7 @@ class Session:
         return Result(
             behaviour=box.behaviour,
             overspend_paise=bill.shortfall_paise,
-            unspent_paise=bill.refund_paise,
+            unspent_paise=bill.refund_paise + bill.residue_paise,
             unspent_seconds=left_wh * 3600 / max(1.0, car.power.watts(self.off_ms)),
             attempts=transaction.stop_attempt,
             first=first,
@@ -204,7 +204,7 @@ class Session:
 
 def simulate(behaviour: Behaviour, sessions: int, *, seed: int) -> list[Result]:
     """So many sessions that use their budget up, at chargers that behave like this."""
-    random = Random(seed)  # noqa: S311  (a simulation)
+    random = Random(seed)
     results: list[Result] = []
     while len(results) < sessions:
         box = make_box(random, behaviour)

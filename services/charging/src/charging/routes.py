@@ -51,6 +51,7 @@ from charging.usecases.show_sessions import (
     list_meter_values,
     list_start_requests,
     list_transactions,
+    show_energy,
     show_start_request,
     show_transaction,
     stop_transaction_by_request,
@@ -227,6 +228,13 @@ ROUTES = (
     Route("GET", "/v1/start-requests/{start_request_id}", show_start_request, roles=READERS, summary="Show a paid start"),
     Route("GET", "/v1/transactions", list_transactions, roles=READERS, summary="List transactions"),
     Route("GET", "/v1/transactions/{transaction_id}", show_transaction, roles=READERS, summary="Show a transaction"),
+    Route(
+        "GET",
+        "/v1/transactions/{transaction_id}/energy",
+        show_energy,
+        roles=READERS,
+        summary="Show which readings a session's bill rests on, and how sure it is",
+    ),
     Route(
         "GET",
         "/v1/transactions/{transaction_id}/meter-values",

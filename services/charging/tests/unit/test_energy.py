@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charging.domain.energy import billable_wh, close, flowing_w, open_segment, plausible_wh, start_meter, take
+from charging.domain.stopping import LATENCY_MAX_MS, LATENCY_MIN_MS, learn_latency
 
 NOW = datetime(2026, 1, 5, 4, 30, tzinfo=UTC)
 RATED_W = 7200  # 2 Wh a second
@@ -184,10 +185,30 @@ def test_the_power_to_forecast_with():
     assert flowing_w(meter, RATED_W) == RATED_W  # before any reading
     at = NOW + timedelta(seconds=30)
     take(meter, value_wh=30, resolution_wh=1, received_at=at, charger_at=at, rated_power_w=RATED_W, power_w=3500)
-    assert flowing_w(meter, RATED_W) == 3500  # as reported: the register says 3600, close enough
+    assert flowing_w(meter, RATED_W) == 3600  # the greater of what it reports and what its register says
     at += timedelta(seconds=30)
     take(meter, value_wh=90, resolution_wh=1, received_at=at, charger_at=at, rated_power_w=RATED_W, power_w=0)
     assert flowing_w(meter, RATED_W) == 7200  # the register says more than the sensor
+
+
+def test_a_rising_power_is_expected_to_rise_on_up_to_the_rated():
+    meter = start_meter(meter_start_wh=0, received_at=NOW, charger_at=NOW)
+    at = NOW + timedelta(seconds=30)
+    take(meter, value_wh=15, resolution_wh=1, received_at=at, charger_at=at, rated_power_w=RATED_W, power_w=3600)
+    assert flowing_w(meter, RATED_W) == 3600 + (3600 - 1800)  # 1.8 kW on average, 3.6 at its end
+    at += timedelta(seconds=30)
+    take(meter, value_wh=60, resolution_wh=1, received_at=at, charger_at=at, rated_power_w=RATED_W, power_w=7000)
+    assert flowing_w(meter, RATED_W) == RATED_W
+    at += timedelta(seconds=30)
+    take(meter, value_wh=118, resolution_wh=1, received_at=at, charger_at=at, rated_power_w=RATED_W, power_w=7000)
+    assert flowing_w(meter, RATED_W) == 7000  # steady: 6960 on average
+
+
+def test_what_is_learned_of_a_chargers_stops_rises_at_once_and_sinks_slowly():
+    assert learn_latency(None, 1800) == 1800
+    assert learn_latency(1800, 3000) == 3000
+    assert learn_latency(3000, 1400) == 2800
+    assert (learn_latency(None, 0), learn_latency(1000, 10**9)) == (LATENCY_MIN_MS, LATENCY_MAX_MS)
 
 
 registers = st.one_of(

@@ -5,10 +5,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from charging.domain.errors import ConflictError
+from charging.domain.evidence import in_words
 from charging.domain.states import TransactionState
 from charging.tables import chargers, meter_values, start_requests, transactions
 from charging.usecases.scope import at_own_stations, missing
 from charging.views import (
+    EnergyView,
     MeterValueView,
     StartRequestId,
     StartRequestQuery,
@@ -19,7 +21,7 @@ from charging.views import (
 )
 from chassis.database import UnitOfWork
 from chassis.web import STAFF, Page, PageQuery, Principal, fetch_page
-from contracts.charging import SessionStopRequested
+from contracts.charging import EnergyEvidence, SessionStopRequested
 
 
 def _own(principal: Principal) -> sa.ColumnElement[bool]:
@@ -62,6 +64,27 @@ async def list_meter_values(
     m = meter_values.c
     statement = sa.select(meter_values).where(m.transaction_id == transaction_id)
     return await fetch_page(uow, statement, query, order=(m.received_at, m.seq, m.n), view=MeterValueView.model_validate)
+
+
+async def show_energy(uow: UnitOfWork, transaction_id: TransactionId, principal: Principal) -> EnergyView:
+    """`GET /v1/transactions/{id}/energy`: which readings the bill rests on, and how sure it is. 409 while it runs."""
+    row = await _transaction(uow, transaction_id, principal)
+    if row.state != TransactionState.STOPPED.value:
+        raise ConflictError("The session still runs: its energy is not final yet.")
+    proof = EnergyEvidence.model_validate(row.energy_evidence) if row.energy_evidence is not None else None
+    readings = await uow.connection.scalar(
+        sa.select(sa.func.count()).select_from(meter_values).where(meter_values.c.transaction_id == transaction_id)
+    )
+    return EnergyView(
+        transaction_id=transaction_id,
+        sentence=in_words(proof) if proof is not None else f"{row.energy_wh} Wh billed; nothing more is known of the readings.",
+        meter_start_wh=row.meter_start_wh,
+        meter_stop_wh=row.meter_stop_wh,
+        billed_wh=row.energy_wh,
+        late_wh=row.late_wh,
+        readings=readings or 0,
+        evidence=proof,
+    )
 
 
 async def stop_transaction_by_request(uow: UnitOfWork, transaction_id: TransactionId, principal: Principal) -> TransactionView:

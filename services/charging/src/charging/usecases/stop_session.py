@@ -98,6 +98,16 @@ async def want_stop(
         )
     )
     if attempt > 1:
+        announce.audit(
+            uow,
+            entity="transaction",
+            entity_id=transaction.id,
+            action="stop_repeated",
+            trigger="the energy goes on" if rising else "no sign that it stopped",
+            at=uow.now,
+            after={"attempt": attempt, "means": means.value, "energy_wh": transaction.meter.confirmed_wh},
+            traceparent=transaction.traceparent,
+        )
         uow.after_commit(lambda: app.metrics.stop_ignored.labels(means.value).inc())
         log.warning(
             "stop.repeated",
@@ -202,7 +212,9 @@ async def stop_unconfirmed(app: Charging, uow: UnitOfWork, charger: Charger, tra
 
 
 async def stop_rejected(app: Charging, uow: UnitOfWork, charger: Charger, transaction_id: int) -> None:
-    """The charger refused a RemoteStop. If it knows the session by another id, that is tried at once (row 87).
+    """The charger refused a RemoteStop: once more at once, by the id that it uses itself where it has another (row 87).
+
+    A second refusal waits for its 60 s, and for what the meter says: it may have stopped, its StopTransaction on the way.
 
     If the session is final already, the charger knows nothing of it any more: done, until energy says otherwise.
     """
@@ -210,7 +222,8 @@ async def stop_rejected(app: Charging, uow: UnitOfWork, charger: Charger, transa
         intent = transaction.stop_intent
         if transaction.id != transaction_id or intent is None or transaction.charger_stopped_at is not None:
             continue
-        if transaction.reported_transaction_id is not None and transaction.stop_attempt == 1:
+        another_id = transaction.reported_transaction_id is not None
+        if transaction.stop_attempt == 1 and (transaction.active or another_id):
             transaction.stop_confirm_due_at = None
             await want_stop(app, uow, charger, transaction, intent)
         elif not transaction.active:

@@ -8,8 +8,16 @@ import structlog
 from sqlalchemy.dialects.postgresql import insert
 
 from charging.domain.samples import read_message, sane_time
+from charging.domain.stopping import learn_latency
 from charging.domain.transaction import Transaction
-from charging.repository import Charger, insert_meter_values, load_chargers, lock_transactions, save_transactions
+from charging.repository import (
+    Charger,
+    insert_meter_values,
+    load_chargers,
+    lock_transactions,
+    save_transactions,
+    update_charger,
+)
 from charging.tables import orphans, transactions
 from charging.usecases import announce
 from charging.usecases.adopt_orphan import adopt_orphan
@@ -46,6 +54,9 @@ async def stop_transaction(app: Charging, uow: UnitOfWork, received: Received) -
     if transaction.charger_stopped_at is not None and not transaction.active:
         return  # the same Stop again (row 79), or closing values after it: meterStop stands (row 71)
     late_before_wh = transaction.late_wh
+    took_ms = transaction.stop_took_ms(event.meter_stop_wh, event.received_at) if transaction.active else None
+    if took_ms is not None:
+        await update_charger(uow, charger.id, stop_latency_ms=learn_latency(charger.stop_latency_ms, took_ms))
     transaction.take_meter_stop(
         event.meter_stop_wh,
         event.received_at,

@@ -74,7 +74,14 @@ from charging.views.network import (
 from charging.views.quirks import ChargerQuirksView, QuirkProfileList, QuirkProfileView, Quirks
 from charging.views.reports import ChargerErrorQuery, ChargerErrorView, SignalQualityQuery, SignalQualityView
 from charging.views.reservations import ReservationCreate, ReservationQuery, ReservationView
-from charging.views.sessions import MeterValueView, StartRequestQuery, StartRequestView, TransactionQuery, TransactionView
+from charging.views.sessions import (
+    EnergyView,
+    MeterValueView,
+    StartRequestQuery,
+    StartRequestView,
+    TransactionQuery,
+    TransactionView,
+)
 from charging.views.unknown_charge_points import UnknownChargePointAdopt, UnknownChargePointView
 
 __all__ = [
@@ -117,6 +124,7 @@ __all__ = [
     "ConnectorQuery",
     "ConnectorView",
     "CredentialsRotate",
+    "EnergyView",
     "FranchiseeId",
     "IdTagChange",
     "IdTagCreate",

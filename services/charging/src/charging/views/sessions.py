@@ -8,6 +8,7 @@ from pydantic import Field
 from charging.domain.states import StartRequestState, TransactionState
 from charging.views.base import ChargerId, FranchiseeId, StartRequestId, StationId, TariffId, TransactionId, View
 from chassis.web import PageQuery
+from contracts.charging import EnergyEvidence
 
 
 class StartRequestView(View):
@@ -91,6 +92,19 @@ class TransactionQuery(PageQuery):
     state: TransactionState | None = None
     active: bool | None = Field(None, description="true: not STOPPED")
     request_key: str | None = Field(None, max_length=64)
+
+
+class EnergyView(View):
+    """What a session's energy rests on."""
+
+    transaction_id: TransactionId
+    sentence: str = Field(description="for a person who asks")
+    meter_start_wh: int
+    meter_stop_wh: int | None
+    billed_wh: int
+    late_wh: int = Field(description="reported after the end: never billed")
+    readings: int = Field(description="meter values stored with the session, those not used included")
+    evidence: EnergyEvidence | None = Field(description="null: it ended before evidence was kept, or it was never accepted")
 
 
 class MeterValueView(View):
