@@ -1,6 +1,5 @@
 """Charger care at the wire: configuration on connect, passwords handed over, and commands that are only done when it shows."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -9,10 +8,24 @@ import pytest
 from charger_simulator import Quirks, Settings
 from tests.field.world import Field, Outlet
 
-SETTLED_SECONDS = 40
+LIMITS = {
+    "configuration_settle_seconds": 5.0,
+    "configuration_postpone_seconds": 5.0,
+    "configuration_retry_seconds": 10.0,
+    "command_timeout_seconds": 3,
+}
+"""Shorter than in life: each second of the world's clock costs as much as a message."""
+
+SETTLED_SECONDS = 12
 """Past configuration_settle_seconds and the sweep after it."""
 
-RETRY_SECONDS = 910
+LOOKED_AT_SECONDS = 6
+"""Past a sweep."""
+
+HUNG_SECONDS = 6
+"""Past command_timeout_seconds and the gateway's report."""
+
+RETRY_SECONDS = 16
 """Past configuration_retry_seconds and the sweep after it."""
 
 DAY_SECONDS = 86_400
@@ -39,13 +52,14 @@ def key_of(shown: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-async def care(field: Field, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Field]:
-    """The field with configuration on connect on."""
-    monkeypatch.setattr(field.charging.app.settings, "configuration_enabled", True)
-    yield field
+async def care(field: Field, monkeypatch: pytest.MonkeyPatch) -> Field:
+    """The field with short limits."""
+    for name, value in LIMITS.items():
+        monkeypatch.setattr(field.charging.app.settings, name, value)
+    return field
 
 
-# -- configuration on connect (C12)
+# Configuration on connect, feature C12
 
 
 async def test_a_charger_is_configured_key_by_key_once_it_has_settled_and_read_back(care: Field) -> None:
@@ -54,9 +68,9 @@ async def test_a_charger_is_configured_key_by_key_once_it_has_settled_and_read_b
             configuration={"MeterValueSampleInterval": "300", "AuthorizeRemoteTxRequests": "true", "ResetRetries": "3"}
         )
     )
-    await care.pass_seconds(20)
+    await care.pass_seconds(3)
     assert asked(outlet, "GetConfiguration", "ChangeConfiguration") == []  # no CALL while it settles (rows 13, 14)
-    await care.pass_seconds(SETTLED_SECONDS - 20)
+    await care.pass_seconds(SETTLED_SECONDS - 3)
     assert keys_set(outlet) == [
         ("WebSocketPingInterval", "30"),
         ("MeterValueSampleInterval", "30"),
@@ -74,7 +88,7 @@ async def test_a_charger_is_configured_key_by_key_once_it_has_settled_and_read_b
     assert (interval["reported"], interval["answer"], interval["drift"]) == ("30", "ACCEPTED", False)
     assert key_of(shown, "HeartbeatInterval")["answer"] is None  # it had a value that will do
     before = len(outlet.point.log)
-    await care.pass_seconds(600)
+    await care.pass_seconds(2 * LOOKED_AT_SECONDS)
     assert not [f for f in list(outlet.point.log)[before:] if f.action in ("GetConfiguration", "ChangeConfiguration")]
 
 
@@ -85,7 +99,7 @@ async def test_drift_is_found_within_a_day_and_mended(care: Field) -> None:
     await care.admin.execute(
         "UPDATE charging.configurations SET due_at = $1 WHERE charger_id = $2", care.clock.now(), number(outlet)
     )
-    await care.pass_seconds(10)
+    await care.pass_seconds(LOOKED_AT_SECONDS)
     assert keys_set(outlet)[-1] == ("ConnectionTimeOut", "90")
     due_at = await care.admin.fetchval("SELECT due_at FROM charging.configurations WHERE charger_id = $1", number(outlet))
     assert 0 < (due_at - care.clock.now()).total_seconds() <= DAY_SECONDS
@@ -118,7 +132,7 @@ async def test_refusals_are_fine_and_energy_alone_will_do(care: Field) -> None:
     # Each probe once per firmware: the next look asks for nothing that was declined.
     before = len(keys_set(outlet))
     await care.api("PUT", f"/v1/chargers/{outlet.id}/configuration/ResetRetries", {"value": "1"})
-    await care.pass_seconds(10)
+    await care.pass_seconds(LOOKED_AT_SECONDS)
     assert keys_set(outlet)[before:] == []
 
 
@@ -141,7 +155,7 @@ def number(outlet: Outlet) -> int:
 @pytest.mark.quirk(14)
 async def test_a_model_that_reboots_when_probed_is_left_alone(care: Field) -> None:
     outlet = await care.outlet(quirks_of_record={"denied_actions": ["ChangeConfiguration", "GetConfiguration"]})
-    await care.pass_seconds(300)
+    await care.pass_seconds(2 * SETTLED_SECONDS)
     assert asked(outlet, "GetConfiguration", "ChangeConfiguration") == []
     assert (await configuration(care, outlet))["state"] == "LEFT_ALONE"
 
@@ -157,7 +171,7 @@ async def test_a_denied_key_is_never_sent_and_a_model_may_want_another_value(car
 
 async def test_a_listing_that_hangs_is_asked_for_once_and_the_keys_are_set_without_it(care: Field) -> None:
     outlet = await care.outlet(quirks=Quirks(silent_to={"GetConfiguration"}))
-    await care.pass_seconds(SETTLED_SECONDS + 35)
+    await care.pass_seconds(SETTLED_SECONDS + HUNG_SECONDS)
     shown = await configuration(care, outlet)
     assert (shown["state"], shown["listing_refused"], shown["interruptions"]) == ("WAITING", True, 1)
     assert keys_set(outlet) == []
@@ -169,43 +183,44 @@ async def test_a_listing_that_hangs_is_asked_for_once_and_the_keys_are_set_witho
 
 async def test_one_that_hangs_on_every_key_is_given_up_until_its_firmware_changes(care: Field) -> None:
     outlet = await care.outlet(quirks=Quirks(silent_to={"ChangeConfiguration"}))
-    await care.pass_seconds(SETTLED_SECONDS + 3 * (RETRY_SECONDS + 40))
+    await care.pass_seconds(SETTLED_SECONDS + 3 * (RETRY_SECONDS + HUNG_SECONDS))
     tried = [key for key, _ in keys_set(outlet)]
     assert len(tried) == len(set(tried)) == 3  # never the same key twice, and three times in all
     shown = await configuration(care, outlet)
     assert (shown["state"], shown["due_at"]) == ("GIVEN_UP", None)
-    await care.pass_seconds(2 * RETRY_SECONDS)
+    await care.pass_seconds(RETRY_SECONDS)
     assert len(keys_set(outlet)) == 3
     outlet.point.quirks = Quirks()
     outlet.point.firmware_version = "2.0.0"
     await outlet.point.reboot(hard=True)
-    await care.pass_seconds(SETTLED_SECONDS + 20)
+    await care.pass_seconds(SETTLED_SECONDS + LOOKED_AT_SECONDS)
     assert (await configuration(care, outlet))["state"] == "DONE"
 
 
 async def test_nothing_is_asked_while_a_session_runs_or_a_paid_start_waits(care: Field) -> None:
     outlet = await care.outlet()
-    await care.pass_seconds(20)
     await care.paid_start(outlet)  # nobody has plugged in yet
-    await care.pass_seconds(30)
+    await care.pass_seconds(SETTLED_SECONDS)
     assert asked(outlet, "GetConfiguration") == []
     assert (await configuration(care, outlet))["reason"] == "a paid start is pending"
     await outlet.point.plug()
-    await care.pass_seconds(200)
+    await care.pass_seconds(65)
     assert (await care.transaction(outlet))["state"] == "RUNNING"
     assert asked(outlet, "GetConfiguration") == []
     await outlet.point.unplug()
-    await care.pass_seconds(70)
+    await care.pass_seconds(SETTLED_SECONDS)
     assert (await configuration(care, outlet))["state"] == "DONE"
 
 
 async def test_a_start_goes_before_configuration_and_stops_it(care: Field) -> None:
-    outlet = await care.outlet(quirks=Quirks(answer_delays={"GetConfiguration": 5.0}))
+    outlet = await care.outlet()
     await outlet.point.plug()
-    await care.pass_seconds(SETTLED_SECONDS - 6)
-    assert len(asked(outlet, "GetConfiguration")) == 1
+    outlet.point.quirks = Quirks(silent_to={"GetConfiguration"})  # so that its answer is awaited while the rider pays
+    while not asked(outlet, "GetConfiguration"):
+        await care.pass_seconds(1)
     await care.paid_start(outlet)
-    await care.pass_seconds(20)
+    assert asked(outlet, "RemoteStartTransaction") == []  # one CALL at a time
+    await care.pass_seconds(HUNG_SECONDS)
     assert (await care.transaction(outlet))["state"] in ("STARTED", "RUNNING")
     assert keys_set(outlet) == []
     assert (await configuration(care, outlet))["state"] == "WAITING"
@@ -213,13 +228,14 @@ async def test_a_start_goes_before_configuration_and_stops_it(care: Field) -> No
 
 async def test_few_chargers_at_once(care: Field, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(care.charging.app.settings, "configuration_at_once", 1)
-    outlets = [await care.outlet(quirks=Quirks(answer_delays={"GetConfiguration": 8.0})) for _ in range(3)]
+    outlets = [await care.outlet(quirks=Quirks(answer_delays={"GetConfiguration": 2.0})) for _ in range(3)]
     for _ in range(20):
-        await care.pass_seconds(5)
+        await care.pass_seconds(1)
         running = await care.admin.fetchval(
             "SELECT count(*) FROM charging.configurations WHERE state IN ('LISTING', 'CHANGING', 'READING_BACK')"
         )
         assert running <= 1
+    await care.pass_seconds(2 * LOOKED_AT_SECONDS)
     for outlet in outlets:
         assert (await configuration(care, outlet))["state"] == "DONE"
 
@@ -229,12 +245,12 @@ async def test_a_person_sets_a_key_for_one_charger_and_takes_it_back(care: Field
     await care.pass_seconds(SETTLED_SECONDS)
     path = f"/v1/chargers/{outlet.id}/configuration"
     assert (await care.api("PUT", f"{path}/connectiontimeout", {"value": "75"}, status=202))["drift"] == 1
-    await care.pass_seconds(10)
+    await care.pass_seconds(LOOKED_AT_SECONDS)
     assert keys_set(outlet)[-1] == ("ConnectionTimeOut", "75")
     shown = key_of(await configuration(care, outlet), "ConnectionTimeOut")
     assert (shown["override"], shown["desired"], shown["reported"], shown["drift"]) == ("75", "75", "75", False)
     await care.api("DELETE", f"{path}/ConnectionTimeOut", status=204)
-    await care.pass_seconds(10)
+    await care.pass_seconds(LOOKED_AT_SECONDS)
     assert keys_set(outlet)[-1] == ("ConnectionTimeOut", "75")  # between 60 and 120 will do: nothing is sent for it
     assert key_of(await configuration(care, outlet), "ConnectionTimeOut")["override"] is None
     await care.api("DELETE", f"{path}/ConnectionTimeOut", status=404)
@@ -242,7 +258,7 @@ async def test_a_person_sets_a_key_for_one_charger_and_takes_it_back(care: Field
         await care.api("PUT", f"{path}/{secret}", {"value": "x"}, status=422)
     before = len(asked(outlet, "GetConfiguration"))
     await care.api("POST", f"{path}/refresh", status=202)
-    await care.pass_seconds(10)
+    await care.pass_seconds(LOOKED_AT_SECONDS)
     assert len(asked(outlet, "GetConfiguration")) == before + 1
 
 
@@ -274,7 +290,7 @@ async def kept_anywhere(field: Field, secret: str) -> list[str]:
     return found
 
 
-# -- passwords (C13)
+# Passwords, feature C13
 
 
 async def hand_over(field: Field, outlet: Outlet) -> dict[str, Any]:
@@ -339,12 +355,12 @@ async def test_a_charger_that_declines_keeps_its_password_and_the_new_one_is_dro
 async def test_one_that_accepts_and_comes_back_with_the_old_password_keeps_it_after_the_deadline(
     field: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(field.charging.app.settings, "credentials_handover_seconds", 60)
+    monkeypatch.setattr(field.charging.app.settings, "credentials_handover_seconds", 10)
     outlet = await field.outlet(quirks=Quirks(answers={"ChangeConfiguration": {"status": "Accepted"}}))
     command = await hand_over(field, outlet)
     await outlet.point.disconnect()
     await outlet.point.connect()
-    await field.pass_seconds(70)
+    await field.pass_seconds(12)
     command = await field.api("GET", f"/v1/commands/{command['id']}")
     assert command["effect"] == "NOT_SEEN"
     row = await field.admin.fetchrow("SELECT * FROM charging.chargers WHERE id = $1", number(outlet))
@@ -363,7 +379,7 @@ async def test_a_password_set_by_a_raw_command_would_lock_the_charger_out_and_ot
     assert await kept_anywhere(field, "hush-hush-hush") == []
 
 
-# -- receipts (B13)
+# Receipts, feature B13
 
 
 async def receipt(field: Field, command: dict[str, Any]) -> tuple[str, str]:
@@ -379,12 +395,13 @@ async def test_a_reset_is_done_when_the_charger_boots(field: Field) -> None:
     assert await receipt(field, command) == ("ANSWERED", "SEEN")
 
 
-async def test_an_accepted_reset_that_nothing_follows_is_not_done(field: Field) -> None:
+async def test_an_accepted_reset_that_nothing_follows_is_not_done(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(field.charging.app.settings, "effect_reset_hard_seconds", 10)
     outlet = await field.outlet(quirks=Quirks(answers={"Reset": {"status": "Accepted"}}))
     command = await field.command(outlet, "Reset", {"type": "Hard"})
-    await field.pass_seconds(290)
+    await field.pass_seconds(8)
     assert await receipt(field, command) == ("ANSWERED", "AWAITED")
-    await field.pass_seconds(15)
+    await field.pass_seconds(4)
     assert await receipt(field, command) == ("ANSWERED", "NOT_SEEN")
     assert await field.said("audit_recorded", action="command_without_effect", entity_id=str(number(outlet)))
 
@@ -408,11 +425,12 @@ async def test_a_stop_is_done_by_its_stop_transaction_and_a_refused_command_expe
     assert await receipt(field, command) == ("ANSWERED", "SEEN")
 
 
-async def test_a_change_of_availability_waits_for_the_session_to_end(field: Field) -> None:
+async def test_a_change_of_availability_waits_for_the_session_to_end(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(field.charging.app.settings, "effect_status_seconds", 5)
     outlet = await field.session(after_seconds=10)
     command = await field.command(outlet, "ChangeAvailability", {"connectorId": 0, "type": "Inoperative"})
     assert command["response"] == {"status": "Scheduled"}
-    await field.pass_seconds(300)
+    await field.pass_seconds(12)
     assert await receipt(field, command) == ("ANSWERED", "AWAITED")
     await outlet.point.unplug()
     await field.pass_seconds(5)
@@ -431,7 +449,8 @@ async def test_a_message_is_triggered_at_most_once_a_minute(field: Field) -> Non
     await field.api("POST", f"/v1/chargers/{outlet.id}/commands", body, status=429)
     heartbeat = await field.command(outlet, "TriggerMessage", {"requestedMessage": "Heartbeat"})
     assert heartbeat["effect"] == "NONE_EXPECTED"
-    await field.pass_seconds(60)
+    age = "UPDATE charging.commands SET created_at = created_at - interval '1 minute' WHERE charger_id = $1"
+    await field.admin.execute(age, number(outlet))
     await field.api("POST", f"/v1/chargers/{outlet.id}/commands", body, status=202)
 
 

@@ -213,6 +213,10 @@ class Field:
         await self.rest()
         return charger
 
+    def number(self) -> int:
+        """One that nobody else in this world has."""
+        return next(self._numbers)
+
     @property
     def silence_seconds(self) -> float:
         """No frame for so long closes a socket."""

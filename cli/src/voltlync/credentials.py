@@ -5,8 +5,9 @@ import secrets
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from chassis.sealing import SealingBox
 from chassis.web.principal import PrincipalSigner
 from contracts.topology import SERVICES
 
@@ -27,6 +28,8 @@ class Credentials(BaseModel):
     """Superuser of docker compose's PostgreSQL; servers of `make run` keep their own."""
     rabbitmq_password: str
     """Administrator of docker compose's RabbitMQ."""
+    command_secrets_key: str = Field(default_factory=SealingBox.new_key)
+    """Seals passwords on their way to chargers: charging's and the gateways' alone."""
 
     @classmethod
     def make(cls) -> Self:

@@ -139,12 +139,14 @@ class Installation:
         match name:
             case "charging":
                 environment["VOLTLYNC_REDIS_URL"] = self.servers.redis.url
+                environment["VOLTLYNC_COMMAND_SECRETS_KEY"] = self.credentials.command_secrets_key
             case "payments" | "settlement":
                 environment |= self._razorpay_environment()
                 environment["VOLTLYNC_REDIS_URL"] = self.servers.redis.url
             case "ocpp_gateway":
                 environment |= {
                     "VOLTLYNC_REDIS_URL": self.servers.redis.url,
+                    "VOLTLYNC_COMMAND_SECRETS_KEY": self.credentials.command_secrets_key,
                     "VOLTLYNC_GATEWAY_NAME": "gw-1",
                     "VOLTLYNC_OCPP_HOST": LOOPBACK,
                     "VOLTLYNC_OCPP_PORT": str(self.ports.ocpp),

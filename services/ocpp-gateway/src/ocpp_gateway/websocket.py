@@ -50,7 +50,7 @@ USER_AGENT_MAX = 200
 """Characters of a header that are passed on."""
 
 
-ADMITTED = "admitted"
+ADMITTED = web.RequestKey("admitted", Password)
 """Where a request keeps which password it came with."""
 
 

@@ -108,7 +108,7 @@ async def due(app: Charging, uow: UnitOfWork, charger: Charger) -> None:
 
 
 async def answered(app: Charging, uow: UnitOfWork, charger: Charger, row: "sa.Row[Any]", outcome: Outcome) -> None:
-    """Follower of the conversation's commands: take what was said, and go on, or stop where the charger has other things to do."""
+    """Follower of the conversation's commands: take what was said; go on, or stop where the charger is busy."""
     care = await lock_configuration(uow, charger)
     state = ConfigurationState(care.state)
     if care.command_id != row.id or state not in UNDER_WAY:
