@@ -62,25 +62,33 @@ class Return:
 
 
 async def first_connection(points: Sequence[Point]) -> None:
-    """All connected and booted; those with a session charge."""
+    """All connected and booted."""
     gate = asyncio.Semaphore(CONNECT_AT_ONCE)
 
     async def begin(point: Point) -> None:
         async with gate:
             await point.station.start()
-            if not point.station.booted:
-                await point.station.wait_for(lambda: point.station.booted, within=SERVED_SECONDS_MAX)
-            if point.session:
-                await point.station.plug()
-                await point.station.start_transaction("BENCH", authorize=False)
-                await point.station.wait_for(
-                    lambda: transaction_id(point.station) is not None and not point.station.calls_open,
-                    within=SERVED_SECONDS_MAX,
-                )
+            await point.station.wait_for(lambda: point.station.booted, within=SERVED_SECONDS_MAX)
 
     async with asyncio.TaskGroup() as group:
         for point in points:
             group.create_task(begin(point))
+
+
+async def charge(points: Sequence[Point]) -> None:
+    """Those with a session begin it."""
+    gate = asyncio.Semaphore(CONNECT_AT_ONCE)
+
+    async def begin(station: ChargePoint) -> None:
+        async with gate:
+            await station.plug()
+            await station.start_transaction("BENCH", authorize=False)
+            await station.wait_for(lambda: transaction_id(station) is not None, within=SERVED_SECONDS_MAX)
+
+    async with asyncio.TaskGroup() as group:
+        for point in points:
+            if point.session:
+                group.create_task(begin(point.station))
 
 
 def transaction_id(station: ChargePoint) -> int | None:
@@ -169,9 +177,10 @@ async def storm(system: Installed, points: Sequence[Point], within: float, rng: 
     chargers, sessions = len(points), sum(point.session for point in points)
     say(f"{chargers} chargers connect, {sessions} of them charge ...")
     await first_connection(points)
-    ids = {point.station.id: transaction_id(point.station) for point in points if point.session}
     everywhere = "SELECT count(*) FROM charging.chargers WHERE online AND boot_epoch = epoch"
     await until_number(system, everywhere, chargers, "chargers that charging saw boot")
+    await charge(points)
+    ids = {point.station.id: transaction_id(point.station) for point in points if point.session}
 
     say("The network fails ...")
     await asyncio.gather(*(point.station.disconnect() for point in points))
