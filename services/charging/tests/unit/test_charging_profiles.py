@@ -273,25 +273,33 @@ def test_watts_and_amperes_are_compared_at_nominal_voltage():
 # A second reading of the same rules, second by second, which knows nothing of turning points.
 
 
-def by_the_second(profiles, connector_id, second, began):
-    def value(profile):
-        at = AT + timedelta(seconds=second)
-        if (profile.valid_from and at < profile.valid_from) or (profile.valid_to and at >= profile.valid_to):
+def offset(moment):
+    return None if moment is None else int((moment - AT).total_seconds())
+
+
+def plainly(profile):
+    """Whole seconds from AT on, and nothing that needs a calendar."""
+    length = {None: None, Recurrency.DAILY: DAY, Recurrency.WEEKLY: 7 * DAY}[profile.recurrency]
+    starts = [(period.start_seconds, period.limit) for period in profile.periods]
+    times = [offset(moment) for moment in (profile.valid_from, profile.valid_to, profile.start_at)]
+    return profile, *times, length, profile.duration_seconds, starts
+
+
+def by_the_second(plain, connector_id, second, began):
+    def value(valid_from, valid_to, start, length, duration, starts):
+        if (valid_from is not None and second < valid_from) or (valid_to is not None and second >= valid_to):
             return None
-        if profile.kind is Kind.RELATIVE:
-            into = second - began
-        else:
-            into = second - int((profile.start_at - AT).total_seconds())
-            if profile.kind is Kind.RECURRING and into >= 0:
-                into %= DAY if profile.recurrency is Recurrency.DAILY else 7 * DAY
-        if into < 0 or (profile.duration_seconds is not None and into >= profile.duration_seconds):
+        into = second - (began if start is None else start)
+        if length is not None and into >= 0:
+            into %= length
+        if into < 0 or (duration is not None and into >= duration):
             return None
-        return [period.limit for period in profile.periods if period.start_seconds <= into][-1]
+        return [limit for begin, limit in starts if begin <= into][-1]
 
     def lead(purpose):
-        candidates = [p for p in profiles if p.purpose is purpose and p.connector_id in (0, connector_id)]
-        ranked = sorted(candidates, key=lambda p: (p.stack_level, p.connector_id != 0, p.profile_id), reverse=True)
-        return next((limit for p in ranked if (limit := value(p)) is not None), None)
+        candidates = [(p, rest) for p, *rest in plain if p.purpose is purpose and p.connector_id in (0, connector_id)]
+        candidates.sort(key=lambda c: (c[0].stack_level, c[0].connector_id != 0, c[0].profile_id), reverse=True)
+        return next((limit for _, rest in candidates if (limit := value(*rest)) is not None), None)
 
     own = lead(Purpose.TX)
     own = lead(Purpose.TX_DEFAULT) if own is None else own
@@ -349,9 +357,10 @@ def test_the_composite_is_what_each_second_says(stack, began):
     )
     assert periods[0].start_seconds == 0
     assert all(a.start_seconds < b.start_seconds < WINDOW for a, b in pairwise(periods))
+    plain = [plainly(profile) for profile in stack]
     for second in range(WINDOW):
         in_force = [period for period in periods if period.start_seconds <= second][-1]
-        assert in_force.limit == by_the_second(stack, 1, second, began), second
+        assert in_force.limit == by_the_second(plain, 1, second, began), second
 
 
 # --- the offline-safe cap ---------------------------------------------------------------------------------------------

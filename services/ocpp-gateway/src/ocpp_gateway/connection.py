@@ -19,6 +19,7 @@ import structlog
 
 from chassis.messaging import Bus, MessagingError
 from chassis.runtime import Clock, Ids, Service
+from contracts.base import Query
 from contracts.ocpp_gateway import DisconnectReason
 from contracts.topology import address_of
 from ocpp_gateway import frames
@@ -38,6 +39,9 @@ log = structlog.get_logger(__name__)
 _TEXT, _PING, _PONG = 0x81, 0x89, 0x8A
 _SHORT, _MEDIUM, _LONG = Struct("!BB"), Struct("!BBH"), Struct("!BBQ")
 _SHORT_MAX, _MEDIUM_MAX = 125, 0xFFFF
+
+INFORMED_SECONDS = 2.0
+"""How long a fuller answer is waited for. What it tells is durable already, and the charger must not send it again."""
 
 LOGGED_BYTES_MAX = 300
 """Of a frame that we can't read."""
@@ -284,10 +288,13 @@ class Connection:
         around = self._around
         now = around.clock.now()
         if type(route) is TellLane:
+            asked = route.informed.question(self.charge_point_id, payload) if route.informed is not None else None
             fields = route.fields(payload, original, now)
             if route.session is not None:
                 self._session(route.session, fields["transaction_id"], now)
             settled = partial(self._told, echoed, route.answer, around.clock.monotonic())
+            if asked is not None:
+                settled = partial(self._told_informed, action, route, asked, echoed, around.clock.monotonic())
             self.in_flight += 1
             around.streams.tell(Outbound(self.stream, self, route.event.TYPE, fields, now, settled))
         elif type(route) is AnswerAtOnce:
@@ -333,6 +340,26 @@ class Connection:
         else:
             around.metrics.silent.labels("not_durable").inc()
 
+    def _told_informed(self, action: str, route: TellLane, question: Query, echoed: bytes, started: float, durable: bool) -> None:
+        if not durable:
+            self._told(echoed, route.answer, started, durable)
+            return
+        self._around.service.tasks.start(f"ocpp.{action}", self._answer_informed(route, question, echoed, started))
+
+    async def _answer_informed(self, route: TellLane, question: Query, echoed: bytes, started: float) -> None:
+        answer = route.answer
+        told = await self._ask(question, INFORMED_SECONDS)
+        if told is not None and route.informed is not None:
+            answer = orjson.dumps(route.informed.answer(told))
+        self._told(echoed, answer, started, durable=True)
+
+    async def _ask(self, question: Query, timeout_seconds: float) -> Any:
+        with suppress(MessagingError, ValueError):
+            return await self._around.bus.ask(
+                question, to=address_of(question, sender=SENDER), answer=question.ANSWER, timeout_seconds=timeout_seconds
+            )
+        return None
+
     def _decided(self, action: str, route: AskLane, echoed: bytes, decision: Any) -> None:
         self._finished()
         if decision is not None:
@@ -347,14 +374,7 @@ class Connection:
     async def _ask_charging(self, action: str, route: AskCharging, echoed: bytes, payload: Payload) -> None:
         around = self._around
         question = route.question(self.charge_point_id, payload)
-        decision = None
-        with suppress(MessagingError, ValueError):
-            decision = await around.bus.ask(
-                question,
-                to=address_of(question, sender=SENDER),
-                answer=question.ANSWER,
-                timeout_seconds=around.settings.decision_seconds,
-            )
+        decision = await self._ask(question, around.settings.decision_seconds) if question is not None else None
         self._finished()
         if decision is not None:
             self.send(frames.call_result(echoed, orjson.dumps(route.answer(decision))))

@@ -63,6 +63,9 @@ class Charging:
     credentials: dict[str, dict[str, Any]] = field(default_factory=dict)
     decide: Callable[[Event], dict[str, Any] | None] | None = None
     answering: bool = True
+    id_tag_info: dict[str, Any] = field(default_factory=lambda: {"status": "Accepted"})
+    asked: list[str] = field(default_factory=list)
+    """Id tags that were asked about."""
 
     async def start(self) -> None:
         self.connection = await aio_pika.connect(self.url)
@@ -96,10 +99,12 @@ class Charging:
         if message.content_type == PACK_CONTENT_TYPE:
             self.events += [Event(entry["type"], entry["message_id"], entry["data"]) for entry in body]
         elif message.type in {"charging.credentials_list_requested.v1", "charging.authorize_requested.v1"}:
+            if "id_tag" in body:
+                self.asked.append(body["id_tag"])
             if not self.answering:
                 await message.ack()
                 return
-            answer = self._credentials(body) if "credentials" in message.type else {"status": "Accepted"}
+            answer = self._credentials(body) if "credentials" in message.type else self.id_tag_info
             await self._reply(message, answer)
         else:
             event = Event(message.type or "", message.message_id or "", body)

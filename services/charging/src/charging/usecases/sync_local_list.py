@@ -125,7 +125,7 @@ async def local_list_due(app: Charging, uow: UnitOfWork, charger: Charger, list_
     if state is LocalListState.UNSUPPORTED and row.unsupported_firmware == await _firmware(uow, charger):
         await _set(uow, row, **values)
         return
-    values |= {"retried": False, "updates": []}
+    values |= {"retried": False}
     if row.verify or row.version is None or state is LocalListState.UNSUPPORTED:
         await _ask_version(app, uow, charger, row, **values)
     else:

@@ -31,6 +31,8 @@ class TellLane:
     fields: Fields
     answer: bytes = b"{}"
     session: Session | None = None
+    informed: "AskCharging | None" = None
+    """Asked once the event is durable, for a fuller answer; where nobody tells in time, it is `answer` all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class AskLane:
 class AskCharging:
     """A question that changes nothing, asked outside the lane; silence when no answer comes in time."""
 
-    question: Callable[[str, Payload], Query]
-    """(charge point id, payload) → the question."""
+    question: Callable[[str, Payload], Query | None]
+    """(charge point id, payload) → the question; None (of an `informed` one only): there is nothing to ask."""
     answer: Callable[[Any], Payload]
 
 

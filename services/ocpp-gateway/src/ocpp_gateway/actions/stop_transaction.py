@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from contracts.ocpp_gateway import StopTransactionReceived
-from ocpp_gateway.actions.kinds import Payload, Session, TellLane
+from contracts.base import Query
+from contracts.ocpp_gateway import AuthorizeRequested, StopTransactionReceived
+from ocpp_gateway.actions import authorize
+from ocpp_gateway.actions.kinds import AskCharging, Payload, Session, TellLane
 from ocpp_gateway.actions.meter_values import meter_value
 from ocpp_gateway.timestamps import charger_time
 
@@ -22,4 +24,16 @@ def fields(payload: Payload, original: Payload, received_at: datetime) -> dict[s
     }
 
 
-ACTION = TellLane(StopTransactionReceived, fields, answer=b'{"idTagInfo":{"status":"Accepted"}}', session=Session.ENDS)
+def tag_question(charge_point_id: str, payload: Payload) -> Query | None:
+    """What there is to say of the idTag that it was stopped with; many send none, or an empty one (row 82)."""
+    id_tag = payload.get("idTag")
+    return AuthorizeRequested(charge_point_id=charge_point_id, id_tag=id_tag.strip()) if id_tag and id_tag.strip() else None
+
+
+ACTION = TellLane(
+    StopTransactionReceived,
+    fields,
+    answer=b'{"idTagInfo":{"status":"Accepted"}}',
+    session=Session.ENDS,
+    informed=AskCharging(tag_question, authorize.answer),
+)
