@@ -104,6 +104,13 @@ def test_what_one_profile_found_harmful_another_does_not_allow():
     assert not merged.denies_key("HeartbeatInterval")
 
 
+def test_no_stop_escalates_to_what_is_denied():
+    catalogue = QuirkCatalogue([profile("acme", denied_actions=["Reset", "SetChargingProfile"])])
+    assert catalogue.profile_of("Acme", "One", None).stop_escalation == (StopMeans.INOPERATIVE,)
+    allowed = catalogue.profile_of("Acme", "One", None, {"denied_actions": ["SetChargingProfile:x"]})
+    assert allowed.stop_escalation == DEFAULT_ESCALATION
+
+
 def test_configuration_merges_key_by_key():
     catalogue = QuirkCatalogue(
         [

@@ -220,6 +220,13 @@ def _overriding(said: Mapping[str, Any], overrides: Mapping[str, Any] | None) ->
     return won
 
 
+_ACTION_OF = {
+    StopMeans.PROFILE_ZERO: "SetChargingProfile",
+    StopMeans.INOPERATIVE: "ChangeAvailability",
+    StopMeans.RESET_HARD: "Reset",
+}
+"""What a stronger means would send: nothing that is denied."""
+
 _FIELDS = frozenset(QuirkProfile.__dataclass_fields__)
 
 
@@ -230,7 +237,9 @@ def _profile(said: Mapping[str, Any]) -> QuirkProfile:
         known = {means.value: means for means in StopMeans}
         values["stop_escalation"] = tuple(known[word] for word in values["stop_escalation"] if word in known)
     if "denied_actions" in values:
-        values["denied_actions"] = frozenset(values["denied_actions"])
+        denied = values["denied_actions"] = frozenset(values["denied_actions"])
+        escalation = values.get("stop_escalation", DEFAULT_ESCALATION)
+        values["stop_escalation"] = tuple(means for means in escalation if _ACTION_OF.get(means) not in denied)
     if "denied_keys" in values:
         values["denied_keys"] = frozenset(key.casefold() for key in values["denied_keys"])
     if "configuration" in values:
