@@ -316,7 +316,7 @@ async def refused(field: Field, outlet: Outlet, password: str) -> bool:
     return False
 
 
-@pytest.mark.oca("TC_073")
+@pytest.mark.oca("TC_073_CSMS")
 async def test_a_new_password_is_told_to_the_charger_alone_and_the_old_one_ends_when_it_comes_back(field: Field) -> None:
     outlet = await field.outlet()
     old = outlet.password

@@ -1,4 +1,4 @@
-"""Quirk tables I and J: remote commands, DataTransfer, firmware, heartbeats, configuration. Numbers are rows of `ocpp.md` Part 1."""
+"""Quirk tables I and J: remote commands, DataTransfer, firmware, heartbeats. Each test bears its row in `ocpp.md` Part 1."""
 
 import pytest
 
