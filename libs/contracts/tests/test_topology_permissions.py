@@ -13,7 +13,7 @@ from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 from pydantic import BaseModel
 
-from chassis.messaging import Address, BrokerUnavailable, Bus, Subscription, Undeliverable
+from chassis.messaging import BrokerUnavailable, Bus, Subscription, Undeliverable
 from chassis.messaging.declare import declare
 from chassis.runtime import Service, ServiceSettings, SystemClock
 from chassis.telemetry import Telemetry
@@ -31,11 +31,12 @@ from contracts.topology import (
     gateway_credentials_queue,
     gateway_queue,
     plan,
+    retried_queues,
 )
 from contracts.topology import Address as To
 from testkit.servers import Servers
 
-GUARD_SECONDS = 30.0
+GUARD_SECONDS = 60.0
 """An I/O guard for what must come."""
 
 
@@ -101,13 +102,12 @@ def publish(exchange: str, key: str) -> Callable[[Channel], Awaitable[object]]:
     return lambda channel: channel.basic_publish(b"{}", exchange=exchange, routing_key=key)
 
 
-async def consumed(bus: Bus, queue: str, send: Callable[[], Awaitable[object]]) -> None:
-    """Consume a queue until what `send` puts there has come."""
+async def consumed(bus: Bus, queue: str) -> None:
+    """Consume a queue until something has come."""
     come = asyncio.Event()
     subscription = Subscription(queue, lambda _message: come.set(), prefetch=10)
     await bus.subscribe(subscription)
     assert subscription.trouble is None
-    await send()
     async with asyncio.timeout(GUARD_SECONDS):
         await come.wait()
     await bus.unsubscribe(subscription)
@@ -122,21 +122,48 @@ async def test_a_service_publishes_parks_retries_and_consumes_what_is_its_own(br
             await bus.publish(Note(text="into a lane"), to=To(f"{user}.lanes", "03", mandatory=True))
         for queue in own:
             await bus.publish(Note(text="parked"), to=To(f"{user}.dead", f"{queue.name}.dead", mandatory=True))
-            for seconds in RETRY_DELAYS_SECONDS:
-                await bus.publish(Note(text="later"), to=To(f"retry.{seconds}s", "nobody", mandatory=True))
             ready, _ = await bus.depth(queue.name)
             assert ready >= 0
-        plain = [queue.name for queue in own if not queue.single_active_consumer]
-        for name in plain:
+        for queue in (queue for queue in retried_queues() if queue.consumer == user):
+            for seconds in RETRY_DELAYS_SECONDS:
+                await bus.publish(Note(text="later"), to=To(f"{user}.retry", f"{queue.name}.retry.{seconds}s", mandatory=True))
             # By the shortest rung of the ladder: out of our hands and back into our queue.
-            address: Address = To("retry.1s", name, mandatory=True)
-            await consumed(bus, name, lambda address=address: bus.publish(Note(text="back"), to=address))  # type: ignore[misc]
+            await consumed(bus, queue.name)
+
+
+RETRIES = {queue.consumer: queue.name for queue in retried_queues()}
+
+
+@pytest.mark.parametrize("user", RETRIES)
+async def test_a_ladder_leads_back_to_its_own_queue_whatever_its_message_says(broker: Broker, user: str) -> None:
+    """A service that was taken over can repeat its own messages at most. A broker routes by the CC and BCC headers too, when a
+    message is published and, out of a queue without a way back of its own, when it returns."""
+    victim = next(queue for service, queue in RETRIES.items() if service != user)
+    rung = f"{RETRIES[user]}.retry.1s"
+    headers = {"CC": [victim, f"{victim}.retry.1s"], "BCC": [victim]}
+    admin = await aio_pika.connect(broker.url("admin"))
+    async with admin:
+        channel = await admin.channel()
+        for name in (victim, RETRIES[user]):
+            await (await channel.get_queue(name)).purge()
+        connection = await aio_pika.connect(broker.url(user))
+        async with connection:
+            own = await connection.channel(on_return_raises=True)
+            forged = aio_pika.Message(b"{}", headers=headers, message_id="forged")  # type: ignore[arg-type]
+            await (await own.get_exchange(f"{user}.retry", ensure=False)).publish(forged, routing_key=rung, mandatory=True)
+            with pytest.raises(aio_pika.exceptions.PublishError):
+                await (await own.get_exchange(f"{user}.retry", ensure=False)).publish(forged, routing_key=victim, mandatory=True)
+        async with asyncio.timeout(GUARD_SECONDS):
+            returned = await channel.get_queue(RETRIES[user])
+            while (message := await returned.get(fail=False, no_ack=True)) is None or message.message_id != "forged":
+                await asyncio.sleep(0.02)  # the broker brings it back after a second
+        # It left its rung once, so had it gone elsewhere too it would be there by now.
+        assert await (await channel.get_queue(victim)).get(fail=False, no_ack=True) is None
 
 
 @pytest.mark.parametrize("user", SERVICES)
 async def test_nobody_writes_anothers_exchange_or_any_queue_directly(broker: Broker, user: str) -> None:
-    topics = [name for name, _ in plan().exchanges if not name.startswith("retry.")]
-    for exchange in topics:
+    for exchange, _ in plan().exchanges:
         # `charging.gateways` is charging's own.
         own = exchange == user or exchange.startswith(f"{user}.")
         assert await broker.refuses(user, publish(exchange, "payments.payment_billed.v1")) is not own, exchange

@@ -6,7 +6,7 @@ Plain data and pure functions; `chassis.messaging` declares it, `voltlync` print
 - Services that write to chargers' lanes have `<service>.lanes` (direct, key = lane number, two digits), bound to all lanes.
 - `charging.gateways` (direct, key = gateway name) reaches the one gateway that holds a socket.
 - `<service>.dead` (direct, key = queue name) parks what a consumer gave up, in `<queue>.dead`.
-- `retry.<n>s` (fanout) → queue of the same name with a TTL, whose dead letters return by their routing key, the queue of origin.
+- `<service>.retry` (direct, key = queue name) → `<queue>.retry.<n>s` with a TTL, whose dead letters return to `<queue>` alone.
 """
 
 import re
@@ -22,7 +22,7 @@ LANE_COUNT = 16
 """Lanes are quorum queues, so Raft groups: sixteen spread well over a few replicas and cost a broker little."""
 
 RETRY_DELAYS_SECONDS = (1, 10, 60, 300)
-"""The shared ladder: a second for a lost race, five minutes for somebody else's outage; then the dead-letter queue."""
+"""The ladder of a queue of facts: a second for a lost race, five minutes for somebody else's outage; then the dead letters."""
 
 SERVICES = ("ocpp_gateway", "charging", "payments", "settlement", "firmware", "journal", "api_gateway")
 LANE_WRITERS = ("ocpp_gateway", "charging", "payments")
@@ -105,6 +105,15 @@ def exchange_for(message_type: str) -> str:
     return QUERY_ASKERS.get(message_type) or message_type.split(".", 1)[0]
 
 
+def retried_queues(topology: Topology = TOPOLOGY) -> tuple[Queue, ...]:
+    """Queues with a ladder. A lane parks at once, for what waits behind; a question that can't be answered has no afterlife."""
+    return tuple(
+        queue
+        for queue in topology.queues
+        if not queue.single_active_consumer and not any(bound in QUERY_ASKERS for bound in queue.binds)
+    )
+
+
 def gateway_queue(gateway: str) -> str:
     """The command queue of one gateway, by its stable name."""
     return f"ocpp_gateway.commands.{gateway}"
@@ -146,24 +155,27 @@ def plan(topology: Topology = TOPOLOGY) -> Plan:
         bindings += [(queue.name, exchange_for(bound), bound) for bound in queue.binds]
     for lane, name in enumerate(LANE_QUEUES):
         bindings += [(name, f"{service}.lanes", f"{lane:02d}") for service in LANE_WRITERS]
-    for seconds in RETRY_DELAYS_SECONDS:
-        name = f"retry.{seconds}s"
-        exchanges.append((name, "fanout"))
-        bindings.append((name, name, ""))
-        # No routing key of its own: a message comes back under the key it was sent with, its queue of origin.
-        # At least once, or a broker's crash would lose what waits here.
-        queues.append(
-            (
-                name,
-                {
-                    **QUORUM,
-                    "x-message-ttl": seconds * 1000,
-                    "x-dead-letter-exchange": "",
-                    "x-dead-letter-strategy": "at-least-once",
-                    "x-overflow": "reject-publish",
-                },
+    retried = retried_queues(topology)
+    exchanges += [(f"{service}.retry", "direct") for service in SERVICES if any(queue.consumer == service for queue in retried)]
+    for queue in retried:
+        for seconds in RETRY_DELAYS_SECONDS:
+            name = f"{queue.name}.retry.{seconds}s"
+            bindings.append((name, f"{queue.consumer}.retry", name))
+            # The way back is the queue's own property, never the message's: a queue that many share would return a message by
+            # the keys its sender chose, CC header included (ADR 0013). At least once, or a broker's crash would lose what waits.
+            queues.append(
+                (
+                    name,
+                    {
+                        **QUORUM,
+                        "x-message-ttl": seconds * 1000,
+                        "x-dead-letter-exchange": "",
+                        "x-dead-letter-routing-key": queue.name,
+                        "x-dead-letter-strategy": "at-least-once",
+                        "x-overflow": "reject-publish",
+                    },
+                )
             )
-        )
     return Plan(tuple(exchanges), tuple(queues), tuple(bindings))
 
 
@@ -178,7 +190,7 @@ class Permission:
 
 
 def permissions(topology: Topology = TOPOLOGY) -> tuple[Permission, ...]:
-    """Least privilege per service: it writes its own exchanges and the retry ladder, reads its own queues, declares nothing.
+    """Least privilege per service: it writes its own exchanges, reads its own queues, declares nothing.
 
     Two exceptions. The gateway declares the queues that bear its name. Who answers questions may write the default exchange,
     since that is where direct reply-to lives.
@@ -187,14 +199,14 @@ def permissions(topology: Topology = TOPOLOGY) -> tuple[Permission, ...]:
     answering = {queue.consumer for queue in topology.queues if any(bound in QUERY_ASKERS for bound in queue.binds)}
     answering |= {queue.consumer for queue in topology.queues if queue.single_active_consumer}
     for service in SERVICES:
-        own = rf"{service}(\.lanes|\.dead|\.gateways)?"
+        own = rf"{service}(\.lanes|\.dead|\.retry|\.gateways)?"
         replies = r"|amq\.default" if service in answering else ""
         named = r"^ocpp_gateway\.(commands|credentials)\..*$" if service == "ocpp_gateway" else "^$"
         read = [re.escape(queue.name) for queue in topology.queues if queue.consumer == service]
-        write = rf"^({own}|retry\.\d+s{replies})$"
+        write = rf"^({own}{replies})$"
         if service == "ocpp_gateway":
             # Binding its own queues: write on the queue, read on the exchange that it binds to.
-            write = rf"^({own}|retry\.\d+s|ocpp_gateway\.(commands|credentials)\..*)$"
+            write = rf"^({own}|ocpp_gateway\.(commands|credentials)\..*)$"
             read += [r"ocpp_gateway\.(commands|credentials)\..*", re.escape(GATEWAYS_EXCHANGE), "charging"]
         rights.append(Permission(service, named, write, rf"^({'|'.join(read)})$" if read else "^$"))
     return tuple(rights)

@@ -26,6 +26,7 @@ from contracts.topology import (
     lane_of,
     permissions,
     plan,
+    retried_queues,
 )
 
 PLAN = plan()
@@ -78,19 +79,21 @@ def test_every_charger_has_a_lane(name: str) -> None:
 
 
 def test_a_retry_comes_back_to_its_queue_alone() -> None:
-    """Through the default exchange: a repeat never reaches the other consumers of the event."""
-    for seconds in RETRY_DELAYS_SECONDS:
-        arguments = QUEUES[f"retry.{seconds}s"]
-        assert arguments["x-message-ttl"] == seconds * 1000
-        assert arguments["x-dead-letter-exchange"] == ""
-        assert "x-dead-letter-routing-key" not in arguments
+    """Through the default exchange: a repeat never reaches the other consumers of the event. Nor does the message say whither."""
+    retried = [queue.name for queue in retried_queues()]
+    assert retried == ["charging.events", "payments.events", "settlement.events"]
+    for name in retried:
+        for seconds in RETRY_DELAYS_SECONDS:
+            arguments = QUEUES[f"{name}.retry.{seconds}s"]
+            assert arguments["x-message-ttl"] == seconds * 1000
+            assert (arguments["x-dead-letter-exchange"], arguments["x-dead-letter-routing-key"]) == ("", name)
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_writes_its_own_exchanges_only(service: str) -> None:
     write = RIGHTS[service].write
     for other, _ in PLAN.exchanges:
-        own = other in (service, f"{service}.lanes", f"{service}.dead", f"{service}.gateways") or other.startswith("retry.")
+        own = other in (service, f"{service}.lanes", f"{service}.dead", f"{service}.retry", f"{service}.gateways")
         assert bool(re.match(write, other)) == own, f"{service} and {other}"
 
 

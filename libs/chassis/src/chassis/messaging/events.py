@@ -2,7 +2,7 @@
 
     event → inbox row + effects + outbox rows, committed together → ack
 
-A poison event climbs the shared ladder (1 s, 10 s, 60 s, 300 s) and is parked after it, with its reason; one that can't be read
+A poison event climbs its queue's ladder (1 s, 10 s, 60 s, 300 s) and is parked after it, with its reason; one that can't be read
 is parked at once, since waiting teaches us nothing.
 """
 
@@ -32,7 +32,7 @@ EVENT_PREFETCH = 200
 
 @dataclass(frozen=True)
 class RetryAddress:
-    """`retry.<n>s`, whose queue returns a message by its routing key: the queue of origin."""
+    """`<service>.retry`, key `<queue>.retry.<n>s`: that queue returns a message to `<queue>` alone, after n seconds."""
 
     exchange: str
     routing_key: str
@@ -118,7 +118,7 @@ class EventConsumer(BatchConsumer, Generic[AppT]):
             again = event.outgoing(
                 **{"x-attempts": attempts + 1, "x-first-failure": event.headers.get("x-first-failure") or now.isoformat()}
             )
-            await self.bus.send(again, to=RetryAddress(f"retry.{delay}s", self._queue))
+            await self.bus.send(again, to=RetryAddress(f"{self.bus.app_id}.retry", f"{self._queue}.retry.{delay}s"))
             return
         log.error(
             "messaging.dead",

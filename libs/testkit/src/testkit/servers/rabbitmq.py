@@ -29,7 +29,7 @@ NODE = "voltlync@localhost"
 
 START_SECONDS_MAX = 90.0
 EPMD_SECONDS_MAX = 10.0
-CTL_SECONDS_MAX = 60.0
+CTL_SECONDS_MAX = 180.0
 LOGIN_SECONDS_MAX = 5.0
 
 # An AMQP frame: type (1 byte), channel (2), size (4), the payload, and one closing byte.
