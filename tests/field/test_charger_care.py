@@ -9,23 +9,23 @@ from charger_simulator import Quirks, Settings
 from tests.field.world import Field, Outlet
 
 LIMITS = {
-    "configuration_settle_seconds": 5.0,
-    "configuration_postpone_seconds": 5.0,
-    "configuration_retry_seconds": 10.0,
-    "command_timeout_seconds": 3,
+    "configuration_settle_seconds": 3.0,
+    "configuration_postpone_seconds": 3.0,
+    "configuration_retry_seconds": 3.0,
+    "command_timeout_seconds": 2,
 }
 """Shorter than in life: each second of the world's clock costs as much as a message."""
 
-SETTLED_SECONDS = 12
+SETTLED_SECONDS = 9
 """Past configuration_settle_seconds and the sweep after it."""
 
 LOOKED_AT_SECONDS = 6
 """Past a sweep."""
 
-HUNG_SECONDS = 6
+HUNG_SECONDS = 4
 """Past command_timeout_seconds and the gateway's report."""
 
-RETRY_SECONDS = 16
+RETRY_SECONDS = 9
 """Past configuration_retry_seconds and the sweep after it."""
 
 DAY_SECONDS = 86_400
@@ -68,9 +68,9 @@ async def test_a_charger_is_configured_key_by_key_once_it_has_settled_and_read_b
             configuration={"MeterValueSampleInterval": "300", "AuthorizeRemoteTxRequests": "true", "ResetRetries": "3"}
         )
     )
-    await care.pass_seconds(3)
+    await care.pass_seconds(1)
     assert asked(outlet, "GetConfiguration", "ChangeConfiguration") == []  # no CALL while it settles (rows 13, 14)
-    await care.pass_seconds(SETTLED_SECONDS - 3)
+    await care.pass_seconds(SETTLED_SECONDS - 1)
     assert keys_set(outlet) == [
         ("WebSocketPingInterval", "30"),
         ("MeterValueSampleInterval", "30"),

@@ -380,6 +380,7 @@ async def running_world(servers: Servers, database: tuple[str, str], broker: str
         redis_url=servers.redis.url,
         principal_public_key=signer.public_key,
         deadline_sweep_seconds=sweep_seconds,
+        configuration_enabled=False,  # its conversation is held over the real gateway: tests/field/test_charger_care.py
     )
     service = create_app(settings, clock=clock, ids=SystemIds())
     outside = Service("outside", clock=clock)
