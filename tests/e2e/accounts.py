@@ -15,9 +15,9 @@ def moved_refunds(world: World, razorpay_payment_id: str) -> list[int]:
     return [refund.amount for refund in refunds if refund.payment_id == razorpay_payment_id and refund.status != "failed"]
 
 
-async def accounted_for(world: World, site: Site, razorpay_payment_id: str) -> dict[str, Any]:
+async def accounted_for(world: World, site: Site, razorpay_payment_id: str, *, after_seconds: float = 30) -> dict[str, Any]:
     """Check a served payment to its end, payout in the franchisee's bank included; returns the payment as the API shows it."""
-    await world.pass_seconds(30)
+    await world.pass_seconds(after_seconds)
     payment = await world.payment(razorpay_payment_id)
     bill = payment["bill"]
     assert bill is not None, payment

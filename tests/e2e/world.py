@@ -5,6 +5,7 @@ time (`world.pass_seconds(60)`) and asks over the public REST API what came of i
 """
 
 import itertools
+import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from api_gateway.app import create_app as create_api_gateway
@@ -36,11 +38,11 @@ from razorpay_simulator import QrPayment, RazorpaySimulator, SandboxSettings, We
 from settlement.app import create_app as create_settlement
 from settlement.settings import SettlementSettings
 from testkit.clock import SteppingClock
+from testkit.quiet import Quiet
 from testkit.servers import Servers
 from testkit.servers.postgres import database_address
 from testkit.servers.processes import free_port
 from testkit.servers.rabbitmq import ADMIN
-from tests.e2e.quiet import Quiet
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ("charging", "payments", "settlement")
@@ -192,6 +194,15 @@ class World:
         """Let so much time pass, timer by timer, the world coming to rest after each."""
         await self.clock.advance(seconds, settle=self.quiet)
 
+    async def skip_seconds(self, seconds: float, *, stride: float = 35) -> None:
+        """Let uneventful time pass in strides, so that hours take seconds: what falls due within a stride happens at its end, a
+        little late, as on a machine that was frozen. Strides of less than 40 s lose no heartbeat."""
+        until = self.clock.monotonic() + seconds
+        await self.quiet()
+        while self.clock.monotonic() < until:
+            self.clock.jump(min(stride, until - self.clock.monotonic()))
+            await self.quiet()
+
     async def rest(self) -> None:
         """Let everything happen that needs no time."""
         await self.quiet()
@@ -334,6 +345,19 @@ class World:
         """A transaction as the API shows it."""
         transaction: dict[str, Any] = await self.api("GET", f"/v1/transactions/{transaction_id}")
         return transaction
+
+    async def audit_of(self, transaction_id: str) -> list[tuple[str, str | None, str | None]]:
+        """(action, state before, state after) of every audit event of a transaction, as charging announced them."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            bodies = await connection.fetch(
+                "SELECT body FROM charging.outbox WHERE type = 'charging.audit_recorded.v1' AND subject = $1 ORDER BY id",
+                f"transaction/{transaction_id.removeprefix('txn_')}",
+            )
+        finally:
+            await connection.close()
+        records = [json.loads(row["body"]) for row in bodies]
+        return [(r["action"], (r["before"] or {}).get("state"), (r["after"] or {}).get("state")) for r in records]
 
     # -- after every test
 

@@ -138,6 +138,10 @@ class SteppingClock:
         self._elapsed = target
         await settle()
 
+    def jump(self, seconds: float) -> None:
+        """Move on at once and wake all that fell due on the way, at its end: a frozen machine that comes to. Nobody settles."""
+        self._wake_all_at(self._elapsed + seconds)
+
     async def advance_until(self, happened: Callable[[], bool], *, seconds_max: float, settle: Settle | None = None) -> None:
         """Step from timer to timer until `happened()`. Raises AssertionError when that takes more than `seconds_max`."""
         settle = settle or self.settle

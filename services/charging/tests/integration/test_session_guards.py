@@ -136,7 +136,7 @@ async def test_a_boot_counts_no_drop_twice(world):
 
 
 async def test_a_boot_after_long_silence_ends_what_nobody_suspended(world):
-    charger, transaction_id, _ = await running(world)
+    charger, _, _ = await running(world)
     await world.admin.execute("UPDATE charging.transactions SET budget_paise = NULL")  # a staff tag's: METER_LOST is not its end
     await world.pass_time(901)
     await charger.boot()

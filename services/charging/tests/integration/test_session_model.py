@@ -1,0 +1,733 @@
+"""The whole life of sessions, driven at random against a small reference model (`Session`): charging's own handlers, sweeps
+and PostgreSQL, one transaction a step, without the broker between.
+
+A charger of two connectors does whatever chargers do (drops, boots, statuses, readings under any id, glitches), people pay and
+give up, the clock jumps, and what was delivered before is delivered again. After every step charging's rows are as the model has
+them; after every run its announcements tell one story.
+"""
+
+import asyncio
+import itertools
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import asyncpg
+import orjson
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from charging.app import create_app
+from charging.settings import ChargingSettings
+from charging.subscriptions import LANE_MODELS, handle_batch
+from charging.usecases.sweep import sweep_deadlines, sweep_stale
+from chassis.messaging import Received
+from chassis.runtime import SystemIds
+from chassis.web import PrincipalSigner
+from contracts.charging import DeadlineDue, DeadlineKind, StartCancelRequested, StartRequested
+from contracts.ocpp_gateway import (
+    BootNotificationReceived,
+    ChargePointConnected,
+    ChargePointDisconnected,
+    CommandCompleted,
+    CommandOutcome,
+    DataTransferReceived,
+    DisconnectReason,
+    MeterValue,
+    MeterValuesReceived,
+    SampledValue,
+    StartTransactionReceived,
+    StatusNotificationReceived,
+    StopTransactionReceived,
+)
+from testkit.clock import SteppingClock
+
+pytestmark = pytest.mark.servers
+
+EXAMPLES = 25
+STEPS = 30
+"""Per example. Together some 1,500 transactions, within the suite's time; a run by hand may set more."""
+
+NAME = "CP-1"
+OUR_REASONS = (DisconnectReason.GATEWAY_STOPPING, DisconnectReason.GATEWAY_LOST)
+CONNECTORS = (1, 2)
+RATED_W = 7200
+GARBAGE_ID = 1936029036
+SECONDS = st.sampled_from([0, 1, 4, 5, 6, 30, 61, 130, 179, 180, 181, 299, 300, 301, 600, 899, 900, 901])
+STATUSES = ("Available", "Preparing", "Charging", "SuspendedEV", "Finishing", "Faulted", "Unavailable", "Reserved")
+FINAL = ("state", "stop_reason", "stopped_at", "energy_wh", "meter_start_wh", "request_key")
+
+
+# --- the reference model: states, deadlines and counts, told a second time ------------------------------------------------
+# Energy it does not know: that is given to it. Times are seconds on the test's clock. The numbers are those of ocpp.md Part 0,
+# written out, not taken from the code.
+
+DISCONNECT_SECONDS, GATEWAY_SECONDS, BOOT_SECONDS, GUARD_SECONDS = 180, 900, 180, 900
+GRACE_SECONDS, STOP_WAIT_SECONDS = 300, 5
+FLAP_DROPS, FLAP_WH = 3, 10
+PROBE_SECONDS = 5
+GONE = ("Faulted", "Unavailable", "Reserved")
+SERVING = ("Charging", "SuspendedEV", "SuspendedEVSE")
+ENDS = {
+    "DISCONNECT": "DISCONNECT_TIMEOUT",
+    "GATEWAY": "DISCONNECT_TIMEOUT",
+    "BOOT": "BOOT_TIMEOUT",
+    "RETURNED": "STALE_RECONNECT",
+}
+
+
+@dataclass
+class Session:
+    """One transaction as it should be."""
+
+    id: int
+    connector: int
+    socket: bool
+    started_at: float
+    state: str = "STARTED"
+    cause: str | None = None
+    ends_at: float = 0
+    """Of a suspension."""
+    heard_at: float = 0
+    """Start or MeterValues."""
+    energy_at: float = 0
+    confirmed_wh: int = 0
+    drops: int = 0
+    drop_wh: int = 0
+    free_reason: str | None = None
+    free_at: float | None = None
+    told_to_stop: bool = False
+    """By a fault: its connector's later words don't save it."""
+    stop_reason: str | None = None
+    history: list[str] = field(default_factory=lambda: ["STARTED"])
+
+    @property
+    def active(self) -> bool:
+        return self.state != "STOPPED"
+
+    def _become(self, state: str) -> None:
+        if state != self.state:
+            self.state = state
+            self.history.append(state)
+
+    def stop(self, reason: str) -> None:
+        if self.active:
+            self._become("STOPPED")
+            self.stop_reason = reason
+            self.cause = self.free_reason = self.free_at = None
+
+    def stale(self, now: float) -> bool:
+        return now - self.heard_at > GUARD_SECONDS
+
+    def suspend(self, cause: str, now: float) -> None:
+        first = self.state != "SUSPENDED"
+        if first or cause != self.cause:
+            guard = self.heard_at + GUARD_SECONDS
+            self.ends_at = now + {"DISCONNECT": DISCONNECT_SECONDS, "GATEWAY": GATEWAY_SECONDS, "BOOT": BOOT_SECONDS}[cause]
+            if not first or cause == "BOOT":
+                self.ends_at = max(now, min(self.ends_at, guard + 1e-6))
+            self.cause = cause
+        self._become("SUSPENDED")
+        self.free_at = None
+
+    def drop(self, now: float, *, ours: bool, spoke: bool) -> None:
+        self.suspend("GATEWAY" if ours else "DISCONNECT", now)
+        if spoke and not ours:
+            self.drops = 1 if self.confirmed_wh - self.drop_wh >= FLAP_WH else self.drops + 1
+            self.drop_wh = self.confirmed_wh
+            if self.drops >= FLAP_DROPS:
+                self.stop("FLAP_LIMIT")
+
+    def returned(self, now: float) -> None:
+        if self.state == "SUSPENDED" and self.cause != "BOOT":
+            self.spoke(now)
+
+    def spoke(self, now: float) -> None:
+        self.cause = "RETURNED"
+        self.ends_at = max(now, self.heard_at + GUARD_SECONDS + 1e-6)
+
+    def boot(self, now: float) -> None:
+        if self.stale(now):
+            self.stop("STALE_RECONNECT")
+        else:
+            self.suspend("BOOT", now)
+
+    def last_value(self, now: float, *, since_boot: bool) -> bool:
+        """GetLastMeterValue: whether it is answered."""
+        if self.state == "SUSPENDED" and self.stale(now):
+            self.stop("STALE_RECONNECT")
+            return False
+        if self.state == "SUSPENDED" and since_boot:
+            self.spoke(now)
+        return True
+
+    def meter_values(self, now: float, confirmed_wh: int) -> None:
+        """`confirmed_wh`: what charging had confirmed after it."""
+        if self.state == "SUSPENDED" and self.stale(now):
+            self.stop("STALE_RECONNECT")
+            return
+        if self.state == "SUSPENDED" and self.free_reason is not None:
+            self.free_at = now + (GRACE_SECONDS if self.free_reason == "GRACE_EXPIRED" else STOP_WAIT_SECONDS)
+        self._become("RUNNING")
+        self.cause = None
+        self.heard_at = now
+        if confirmed_wh > self.confirmed_wh:
+            self.confirmed_wh, self.energy_at = confirmed_wh, now
+            if self.free_reason == "GRACE_EXPIRED":
+                self.free_at = now + GRACE_SECONDS
+
+    def status(self, status: str, now: float) -> None:
+        if status in GONE:
+            if self.free_reason != "CONNECTOR_UNAVAILABLE" or self.free_at is None:
+                self.free_reason, self.free_at = "CONNECTOR_UNAVAILABLE", now + STOP_WAIT_SECONDS
+            self.told_to_stop = True
+        elif status == "Available" and self.free_reason is None and self.socket:
+            self.free_reason = "GRACE_EXPIRED"
+            self.free_at = None if self.state == "SUSPENDED" else max(now, self.energy_at + GRACE_SECONDS)
+        elif status == "Available" and self.free_reason is None and self.state != "SUSPENDED":
+            self.free_reason, self.free_at = "CONNECTOR_UNAVAILABLE", now + STOP_WAIT_SECONDS
+        elif status in SERVING and not self.told_to_stop:
+            self.free_reason = self.free_at = None
+
+    def sweep(self, now: float) -> None:
+        """Whatever is due ends."""
+        if self.active and self.free_reason is not None and self.free_at is not None and self.free_at <= now:
+            self.stop(self.free_reason)
+        elif self.state == "SUSPENDED" and self.cause is not None and self.ends_at <= now:
+            self.stop(ENDS[self.cause])
+
+
+# --- charging, driven --------------------------------------------------------------------------------------------------
+
+
+class Outlet:
+    """A connector as physics has it: a register, a car, and what was truly delivered to each transaction."""
+
+    def __init__(self) -> None:
+        self.register_wh = 1000
+        self.power_w = 0
+        self.transaction_id: int | None = None
+        self.lied = False
+        self.rest = 0  # watt-seconds below a Wh
+
+
+class Driver:
+    """Charging's handlers over a database, and a clock that jumps."""
+
+    def __init__(self, dsn: str, admin_dsn: str, redis_url: str) -> None:
+        self.runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self.run = self.runner.run
+        self.clock = SteppingClock()
+        values = {"amqp_url": "amqp://nowhere", "database_url": dsn, "redis_url": redis_url}
+        keys = PrincipalSigner.generate()
+        self.service = self.run(
+            self._made(ChargingSettings(**values, principal_public_key=keys.public_key, database_pool_size=2))
+        )
+        self.app = self.service.app
+        self.admin = self.run(asyncpg.connect(admin_dsn))
+
+    async def _made(self, settings):
+        return create_app(settings, clock=self.clock, ids=SystemIds())
+
+    def close(self) -> None:
+        self.run(self._close())
+        self.runner.close()
+
+    async def _close(self) -> None:
+        await self.admin.close()
+        await self.app.redis.aclose()
+        await self.app.database.stop()
+
+    async def reset(self) -> None:
+        rows = await self.admin.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'charging' AND tablename <> 'alembic_version'"
+        )
+        await self.admin.execute(f"TRUNCATE {', '.join('charging.' + row['tablename'] for row in rows)}")
+
+    async def deliver(self, *events, message_ids=None):
+        """What the lane does with a batch; the last answer given."""
+        batch = []
+        for event in events:
+            data = orjson.loads(event.model_dump_json())
+            message_id = getattr(event, "message_id", None) or "m"
+            received = Received(type=event.TYPE, message_id=message_id, data=data, occurred_at=self.clock.now(), queue="lane")
+            received.model = LANE_MODELS[event.TYPE].model_validate(data)
+            batch.append(received)
+        async with self.app.database.transaction() as uow:
+            await handle_batch(self.app, uow, batch)
+        await self.service.work.idle()
+        return batch[-1].take_answer() if batch else None
+
+    async def rows(self, table: str):
+        found = await self.admin.fetch(f"SELECT * FROM charging.{table} ORDER BY id")  # noqa: S608  (a table of ours)
+        return [dict(row) for row in found]
+
+
+def machine_over(driver: Driver):
+    """The state machine's class, over one database."""
+    run = driver.run
+
+    class Sessions(RuleBasedStateMachine):
+        # --- the world ------------------------------------------------------------------------------------------------
+
+        def __init__(self) -> None:
+            super().__init__()
+            run(driver.reset())
+            self.now = 0.0
+            self.origin = driver.clock.now()
+            self.epoch, self.seq = 0, 0
+            self.connected = self.online = False
+            self.offline_since = self.connected_at = -1.0
+            self.outlets = {number: Outlet() for number in CONNECTORS}
+            self.sessions: dict[int, Session] = {}
+            self.delivered_wh: dict[int, int] = defaultdict(int)
+            self.frozen: dict[int, dict] = {}
+            self.decided: dict[str, str] = {}
+            self.confirmed: dict[int, int] = {}
+            self.told: list = []
+            self.keys = itertools.count(1)
+            self.lane_seen = 0
+            self.booted = (0, 0)
+            self.intents_may_end = False
+
+        @initialize(kind=st.sampled_from(["socket", "type2"]))
+        def install(self, kind):
+            async def insert():
+                now = driver.clock.now()
+                station = await driver.admin.fetchval(
+                    "INSERT INTO charging.stations (name, created_at, updated_at) VALUES ('S', $1, $1) RETURNING id", now
+                )
+                await driver.admin.execute(
+                    "INSERT INTO charging.chargers (charge_point_id, station_id, connector_kind, rated_power_w, password_salt,"
+                    " password_hash, created_at, updated_at) VALUES ($1, $2, $3, $4, '', '', $5, $5)",
+                    *(NAME, station, kind, RATED_W, now),
+                )
+                await driver.admin.execute(
+                    "INSERT INTO charging.tariffs (name, paise_per_kwh, gst_bps, effective_from, created_at)"
+                    " VALUES ('day', 1800, 1800, $1, $1)",
+                    now - timedelta(days=1),
+                )
+                await driver.admin.executemany(
+                    "INSERT INTO charging.id_tags (id_tag, holder, created_at) VALUES ($1, 'staff', $2)",
+                    [(f"STAFF{number}", now) for number in range(STEPS + 1)],
+                )
+
+            self.kind = kind
+            run(insert())
+            self.connect(boot=True)
+            self.begin(connector=1, power_w=3600)
+
+        def head(self):
+            self.seq += 1
+            return {
+                "charge_point_id": NAME,
+                "epoch": self.epoch,
+                "seq": self.seq,
+                "received_at": driver.clock.now(),
+                "gateway": "gw-1",
+            }
+
+        def tell(self, event, *, frame=True):
+            """Deliver it, and remember it for being delivered again. A frame proves that its socket stands."""
+            if frame and not self.online and self.now > self.offline_since:
+                self.online = True
+            self.told.append(event)
+            return run(driver.deliver(event))
+
+        def on(self, connector):
+            return next((s for s in self.sessions.values() if s.active and s.connector == connector), None)
+
+        def active(self):
+            return [s for s in self.sessions.values() if s.active]
+
+        def confirmed_wh(self, transaction_id):
+            return run(driver.admin.fetchval("SELECT confirmed_wh FROM charging.transactions WHERE id = $1", transaction_id))
+
+        # --- time and sockets -----------------------------------------------------------------------------------------
+
+        @rule(seconds=SECONDS)
+        def pass_time(self, seconds):
+            driver.clock._elapsed += seconds
+            self.now += seconds
+            for outlet in self.outlets.values():
+                if outlet.transaction_id is not None:
+                    whole, outlet.rest = divmod(outlet.power_w * seconds + outlet.rest, 3600)
+                    outlet.register_wh += whole
+                    self.delivered_wh[outlet.transaction_id] += whole
+
+        @precondition(lambda self: not self.connected)
+        @rule(boot=st.booleans())
+        def connect(self, boot):
+            self.epoch, self.seq, self.connected, self.online = self.epoch + 1, -1, True, True
+            self.connected_at = self.now
+            for session in self.active():
+                session.returned(self.now)
+            self.tell(ChargePointConnected(**self.head()))
+            if boot:
+                self.boot(register_begins_anew=False)
+
+        @precondition(lambda self: self.connected)
+        @rule(reason=st.sampled_from([DisconnectReason.CLOSED, DisconnectReason.HEARTBEAT_TIMEOUT, *OUR_REASONS]))
+        def drop(self, reason):
+            was_online, self.connected = self.online, False
+            event = ChargePointDisconnected(**self.head(), reason=reason)
+            self.tell(event, frame=False)
+            if was_online:
+                self.online, self.offline_since = False, self.now
+                for session in self.active():
+                    session.drop(
+                        self.now, ours=reason in OUR_REASONS, spoke=event.seq > 1 or self.now - self.connected_at >= PROBE_SECONDS
+                    )
+
+        @precondition(lambda self: self.connected and self.online)
+        @rule()
+        def gateway_is_taken_for_lost(self):
+            due = DeadlineDue(
+                charge_point_id=NAME, kind=DeadlineKind.GATEWAY_LEASE, subject_id=str(self.epoch), due_at=driver.clock.now()
+            )
+            run(driver.deliver(due))
+            self.online, self.offline_since = False, self.now
+            for session in self.active():
+                session.drop(self.now, ours=True, spoke=False)
+
+        @precondition(lambda self: self.connected)
+        @rule(register_begins_anew=st.booleans())
+        def boot(self, register_begins_anew):
+            event = BootNotificationReceived(**self.head(), charge_point_vendor="Acme", charge_point_model="One")
+            for outlet in self.outlets.values():
+                if register_begins_anew:
+                    outlet.register_wh = 0
+            self.tell(event)
+            self.booted = (event.epoch, event.seq)
+            for session in self.active():
+                session.boot(self.now)
+
+        @precondition(lambda self: self.connected)
+        @rule(
+            reason=st.sampled_from([DisconnectReason.CLOSED, DisconnectReason.GATEWAY_STOPPING]),
+            seconds=SECONDS,
+            boot=st.booleans(),
+        )
+        def be_away(self, reason, seconds, boot):
+            """A drop, the time away and the return as one step: what follows it is what is looked for."""
+            self.drop(reason=reason)
+            self.pass_time(seconds=seconds)
+            self.connect(boot=boot)
+
+        # --- frames ---------------------------------------------------------------------------------------------------
+
+        @precondition(lambda self: self.connected)
+        @rule(connector=st.sampled_from(CONNECTORS), status=st.sampled_from(STATUSES))
+        def status(self, connector, status):
+            self.tell(StatusNotificationReceived(**self.head(), connector_id=connector, status=status))
+            session = self.on(connector)
+            if session is not None:
+                session.status(status, self.now)
+
+        @precondition(lambda self: self.connected)
+        @rule(status=st.sampled_from(["Available", "Unavailable", "Faulted"]))
+        def status_of_the_whole_box(self, status):
+            self.tell(StatusNotificationReceived(**self.head(), connector_id=0, status=status))
+
+        @precondition(lambda self: self.connected)
+        @rule(
+            connector=st.sampled_from(CONNECTORS),
+            tag=st.sampled_from(["paid", "paid", "paid", "staff", "stranger", "old"]),
+            power_w=st.sampled_from([0, 3600, RATED_W]),
+        )
+        def start(self, connector, tag, power_w):
+            requests = run(driver.rows("start_requests"))
+            own = [r for r in requests if r["connector_id"] == connector]
+            waiting = [r for r in own if r["state"] == "REQUESTED"]
+            request = None
+            if tag == "paid" and waiting:
+                request = waiting[-1]
+            elif tag == "old":
+                request = next((r for r in reversed(own) if r["state"] in ("REFUSED", "EXPIRED")), None)
+            number = next(self.keys)
+            id_tag = request["id_tag"] if request is not None else f"STAFF{number % STEPS}" if tag == "staff" else f"WHO{number}"
+            outlet = self.outlets[connector]
+            event = StartTransactionReceived(
+                **self.head(),
+                connector_id=connector,
+                id_tag=id_tag,
+                meter_start_wh=outlet.register_wh,
+                timestamp=driver.clock.now(),
+                timestamp_text=f"{driver.clock.now():%Y-%m-%dT%H:%M:%SZ} {number}",
+            )
+            before = self.on(connector)
+            decision = self.tell(event)
+            assert decision.transaction_id > 0
+            if request is not None:
+                in_time = request["state"] == "REQUESTED" and event.received_at <= request["deadline_at"]
+                assert (decision.status == "Accepted") is in_time
+            if before is not None:
+                before.stop("CHARGER")
+            outlet.transaction_id = None
+            if decision.status == "Accepted":
+                assert decision.transaction_id not in self.sessions
+                outlet.transaction_id, outlet.power_w, outlet.lied, outlet.rest = decision.transaction_id, power_w, False, 0
+                session = Session(decision.transaction_id, connector, self.kind == "socket", self.now)
+                session.heard_at = session.energy_at = self.now
+                self.sessions[session.id] = session
+
+        @precondition(lambda self: self.connected)
+        @rule(
+            connector=st.sampled_from(CONNECTORS),
+            named=st.sampled_from(["own", "own", "own", "none", 0, -1, GARBAGE_ID]),
+            says=st.sampled_from(["the truth", "the truth", "the truth", "zero", "a spike"]),
+        )
+        def meter_values(self, connector, named, says):
+            outlet = self.outlets[connector]
+            lies = says != "the truth" and not outlet.lied  # a second such reading would be its confirmation
+            outlet.lied = lies
+            wh = outlet.register_wh if not lies else 0 if says == "zero" else outlet.register_wh * 10 + 10**6
+            known = outlet.transaction_id
+            reported = {"own": known, "none": None}.get(named, named)
+            event = MeterValuesReceived(
+                **self.head(),
+                connector_id=connector,
+                transaction_id=reported,
+                meter_value=(MeterValue(timestamp=driver.clock.now(), sampled_value=(SampledValue(value=str(wh)),)),),
+            )
+            self.tell(event)
+            by_id = self.sessions.get(reported) if reported is not None and reported > 0 else None
+            if reported == GARBAGE_ID:
+                by_id = self.by_garbage()
+            session = by_id or self.on(connector)
+            if session is not None and session.active:
+                session.meter_values(self.now, self.confirmed_wh(session.id))
+
+        def by_garbage(self):
+            """Whom the charger's own constant id has come to mean: the session that charging bound it to last."""
+            rows = run(driver.rows("transactions"))
+            bound = [r["id"] for r in rows if r["reported_transaction_id"] == GARBAGE_ID]
+            return self.sessions.get(bound[-1]) if len(bound) == 1 else None
+
+        @precondition(lambda self: self.connected)
+        @rule(
+            connector=st.sampled_from(CONNECTORS),
+            named=st.sampled_from(["own", "own", -1, None, 987654321]),
+            meter_stop=st.sampled_from(["the truth", -1, None]),
+        )
+        def stop(self, connector, named, meter_stop):
+            outlet = self.outlets[connector]
+            known = outlet.transaction_id
+            reported = known if named == "own" else named
+            event = StopTransactionReceived(
+                **self.head(),
+                transaction_id=reported,
+                meter_stop_wh=outlet.register_wh if meter_stop == "the truth" else meter_stop,
+                timestamp=driver.clock.now(),
+                reason="Local",
+            )
+            ambiguous = reported is None or reported <= 0
+            active = self.active()
+            session = (active[0] if len(active) == 1 else None) if ambiguous else self.sessions.get(reported)
+            self.tell(event)
+            if session is not None:
+                if session.active:
+                    row = run(driver.admin.fetchrow("SELECT stop_intent FROM charging.transactions WHERE id = $1", session.id))
+                    session.stop(row["stop_intent"] or "CHARGER")
+                self.outlets[session.connector].transaction_id = None
+
+        @precondition(lambda self: self.connected)
+        @rule(connector=st.sampled_from(CONNECTORS))
+        def get_last_meter_value(self, connector):
+            data = {"connectorId": connector}
+            event = DataTransferReceived(**self.head(), vendor_id="VoltLync", message_id_text="GetLastMeterValue", data=data)
+            session = self.on(connector)
+            answer = self.tell(event)
+            since_boot = (event.epoch, event.seq) > self.booted
+            expected = session is not None and session.last_value(self.now, since_boot=since_boot)
+            assert answer.status == ("Accepted" if expected else "Rejected")
+
+        # --- people, commands -----------------------------------------------------------------------------------------
+
+        @rule(connector=st.sampled_from(CONNECTORS))
+        def pay(self, connector):
+            event = StartRequested(
+                charge_point_id=NAME,
+                request_key=f"qr_payment_{next(self.keys)}",
+                connector_id=connector,
+                budget_paise=10_000_000,
+                platform_fee_paise=0,
+                payer_reference="rider_1",
+                deadline=driver.clock.now() + timedelta(seconds=120),
+            )
+            self.told.append(event)
+            run(driver.deliver(event))
+
+        @precondition(lambda self: self.connected)
+        @rule(connector=st.sampled_from(CONNECTORS), power_w=st.sampled_from([0, 3600, RATED_W]))
+        def begin(self, connector, power_w):
+            """A payment and its start as one step: most of what there is to see happens in a session."""
+            if self.on(connector) is None:
+                self.pay(connector=connector)
+                self.start(connector=connector, tag="paid", power_w=power_w)
+
+        @rule()
+        def give_up(self):
+            waiting = [r for r in run(driver.rows("start_requests")) if r["state"] == "REQUESTED"]
+            if waiting:
+                event = StartCancelRequested(charge_point_id=NAME, request_key=waiting[0]["request_key"], actor="rider")
+                self.told.append(event)
+                run(driver.deliver(event))
+
+        @precondition(lambda self: self.connected)
+        @rule(outcome=st.sampled_from([*["Accepted"] * 3, "Rejected", CommandOutcome.NOT_SENT, CommandOutcome.CONNECTION_LOST]))
+        def commands_end(self, outcome):
+            for command in run(driver.rows("commands")):
+                if command["status"] != "DISPATCHED":
+                    continue
+                said = {} if isinstance(outcome, CommandOutcome) else {"response": {"status": outcome}}
+                event = CommandCompleted(
+                    **self.head(),
+                    command_id=f"{command['id']}.{command['attempts']}",
+                    action=command["action"],
+                    outcome=outcome if isinstance(outcome, CommandOutcome) else CommandOutcome.ANSWERED,
+                    **said,
+                )
+                self.told.append(event)
+                run(driver.deliver(event))
+
+        # --- sweeps, repetition ---------------------------------------------------------------------------------------
+
+        @rule(stale=st.booleans(), twice=st.booleans())
+        def sweep(self, stale, twice):
+            run(self._sweep(stale, twice))
+            for session in self.active():
+                session.sweep(self.now)
+            self.intents_may_end = True
+
+        async def _sweep(self, stale, twice):
+            if stale:
+                await sweep_stale(driver.app)
+            await sweep_deadlines(driver.app)
+            rows = await driver.admin.fetch(
+                "SELECT id, type, body FROM charging.outbox WHERE exchange = 'charging.lanes' AND id > $1 ORDER BY id",
+                self.lane_seen,
+            )
+            for row in rows:
+                self.lane_seen = row["id"]
+                event = LANE_MODELS[row["type"]].model_validate_json(row["body"])
+                for _ in range(2 if twice else 1):
+                    await driver.deliver(event)
+
+        @precondition(lambda self: self.told)
+        @rule(data=st.data())
+        def delivered_again(self, data):
+            """The broker died: what was handled comes again, in order, from anywhere. Nothing changes."""
+            first = data.draw(st.integers(0, len(self.told) - 1))
+            last = data.draw(st.integers(first, min(first + 5, len(self.told) - 1)))
+            before = run(self._everything())
+            run(driver.deliver(*self.told[first : last + 1]))
+            assert run(self._everything()) == before
+
+        async def _everything(self):
+            tables = ("transactions", "start_requests", "meter_values", "connectors", "stop_attempts", "orphans")
+            return [sorted(map(str, await driver.admin.fetch(f"TABLE charging.{table}"))) for table in tables]
+
+        # --- what always holds ----------------------------------------------------------------------------------------
+
+        @invariant()
+        def charging_is_as_the_model_has_it(self):
+            if not hasattr(self, "kind"):
+                return
+            rows = {row["id"]: row for row in run(driver.rows("transactions"))}
+            may_end, self.intents_may_end = self.intents_may_end, False
+            for session in self.sessions.values():
+                row = rows[session.id]
+                if may_end and session.active and row["state"] == "STOPPED" and row["stop_reason"] == row["stop_intent"]:
+                    # A stop that we wanted and that nothing answered ends a session too: escalation is another model's matter.
+                    assert row["stop_attempt"] > 0
+                    session.stop(row["stop_reason"])
+                if not session.active and row["stop_intent"] is not None and session.stop_reason == "CONNECTOR_UNAVAILABLE":
+                    session.stop_reason = row["stop_reason"] if row["stop_reason"] == row["stop_intent"] else session.stop_reason
+                assert (row["state"], row["stop_reason"]) == (session.state, session.stop_reason), session
+                session.confirmed_wh = row["confirmed_wh"] if session.active else session.confirmed_wh
+                suspended = row["state"] == "SUSPENDED"
+                assert (row["suspension_deadline_at"] is not None) is suspended
+                assert (row["suspension_cause"] is not None) is suspended
+                if suspended:
+                    assert row["suspension_cause"] == session.cause, session
+                    assert (row["suspension_deadline_at"] - self.origin).total_seconds() == pytest.approx(session.ends_at)
+                ends = row["availability_deadline_at"]
+                assert (ends is None) is (session.free_at is None), session
+                if ends is not None:
+                    assert (ends - self.origin).total_seconds() == pytest.approx(session.free_at), session
+                    assert session.free_at <= self.now + GRACE_SECONDS
+            self._energy(rows)
+            self._finals(rows)
+
+        def _energy(self, rows):
+            for number, row in rows.items():
+                assert row["confirmed_wh"] >= self.confirmed.get(number, 0), "confirmed energy never shrinks"
+                self.confirmed[number] = row["confirmed_wh"]
+                if row["state"] == "STOPPED":
+                    assert 0 <= row["energy_wh"] <= self.delivered_wh[number], "nobody pays for more than was delivered"
+
+        def _finals(self, rows):
+            active = [(row["connector_id"]) for row in rows.values() if row["state"] != "STOPPED"]
+            assert len(active) == len(set(active)), "one active transaction per connector"
+            for number, row in rows.items():
+                if row["state"] == "STOPPED":
+                    final = {column: row[column] for column in FINAL}
+                    assert self.frozen.setdefault(number, final) == final, "STOPPED never changes"
+            for request in run(driver.rows("start_requests")):
+                key, state = request["request_key"], request["state"]
+                if state != "REQUESTED":
+                    assert self.decided.setdefault(key, state) == state, "decided once"
+                    assert request["judge_at"] is None
+
+        def teardown(self):
+            if hasattr(self, "kind"):
+                run(self._announcements())
+
+        async def _announcements(self):
+            said = defaultdict(list)
+            for row in await driver.admin.fetch("SELECT type, body FROM charging.outbox ORDER BY id"):
+                said[row["type"]].append(orjson.loads(row["body"]))
+            rows = await driver.rows("transactions")
+            stopped = [event["transaction_id"] for event in said["charging.transaction_stopped.v1"]]
+            ended = [row["id"] for row in rows if row["state"] == "STOPPED" and row["stop_reason"] != "START_REFUSED"]
+            assert sorted(stopped) == ended, "transaction_stopped is said once of each, and of no refused start"
+            steps = defaultdict(list)
+            for audit in said["charging.audit_recorded.v1"]:
+                after, before = audit["after"] or {}, audit["before"] or {}
+                if audit["entity"] == "transaction" and "state" in after:
+                    steps[int(audit["entity_id"])].append((before.get("state"), after["state"]))
+            for session in self.sessions.values():
+                walked = list(itertools.pairwise([None, *session.history]))
+                assert steps[session.id] == walked, "each step is audited, with what was before"
+            for request in await driver.rows("start_requests"):
+                key, outcome = request["request_key"], request["state"]
+                told = {
+                    "STARTED": [e for e in said["charging.transaction_started.v1"] if e["request_key"] == key],
+                    "REFUSED": [e for e in said["charging.start_refused.v1"] if e["request_key"] == key],
+                    "EXPIRED": [e for e in said["charging.start_expired.v1"] if e["request_key"] == key],
+                }
+                assert {state: len(events) for state, events in told.items()} == {
+                    state: int(state == outcome) for state in told
+                }, "each start is decided once, and said once"
+
+    return Sessions
+
+
+def test_sessions_do_what_the_model_does(database: tuple[str, str], servers) -> None:
+    admin_dsn, dsn = database
+    driver = Driver(dsn, admin_dsn, servers.redis.url)
+    try:
+        run_state_machine_as_test(
+            machine_over(driver),
+            settings=settings(
+                max_examples=EXAMPLES,
+                stateful_step_count=STEPS,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    finally:
+        driver.close()
