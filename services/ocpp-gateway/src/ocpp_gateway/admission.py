@@ -84,8 +84,8 @@ class Knocks(web.Server):
         self._refused = metrics.handshakes
         self._half: dict[web.RequestHandler, tuple[float, asyncio.Transport]] = {}
         """Connections whose request has not arrived yet, the oldest first."""
-        self.arrived = 0
-        """TCP connections so far."""
+        self.arrived = self.gone = 0
+        """TCP connections so far, and how many of them have ended."""
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Somebody knocked. Over the limit the oldest half request gives way: an honest charger's is whole in a moment."""
@@ -98,6 +98,7 @@ class Knocks(web.Server):
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """It is gone."""
         super().connection_lost(handler, exc)
+        self.gone += 1
         self._half.pop(handler, None)
 
     def whole(self, handler: web.RequestHandler) -> None:

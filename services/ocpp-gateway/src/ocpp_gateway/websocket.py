@@ -6,7 +6,7 @@ from collections import OrderedDict
 from contextlib import suppress
 
 import structlog
-from aiohttp import WebSocketError, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from chassis.messaging import Bus, MessagingError
 from chassis.runtime import Service
@@ -242,12 +242,16 @@ class OcppDoor:
 
     async def _serve(self, request: web.BaseRequest, charge_point_id: str) -> web.StreamResponse:
         async with self._admission.place(first=self._connections.bears_session(charge_point_id)):
+            if request.transport is None:
+                return web.Response()  # it left while it stood in line: nobody reads this
             try:
                 ws, connection = await self._admit(request, charge_point_id)
             except web.HTTPException as error:
                 self._metrics.handshakes.labels(str(error.status)).inc()
                 return error
-        if connection is None:
+        if isinstance(connection, int):
+            # Outside of its place: the peer may take its time over our Close frame.
+            await ws.close(code=connection)
             return ws
         reason = DisconnectReason.CLOSED
         try:
@@ -258,8 +262,8 @@ class OcppDoor:
 
     async def _admit(
         self, request: web.BaseRequest, charge_point_id: str
-    ) -> "tuple[web.WebSocketResponse[bool], Connection | None]":
-        """Number the connection, finish the handshake, make it known; no connection where it ended. Raises HTTPException."""
+    ) -> "tuple[web.WebSocketResponse[bool], Connection | int]":
+        """Number the connection, finish the handshake, make it known; or say with which code to close. Raises HTTPException."""
         offered = request.headers.get("Sec-WebSocket-Protocol")
         chosen = choose_subprotocol(offered)
         # aiohttp's limit is exclusive. Text is not decoded: a box's Latin-1 must not cost it its socket.
@@ -272,21 +276,16 @@ class OcppDoor:
             timeout=CLOSE_SECONDS,
             decode_text=False,
         )
-        if request.transport is None:
-            return ws, None  # it left while it stood in line
         epoch = await self._registry.open(charge_point_id)
         await ws.prepare(request)
         self._metrics.handshakes.labels("101").inc()
         transport = request.transport
         if not chosen.accepted or transport is None or self._service.stopping.is_set():
             log.info("handshake.closed", charge_point_id=charge_point_id, offered=offered)
-            await ws.close(code=1002)
-            return ws, None
+            return ws, WSCloseCode.PROTOCOL_ERROR
         socket = OpenSocket(ws, transport, request.remote, offered, request[ADMITTED])
         connection = self._connections.opened(charge_point_id, epoch, socket)
-        if connection is None:
-            await socket.close(1000, drop=False)
-        return ws, connection
+        return ws, connection if connection is not None else WSCloseCode.OK
 
     async def _read(self, ws: "web.WebSocketResponse[bool]", connection: Connection) -> DisconnectReason:
         in_flight_max = self._settings.in_flight_max
