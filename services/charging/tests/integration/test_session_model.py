@@ -6,26 +6,18 @@ give up, the clock jumps, and what was delivered before is delivered again. Afte
 them; after every run its announcements tell one story.
 """
 
-import asyncio
 import itertools
 from collections import defaultdict
-from dataclasses import dataclass, field
 from datetime import timedelta
 
-import asyncpg
 import orjson
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from charging.app import create_app
-from charging.settings import ChargingSettings
-from charging.subscriptions import LANE_MODELS, handle_batch
+from charging.subscriptions import LANE_MODELS
 from charging.usecases.sweep import sweep_deadlines, sweep_stale
-from chassis.messaging import Received
-from chassis.runtime import SystemIds
-from chassis.web import PrincipalSigner
 from contracts.charging import DeadlineDue, DeadlineKind, StartCancelRequested, StartRequested
 from contracts.ocpp_gateway import (
     BootNotificationReceived,
@@ -42,7 +34,8 @@ from contracts.ocpp_gateway import (
     StatusNotificationReceived,
     StopTransactionReceived,
 )
-from testkit.clock import SteppingClock
+from tests.session_driver import Driver
+from tests.session_model import GRACE_SECONDS, PROBE_SECONDS, Session
 
 pytestmark = pytest.mark.servers
 
@@ -60,148 +53,6 @@ STATUSES = ("Available", "Preparing", "Charging", "SuspendedEV", "Finishing", "F
 FINAL = ("state", "stop_reason", "stopped_at", "energy_wh", "meter_start_wh", "request_key")
 
 
-# --- the reference model: states, deadlines and counts, told a second time ------------------------------------------------
-# Energy it does not know: that is given to it. Times are seconds on the test's clock. The numbers are those of ocpp.md Part 0,
-# written out, not taken from the code.
-
-DISCONNECT_SECONDS, GATEWAY_SECONDS, BOOT_SECONDS, GUARD_SECONDS = 180, 900, 180, 900
-GRACE_SECONDS, STOP_WAIT_SECONDS = 300, 5
-FLAP_DROPS, FLAP_WH = 3, 10
-PROBE_SECONDS = 5
-GONE = ("Faulted", "Unavailable", "Reserved")
-SERVING = ("Charging", "SuspendedEV", "SuspendedEVSE")
-ENDS = {
-    "DISCONNECT": "DISCONNECT_TIMEOUT",
-    "GATEWAY": "DISCONNECT_TIMEOUT",
-    "BOOT": "BOOT_TIMEOUT",
-    "RETURNED": "STALE_RECONNECT",
-}
-
-
-@dataclass
-class Session:
-    """One transaction as it should be."""
-
-    id: int
-    connector: int
-    socket: bool
-    started_at: float
-    state: str = "STARTED"
-    cause: str | None = None
-    ends_at: float = 0
-    """Of a suspension."""
-    heard_at: float = 0
-    """Start or MeterValues."""
-    energy_at: float = 0
-    confirmed_wh: int = 0
-    drops: int = 0
-    drop_wh: int = 0
-    free_reason: str | None = None
-    free_at: float | None = None
-    told_to_stop: bool = False
-    """By a fault: its connector's later words don't save it."""
-    stop_reason: str | None = None
-    history: list[str] = field(default_factory=lambda: ["STARTED"])
-
-    @property
-    def active(self) -> bool:
-        return self.state != "STOPPED"
-
-    def _become(self, state: str) -> None:
-        if state != self.state:
-            self.state = state
-            self.history.append(state)
-
-    def stop(self, reason: str) -> None:
-        if self.active:
-            self._become("STOPPED")
-            self.stop_reason = reason
-            self.cause = self.free_reason = self.free_at = None
-
-    def stale(self, now: float) -> bool:
-        return now - self.heard_at > GUARD_SECONDS
-
-    def suspend(self, cause: str, now: float) -> None:
-        first = self.state != "SUSPENDED"
-        if first or cause != self.cause:
-            guard = self.heard_at + GUARD_SECONDS
-            self.ends_at = now + {"DISCONNECT": DISCONNECT_SECONDS, "GATEWAY": GATEWAY_SECONDS, "BOOT": BOOT_SECONDS}[cause]
-            if not first or cause == "BOOT":
-                self.ends_at = max(now, min(self.ends_at, guard + 1e-6))
-            self.cause = cause
-        self._become("SUSPENDED")
-        self.free_at = None
-
-    def drop(self, now: float, *, ours: bool, spoke: bool) -> None:
-        self.suspend("GATEWAY" if ours else "DISCONNECT", now)
-        if spoke and not ours:
-            self.drops = 1 if self.confirmed_wh - self.drop_wh >= FLAP_WH else self.drops + 1
-            self.drop_wh = self.confirmed_wh
-            if self.drops >= FLAP_DROPS:
-                self.stop("FLAP_LIMIT")
-
-    def returned(self, now: float) -> None:
-        if self.state == "SUSPENDED" and self.cause != "BOOT":
-            self.spoke(now)
-
-    def spoke(self, now: float) -> None:
-        self.cause = "RETURNED"
-        self.ends_at = max(now, self.heard_at + GUARD_SECONDS + 1e-6)
-
-    def boot(self, now: float) -> None:
-        if self.stale(now):
-            self.stop("STALE_RECONNECT")
-        else:
-            self.suspend("BOOT", now)
-
-    def last_value(self, now: float, *, since_boot: bool) -> bool:
-        """GetLastMeterValue: whether it is answered."""
-        if self.state == "SUSPENDED" and self.stale(now):
-            self.stop("STALE_RECONNECT")
-            return False
-        if self.state == "SUSPENDED" and since_boot:
-            self.spoke(now)
-        return True
-
-    def meter_values(self, now: float, confirmed_wh: int) -> None:
-        """`confirmed_wh`: what charging had confirmed after it."""
-        if self.state == "SUSPENDED" and self.stale(now):
-            self.stop("STALE_RECONNECT")
-            return
-        if self.state == "SUSPENDED" and self.free_reason is not None:
-            self.free_at = now + (GRACE_SECONDS if self.free_reason == "GRACE_EXPIRED" else STOP_WAIT_SECONDS)
-        self._become("RUNNING")
-        self.cause = None
-        self.heard_at = now
-        if confirmed_wh > self.confirmed_wh:
-            self.confirmed_wh, self.energy_at = confirmed_wh, now
-            if self.free_reason == "GRACE_EXPIRED":
-                self.free_at = now + GRACE_SECONDS
-
-    def status(self, status: str, now: float) -> None:
-        if status in GONE:
-            if self.free_reason != "CONNECTOR_UNAVAILABLE" or self.free_at is None:
-                self.free_reason, self.free_at = "CONNECTOR_UNAVAILABLE", now + STOP_WAIT_SECONDS
-            self.told_to_stop = True
-        elif status == "Available" and self.free_reason is None and self.socket:
-            self.free_reason = "GRACE_EXPIRED"
-            self.free_at = None if self.state == "SUSPENDED" else max(now, self.energy_at + GRACE_SECONDS)
-        elif status == "Available" and self.free_reason is None and self.state != "SUSPENDED":
-            self.free_reason, self.free_at = "CONNECTOR_UNAVAILABLE", now + STOP_WAIT_SECONDS
-        elif status in SERVING and not self.told_to_stop:
-            self.free_reason = self.free_at = None
-
-    def sweep(self, now: float) -> None:
-        """Whatever is due ends."""
-        if self.active and self.free_reason is not None and self.free_at is not None and self.free_at <= now:
-            self.stop(self.free_reason)
-        elif self.state == "SUSPENDED" and self.cause is not None and self.ends_at <= now:
-            self.stop(ENDS[self.cause])
-
-
-# --- charging, driven --------------------------------------------------------------------------------------------------
-
-
 class Outlet:
     """A connector as physics has it: a register, a car, and what was truly delivered to each transaction."""
 
@@ -211,58 +62,6 @@ class Outlet:
         self.transaction_id: int | None = None
         self.lied = False
         self.rest = 0  # watt-seconds below a Wh
-
-
-class Driver:
-    """Charging's handlers over a database, and a clock that jumps."""
-
-    def __init__(self, dsn: str, admin_dsn: str, redis_url: str) -> None:
-        self.runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
-        self.run = self.runner.run
-        self.clock = SteppingClock()
-        values = {"amqp_url": "amqp://nowhere", "database_url": dsn, "redis_url": redis_url}
-        keys = PrincipalSigner.generate()
-        self.service = self.run(
-            self._made(ChargingSettings(**values, principal_public_key=keys.public_key, database_pool_size=2))
-        )
-        self.app = self.service.app
-        self.admin = self.run(asyncpg.connect(admin_dsn))
-
-    async def _made(self, settings):
-        return create_app(settings, clock=self.clock, ids=SystemIds())
-
-    def close(self) -> None:
-        self.run(self._close())
-        self.runner.close()
-
-    async def _close(self) -> None:
-        await self.admin.close()
-        await self.app.redis.aclose()
-        await self.app.database.stop()
-
-    async def reset(self) -> None:
-        rows = await self.admin.fetch(
-            "SELECT tablename FROM pg_tables WHERE schemaname = 'charging' AND tablename <> 'alembic_version'"
-        )
-        await self.admin.execute(f"TRUNCATE {', '.join('charging.' + row['tablename'] for row in rows)}")
-
-    async def deliver(self, *events, message_ids=None):
-        """What the lane does with a batch; the last answer given."""
-        batch = []
-        for event in events:
-            data = orjson.loads(event.model_dump_json())
-            message_id = getattr(event, "message_id", None) or "m"
-            received = Received(type=event.TYPE, message_id=message_id, data=data, occurred_at=self.clock.now(), queue="lane")
-            received.model = LANE_MODELS[event.TYPE].model_validate(data)
-            batch.append(received)
-        async with self.app.database.transaction() as uow:
-            await handle_batch(self.app, uow, batch)
-        await self.service.work.idle()
-        return batch[-1].take_answer() if batch else None
-
-    async def rows(self, table: str):
-        found = await self.admin.fetch(f"SELECT * FROM charging.{table} ORDER BY id")  # noqa: S608  (a table of ours)
-        return [dict(row) for row in found]
 
 
 def machine_over(driver: Driver):
