@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tests.field.socket import BareCharger
-from tests.field.world import PAID_PAISE, Field, Outlet
+from testkit.bare_charger import BareCharger
+from testkit.field import PAID_PAISE, Field, Outlet
 
 METER_START_WH = 1000
 START = {"connectorId": 1, "meterStart": METER_START_WH, "timestamp": "2026-01-05T04:30:00Z"}

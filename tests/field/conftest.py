@@ -7,10 +7,10 @@ import pytest
 
 from chassis.messaging.dead import list_dead
 from contracts.topology import TOPOLOGY
+from testkit.field import Field
 from testkit.servers import Servers
 from testkit.servers.postgres import fresh_database
 from testkit.servers.rabbitmq import ADMIN
-from tests.field.world import Field
 
 
 @pytest.fixture(scope="session")

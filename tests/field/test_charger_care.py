@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from charger_simulator import Quirks, Settings
-from tests.field.world import Field, Outlet
+from testkit.field import Field, Outlet
 
 LIMITS = {
     "configuration_settle_seconds": 3.0,

@@ -9,9 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from testkit.bare_charger import BareCharger
+from testkit.field import START_DEADLINE_SECONDS, Field, Outlet
 from tests.field.bare_session import METER_START_WH, asked_to_start, read, started, stop, wh
-from tests.field.socket import BareCharger
-from tests.field.world import START_DEADLINE_SECONDS, Field, Outlet
 
 TAG = "STAFF-{number}"
 

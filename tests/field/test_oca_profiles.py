@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from testkit.bare_charger import BareCharger
+from testkit.field import Field, Outlet
 from tests.field.bare_session import METER_START_WH, started
-from tests.field.socket import BareCharger
 from tests.field.test_oca_core import booted, staff_tag, start
-from tests.field.world import Field, Outlet
 
 FIRMWARE = {"location": "https://downloads.example/fw.bin", "retrieveDate": "2026-01-05T04:40:00Z"}
 SCHEDULE = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6.0}]}

@@ -4,8 +4,8 @@ import aiohttp
 import pytest
 
 from charger_simulator import Quirks
-from tests.field.socket import raw_handshake
-from tests.field.world import Field
+from testkit.bare_charger import raw_handshake
+from testkit.field import Field
 
 
 @pytest.mark.quirk(1)

@@ -3,8 +3,8 @@
 import pytest
 
 from charger_simulator import Quirks
+from testkit.field import Field
 from tests.field.bare_session import START, sample, started
-from tests.field.world import Field
 
 DEFECT_LEFT_OUT = (
     '[2,"{id}","MeterValues",{"connectorId":1,"transactionId":,"meterValue":[{"timestamp":"2026-01-05T04:31:00Z",'

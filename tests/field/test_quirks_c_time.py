@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from charger_simulator import Quirks
-from tests.field.world import Field
+from testkit.field import Field
 
 
 async def billed_all(field: Field, **session: object) -> None:

@@ -3,8 +3,8 @@
 import pytest
 
 from charger_simulator import Quirks
+from testkit.field import Field
 from tests.field.bare_session import read, started, wh
-from tests.field.world import Field
 
 
 @pytest.mark.quirk(42)

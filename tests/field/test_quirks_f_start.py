@@ -3,8 +3,8 @@
 import pytest
 
 from charger_simulator import Quirks
+from testkit.field import Field
 from tests.field.bare_session import asked_to_start, read, wh
-from tests.field.world import Field
 
 
 @pytest.mark.quirk(50)

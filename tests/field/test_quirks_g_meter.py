@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from charger_simulator import Quirks
+from testkit.field import Field
 from tests.field.bare_session import read, started, stop, wh
-from tests.field.world import Field
 
 
 @pytest.mark.quirk(58)

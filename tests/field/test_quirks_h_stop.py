@@ -2,8 +2,8 @@
 
 import pytest
 
+from testkit.field import Field
 from tests.field.bare_session import read, started, stop, wh
-from tests.field.world import Field
 
 
 @pytest.mark.quirk(75)

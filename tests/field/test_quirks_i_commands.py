@@ -3,8 +3,8 @@
 import pytest
 
 from charger_simulator import Quirks
+from testkit.field import START_DEADLINE_SECONDS, Field
 from tests.field.bare_session import asked_to_start, read, started, wh
-from tests.field.world import START_DEADLINE_SECONDS, Field
 
 
 @pytest.mark.quirk(84)

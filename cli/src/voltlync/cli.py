@@ -1,6 +1,8 @@
 """The commands. Each loads what it needs only when it is called, so that `voltlync --help` answers at once."""
 
 import asyncio
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -138,3 +140,36 @@ def demo() -> None:
     except (NothingRuns, Refused, SessionWentWrong, TimeoutError) as failure:
         typer.echo(str(failure), err=True)
         raise typer.Exit(1) from None
+
+
+@app.command()
+def replay(
+    trace: Annotated[Path, typer.Argument(help="A recorded OCPP log: JSON lines, see docs/replay.md.")],
+    *,
+    diff: Annotated[Path | None, typer.Option(help="An earlier replay's --json file: show what is different now.")] = None,
+    json_out: Annotated[Path | None, typer.Option("--json", help="Write what came of it to this file.")] = None,
+    paise: Annotated[int, typer.Option(min=1, help="What riders paid, if the log has a RemoteStart and no payment.")] = 100_000,
+) -> None:
+    """Run a recorded OCPP log through today's gateway and charging, in a sandbox; print states, energy and decisions."""
+    import json
+
+    from voltlync.replay.command import difference, load_trace, table
+    from voltlync.replay.command import replay as run
+    from voltlync.replay.trace import TraceError
+
+    try:
+        loaded = load_trace(trace)
+        old = json.loads(diff.read_text()) if diff is not None else None
+    except (TraceError, OSError, ValueError) as refusal:
+        typer.echo(f"Can't replay: {refusal}", err=True)
+        raise typer.Exit(2) from None
+    outcome = asyncio.run(run(loaded, paise=paise, tell=typer.echo))
+    typer.echo("")
+    for line in table(outcome):
+        typer.echo(line)
+    if json_out is not None:
+        json_out.write_text(json.dumps(outcome.as_json(), indent=1) + "\n")
+    if old is not None:
+        different = difference(old, outcome.as_json())
+        typer.echo("\n".join(different) if different else "As it was then.")
+        raise typer.Exit(1 if different else 0)

@@ -93,7 +93,7 @@ class Quiet:
         """Return once all is quiet. Raises NeverQuiet."""
         try:
             async with asyncio.timeout(GUARD_SECONDS):
-                while not await self._quiet_now():
+                while not await self._quiet_now():  # noqa: ASYNC110  (the broker and the database are other processes)
                     await asyncio.sleep(LOOK_SECONDS)
         except TimeoutError:
             raise NeverQuiet("; ".join(self._busy(self._count())) or "pings or counters never came to rest") from None

@@ -149,7 +149,7 @@ class BareCharger:
         await self._wait(lambda: self.close_code is not None, "the close")
         return self.close_code
 
-    # -- what the world watches (tests.e2e.quiet.Peer)
+    # -- what the world watches (testkit.quiet.Peer)
 
     @property
     def connected(self) -> bool:
@@ -181,14 +181,14 @@ class BareCharger:
     async def write(self, data: bytes) -> None:
         """Bytes on the wire as they are, for what no client library would frame."""
         assert self._ws is not None
-        transport = self._ws._writer.transport
+        transport = self._ws._writer.transport  # noqa: SLF001  (below what the library frames)
         assert transport is not None
         transport.write(data)
 
     async def drop(self) -> None:
         """TCP is gone without a Close frame."""
         assert self._ws is not None
-        transport = self._ws._writer.transport
+        transport = self._ws._writer.transport  # noqa: SLF001  (below what the library frames)
         if transport is not None:
             transport.abort()
         if self._reader is not None:

@@ -31,15 +31,15 @@ from contracts.charging import StartRequested
 from contracts.topology import address_from, plan
 from ocpp_gateway.app import create_app as create_ocpp_gateway
 from ocpp_gateway.settings import GatewaySettings
+from testkit.bare_charger import GUARD_SECONDS, BareCharger
 from testkit.clock import SteppingClock
+from testkit.quiet import Quiet
 from testkit.servers import Servers
 from testkit.servers.postgres import database_address
 from testkit.servers.processes import free_port
 from testkit.servers.rabbitmq import ADMIN
-from tests.e2e.quiet import Quiet
-from tests.field.socket import GUARD_SECONDS, BareCharger
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 START_DEADLINE_SECONDS = 120
 PAID_PAISE = 10_000
 
@@ -59,12 +59,12 @@ class Outlet:
 class Field:
     """See the module."""
 
-    def __init__(self, servers: Servers, vhost: str, dsn: str, directory: Path) -> None:
+    def __init__(self, servers: Servers, vhost: str, dsn: str, directory: Path, *, clock: SteppingClock | None = None) -> None:
         self.servers = servers
         self.vhost = vhost
         self.dsn = dsn
         self.directory = directory
-        self.clock = SteppingClock()
+        self.clock = clock if clock is not None else SteppingClock()
         self.signer = PrincipalSigner.generate()
         self._numbers = itertools.count(1)
         self._services: list[Service] = []
@@ -79,7 +79,7 @@ class Field:
         self.admin = await asyncpg.connect(self.dsn)
         self.http = aiohttp.ClientSession()
         self.port = free_port()
-        common = {
+        common: dict[str, Any] = {
             "principal_public_key": self.signer.public_key,
             "drain_seconds": 5,
             "redis_url": self.servers.redis.url,
@@ -153,9 +153,12 @@ class Field:
     async def outlet(
         self,
         *,
+        name: str | None = None,
         connectors: int = 1,
         rated_power_w: int = 7400,
         kind: str = "type2",
+        paise_per_kwh: int = 1800,
+        gst_bps: int = 1800,
         online: bool = True,
         quirks_of_record: dict[str, Any] | None = None,
         **charge_point: Any,
@@ -166,7 +169,7 @@ class Field:
         """
         number = next(self._numbers)
         station = await self.api("POST", "/v1/stations", {"name": f"Station {number}"})
-        name = f"CP-{number:03d}"
+        name = name if name is not None else f"CP-{number:03d}"
         charger = await self.api(
             "POST",
             "/v1/chargers",
@@ -182,7 +185,7 @@ class Field:
         await self.api(
             "POST",
             "/v1/tariffs",
-            {"name": "Day", "station_id": station["id"], "paise_per_kwh": 1800, "gst_bps": 1800},
+            {"name": "Day", "station_id": station["id"], "paise_per_kwh": paise_per_kwh, "gst_bps": gst_bps},
         )
         await self.rest()
         point = ChargePoint(
@@ -225,7 +228,7 @@ class Field:
     async def until_charger(self, outlet: Outlet, column: str, value: object) -> None:
         """Wait for a fact about a charger whose socket this world does not watch (a raw one)."""
         async with asyncio.timeout(GUARD_SECONDS):
-            while (await self.api("GET", f"/v1/chargers/{outlet.id}"))[column] != value:
+            while (await self.api("GET", f"/v1/chargers/{outlet.id}"))[column] != value:  # noqa: ASYNC110  (it is in a database)
                 await asyncio.sleep(0.01)
 
     async def paid_start(self, outlet: Outlet, *, paise: int = PAID_PAISE, fee_paise: int = 0, connector: int = 1) -> str:
@@ -283,6 +286,20 @@ class Field:
         request: dict[str, Any] = found
         return request
 
+    async def tag_of(self, key: str) -> str | None:
+        """The idTag that was minted for a paid start; None if it never came so far."""
+        tag: str | None = await self.admin.fetchval("SELECT id_tag FROM charging.start_requests WHERE request_key = $1", key)
+        return tag
+
+    async def staff_tag(self, tag: str) -> None:
+        """A tag that may charge without paying; known already is fine."""
+        at = self.clock.now()
+        await self.admin.execute(
+            "INSERT INTO charging.id_tags (id_tag, holder, created_at) VALUES (upper($1), 'staff', $2) ON CONFLICT DO NOTHING",
+            tag,
+            at,
+        )
+
     async def connector(self, outlet: Outlet, connector: int = 1) -> dict[str, Any]:
         """A connector as it last reported."""
         found: dict[str, Any] = await self.api("GET", f"/v1/chargers/{outlet.id}/connectors/{connector}")
@@ -308,5 +325,7 @@ class Field:
 
 def _telemetry(service: Service) -> Telemetry:
     return next(
-        part if isinstance(part, Telemetry) else part.telemetry for part in service._parts if isinstance(part, Telemetry | Bus)
+        part if isinstance(part, Telemetry) else part.telemetry
+        for part in service._parts  # noqa: SLF001  (tests look inside)
+        if isinstance(part, Telemetry | Bus)
     )
