@@ -261,6 +261,26 @@ async def test_a_charger_out_of_service_is_told_so_where_that_is_asked_for(world
     assert problem["errors"][0]["detail"] == "Set it on the charger"
 
 
+@pytest.mark.parametrize(("taken_out", "told"), [(False, ["Inoperative", "Operative"]), (True, ["Inoperative"])])
+async def test_what_an_escalation_closed_stays_closed_if_the_operator_took_it_out_of_service(world, taken_out, told):
+    charger = await world.charger(rated_power_w=60_000)
+    await charger.connect()
+    path = f"/v1/chargers/chg_{charger.id}"
+    await world.call("PATCH", path, json={"quirks": {"stop_escalation": ["INOPERATIVE"]}})
+    transaction_id = await charger.start_paid()
+    await world.call("POST", f"/v1/transactions/txn_{transaction_id}/stop", status=202)
+    await world.settle()
+    for minute in (1, 2):  # two stops are ignored
+        await world.pass_time(30)
+        await charger.meter(transaction_id, 1000 + 100 * minute)
+        await world.pass_time(30)
+    if taken_out:
+        await world.call("PATCH", f"{path}/connectors/1", json={"operative": False})
+    await charger.stop(transaction_id, 1200)
+    await world.settle()
+    assert [command.payload["type"] for command in charger.sent("ChangeAvailability")] == told
+
+
 # --- errors ----------------------------------------------------------------------------------------------------------------
 
 

@@ -120,7 +120,10 @@ async def want_stop(
 
 
 async def charger_stopped(app: Charging, uow: UnitOfWork, charger: Charger, transaction: Transaction) -> None:
-    """The energy is off: no more attempts, the connector sells again, and what an escalation closed is opened."""
+    """The energy is off: no more attempts, the connector sells again, and what an escalation closed is opened.
+
+    It stays closed where the operator has meanwhile taken it out of service.
+    """
     transaction.charger_stopped_at = uow.now
     transaction.stop_confirm_due_at = None
     await release_connector(uow, transaction)
@@ -133,7 +136,7 @@ async def charger_stopped(app: Charging, uow: UnitOfWork, charger: Charger, tran
         if transaction.stop_attempt > 0
         else 0
     )
-    if closed:
+    if closed and charger.operative and await _operative(uow, transaction):
         await create_command(
             app,
             uow,
@@ -144,6 +147,16 @@ async def charger_stopped(app: Charging, uow: UnitOfWork, charger: Charger, tran
             deadline_at=uow.now + timedelta(seconds=app.settings.command_deadline_seconds),
             transaction_id=transaction.id,
         )
+
+
+async def _operative(uow: UnitOfWork, transaction: Transaction) -> bool:
+    """The operator's will about the connector."""
+    wanted = await uow.connection.scalar(
+        sa.select(connectors.c.operative).where(
+            connectors.c.charger_id == transaction.charger_id, connectors.c.connector_id == transaction.connector_id
+        )
+    )
+    return wanted is not False
 
 
 async def hold_connector(uow: UnitOfWork, transaction: Transaction) -> None:
