@@ -9,7 +9,9 @@ from charging.domain.energy import start_meter
 from charging.domain.limits import DEFAULT_LIMITS
 from charging.domain.samples import Reading
 from charging.domain.states import TransactionState
+from charging.domain.stopping import LATENCY_MARGIN_MS
 from charging.domain.transaction import Transaction, affordable_wh
+from contracts.charging import EnergyConfidence, EnergyEvidence, StopReason
 from money.bill import final_bill
 
 NOW = datetime(2026, 1, 5, 4, 30, tzinfo=UTC)
@@ -110,11 +112,11 @@ def test_the_bill_stays_within_the_payment(power_w, interval_s, budget_paise, ra
         paid_paise=budget_paise,
     )
     assert bill.shortfall_paise == 0
-    # And little is left unused once the power is known: what flows in the lookahead, in the latency's slack, and rounding.
+    # And little is left unused once the power is known: what flows in the lookahead, in the latency's margin, and rounding.
     # Where no power is reported, one stretch alone may be the begin of a rise.
     if second > (interval_s if reports_power else 2 * interval_s):
         grain_wh = 0 if reports_power else 2
-        assert transaction.affordable_wh - energy_wh <= power_w // 3600 + 2 + grain_wh
+        assert transaction.affordable_wh - energy_wh <= power_w * (1000 + LATENCY_MARGIN_MS) // 3_600_000 + 2 + grain_wh
 
 
 def test_without_power_no_crossing_is_in_sight_and_without_payer_none_at_all():
@@ -138,3 +140,43 @@ def test_a_fee_that_becomes_known_moves_the_crossing():
     transaction.change_fee(20_000)  # a fee above the budget affords nothing: stop at once
     transaction.forecast(NOW, DEFAULT_LIMITS)
     assert transaction.stop_due_at == NOW
+
+
+def finished(*, reason, readings=((30, 60),)):
+    transaction = session(budget_paise=10_000, rate_paise=1800, fee_paise=236, rated_power_w=7200)
+    for second, value_wh in readings:
+        at = NOW + timedelta(seconds=second)
+        transaction.read(Reading(0, at, value_wh, 1, 7200, None, 1, second), at, DEFAULT_LIMITS)
+    transaction.finalize(reason, NOW + timedelta(seconds=90), ocpp_stop_reason=None, meter_stop_wh=None)
+    return transaction
+
+
+def test_a_session_whose_meter_was_lost_is_held_for_a_person():
+    transaction = finished(reason=StopReason.METER_LOST)
+    assert (transaction.energy_wh, transaction.implausible) == (60, True)
+    assert EnergyEvidence.model_validate_json(transaction.energy_evidence).confidence is EnergyConfidence.DISPUTABLE
+    assert finished(reason=StopReason.CHARGER).implausible is False
+
+
+def test_late_energy_is_kept_apart_and_the_evidence_stays_as_it_was():
+    transaction = finished(reason=StopReason.CHARGER)
+    proof = transaction.energy_evidence
+    for second, value_wh in ((120, 200), (150, 260)):
+        at = NOW + timedelta(seconds=second)
+        transaction.read(Reading(0, at, value_wh, 1, 7200, None, 1, second), at, DEFAULT_LIMITS)
+    assert (transaction.energy_wh, transaction.late_wh, transaction.energy_evidence) == (60, 200, proof)
+
+
+def test_how_long_a_stop_took_is_told_by_the_energy_that_still_flowed():
+    transaction = session(budget_paise=10_000, rate_paise=1800, fee_paise=236, rated_power_w=7200)
+    at = NOW + timedelta(seconds=30)
+    transaction.read(Reading(0, at, 60, 1, 7200, None, 1, 1), at, DEFAULT_LIMITS)
+    transaction.stop_attempt, transaction.stop_attempt_at = 1, at + timedelta(seconds=10)
+    heard_at = at + timedelta(seconds=14)
+    # 2 Wh a second: 20 Wh until the decision, 6 more until the contactor opened.
+    assert transaction.stop_took_ms(86, heard_at) == 3000
+    assert transaction.stop_took_ms(200, heard_at) == 4000  # no longer than until its StopTransaction came
+    assert transaction.stop_took_ms(70, heard_at) == 0
+    assert transaction.stop_took_ms(None, heard_at) is None
+    transaction.stop_attempt = 2
+    assert transaction.stop_took_ms(86, heard_at) is None

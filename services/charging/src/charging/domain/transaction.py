@@ -280,7 +280,7 @@ class Transaction:
             power_w=energy.flowing_w(self.meter, self.rated_power_w),
         )
         if ms is not None:
-            lead_ms = limits.stop_latency_ms if stop_latency_ms is None else stop_latency_ms + LATENCY_MARGIN_MS
+            lead_ms = (limits.stop_latency_ms if stop_latency_ms is None else stop_latency_ms) + LATENCY_MARGIN_MS
             ahead_ms = min(max(ms - lead_ms, 0), FORECAST_HORIZON_MS)
             self.stop_due_at = at + timedelta(milliseconds=ahead_ms)
 
