@@ -153,6 +153,7 @@ def number(outlet: Outlet) -> int:
 
 
 @pytest.mark.quirk(14)
+@pytest.mark.quirk(14)
 async def test_a_model_that_reboots_when_probed_is_left_alone(care: Field) -> None:
     outlet = await care.outlet(quirks_of_record={"denied_actions": ["ChangeConfiguration", "GetConfiguration"]})
     await care.pass_seconds(2 * SETTLED_SECONDS)
@@ -263,6 +264,7 @@ async def test_a_person_sets_a_key_for_one_charger_and_takes_it_back(care: Field
 
 
 @pytest.mark.quirk(93)
+@pytest.mark.quirk(93)
 async def test_misspelt_and_secret_keys_are_matched_and_never_kept(care: Field) -> None:
     listed = [
         {"key": "stationPassword", "readonly": False, "value": "LetMeIn!"},
@@ -316,6 +318,7 @@ async def refused(field: Field, outlet: Outlet, password: str) -> bool:
     return False
 
 
+@pytest.mark.oca("TC_073_CSMS")
 @pytest.mark.oca("TC_073_CSMS")
 async def test_a_new_password_is_told_to_the_charger_alone_and_the_old_one_ends_when_it_comes_back(field: Field) -> None:
     outlet = await field.outlet()

@@ -178,8 +178,9 @@ class Player:
             await self._know_tag(payload)
         seen = len(self._charger.received)
         await self._charger.send([2, line.frame[1], action, payload])
+        answer = await self._charger.first_answer(message_id, after=seen)
+        answers = [] if answer is None else [answer]
         await self._field.rest()
-        answers = [frame for frame in self._charger.received[seen:] if frame[0] in (3, 4) and str(frame[1]) == message_id]
         said = "no answer" if not answers else _brief(answers[0])
         our_id = answers[0][2].get("transactionId") if answers and answers[0][0] == 3 else None
         self._asked[message_id] = (action, our_id if action == "StartTransaction" else None)

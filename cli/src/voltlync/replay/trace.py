@@ -72,7 +72,8 @@ class Trace:
 
 def read_trace(lines: Iterable[str]) -> Trace:
     """A trace from its JSON lines. Raises TraceError with the line's number."""
-    header, found = Header(), []
+    header = Header()
+    found: list[Line] = []
     for number, text in enumerate(lines, 1):
         if not text.strip():
             continue

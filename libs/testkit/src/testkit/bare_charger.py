@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import json
 from typing import Any
@@ -129,6 +130,16 @@ class BareCharger:
         assert found(), f"{self.id}: closed with {self.close_code} instead of answering {message_id}"
         frame = found()[0]
         return frame[2] if frame[0] == 3 else frame
+
+    async def first_answer(self, message_id: str, *, after: int = 0) -> list[Any] | None:
+        """The whole frame that answers a message id, or None where none came before the guard or the close."""
+
+        def found() -> list[Any] | None:
+            return next((frame for frame in self.received[after:] if frame[0] in (3, 4) and str(frame[1]) == message_id), None)
+
+        with contextlib.suppress(AssertionError):
+            await self._wait(lambda: found() is not None or self.close_code is not None, f"an answer to {message_id}")
+        return found()
 
     async def boot(self, **fields: Any) -> Any:
         """BootNotification with the least it may have."""
