@@ -46,7 +46,7 @@ async def test_rabbitmq_keeps_confirmed_messages_over_a_kill(own_servers: Server
     async with await aio_pika.connect(own_servers.rabbitmq.url) as connection:
         channel = await connection.channel()
         queue = await channel.get_queue("payments.kept")
-        received = await queue.get(timeout=10)
+        received = await queue.get(timeout=60)
         assert received.body == b"worth keeping"
         await received.ack()
 
@@ -129,7 +129,7 @@ def test_servers_die_with_their_owner_and_leave_nothing(tmp_path: Path) -> None:
     assert {"postgres", "redis-server", "epmd"} <= {process.name() for process in processes}
     owner.send_signal(signal.SIGKILL)
     owner.wait()
-    _, alive = psutil.wait_procs(processes, timeout=30)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     assert alive == []
     assert not (directory / "here").exists()
     assert not postgres.exists()

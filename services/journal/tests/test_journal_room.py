@@ -3,19 +3,18 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 
 import aiohttp
+
+from testkit.servers.processes import free_port
 
 ATTEMPTS = 600
 """Asked ten times a second: a minute, for a machine that is busy with eight other things."""
 
 
 async def test_the_process_starts_says_that_it_is_well_and_stops() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "VOLTLYNC_AMQP_URL": "amqp://nobody@nowhere/", "VOLTLYNC_INTERNAL_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "journal", env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

@@ -211,13 +211,13 @@ except ValueError:
     structlog.get_logger().exception("refund.failed", refund_id=17, contact="9876543210")
 logging.getLogger("third.party").error("unreachable amqp://u:hunter2@broker/")
 structlog.get_logger().info("refund.processed")
-sentry_sdk.flush(10)
+sentry_sdk.flush(60)
 """
     port = runner.addresses[0][1]
     environment = {"VOLTLYNC_AMQP_URL": "amqp://x/", "VOLTLYNC_SENTRY_DSN": f"http://key@127.0.0.1:{port}/1"}
     try:
         process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, env=os.environ | environment)
-        assert await asyncio.wait_for(process.wait(), 60) == 0
+        assert await asyncio.wait_for(process.wait(), 120) == 0
     finally:
         await runner.cleanup()
     sent = [reports.get_nowait().decode() for _ in range(reports.qsize())]
@@ -234,4 +234,4 @@ sentry_sdk.flush(10)
 async def test_stopping_flushes_in_a_thread() -> None:
     telemetry = Telemetry(SETTINGS, service="payments")
     await telemetry.start()
-    await asyncio.wait_for(telemetry.stop(), 5)
+    await asyncio.wait_for(telemetry.stop(), 60)

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -33,6 +33,7 @@ from chassis.web import (
 from identity_simulator import IdentitySimulator
 from testkit.clock import SteppingClock
 from testkit.servers import Servers
+from testkit.servers.processes import free_port
 
 AMQP_URL = "amqp://nobody@nowhere/"
 BIG_BYTES = 300 * 1024
@@ -201,7 +202,7 @@ class DoorClient:
 
 
 @pytest.fixture
-async def world(servers: Servers, clock: SteppingClock, unused_tcp_port_factory: Callable[[], int]) -> AsyncIterator[World]:
+async def world(servers: Servers, clock: SteppingClock) -> AsyncIterator[World]:
     signer = PrincipalSigner.generate()
     spans = InMemorySpanExporter()
     services = {}
@@ -227,7 +228,7 @@ async def world(servers: Servers, clock: SteppingClock, unused_tcp_port_factory:
         "principal_private_key": signer.private_key,
         "principal_public_key": signer.public_key,
         **{f"{name}_url": server.url for name, (_, server) in services.items()},
-        **{f"{name}_url": f"http://127.0.0.1:{unused_tcp_port_factory()}" for name in ("settlement", "firmware", "journal")},
+        **{f"{name}_url": f"http://127.0.0.1:{free_port()}" for name in ("settlement", "firmware", "journal")},
         # Generous for a busy machine: no test here is about slow Redis.
         "limit_timeout_seconds": 10,
     }

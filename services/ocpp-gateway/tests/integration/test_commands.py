@@ -29,7 +29,7 @@ async def completed(charging, charger_id, count: int = 1) -> CommandCompleted:
 
 async def in_hand(connection, count: int) -> None:
     """Wait until so many commands wait for their turn on this connection."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(connection.calls._waiting) < count:
             await asyncio.sleep(0.002)
 

@@ -139,7 +139,7 @@ async def test_a_changed_password_counts_at_once(gateway, charging, new_id, brok
     message = aio_pika.Message(changed.model_dump_json().encode(), type=changed.TYPE, message_id="m")
     await charging.topic.publish(message, routing_key=changed.TYPE)
     known = gateway.part(Credentials)._known
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while known[charger_id.casefold()].enabled:
             await asyncio.sleep(0.002)
     assert await gateway.status(charger_id) == 404

@@ -25,7 +25,7 @@ async def charger(gateway, charging, new_id):
 
 
 async def until(condition):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.002)
 

@@ -30,7 +30,7 @@ async def open_charger(gateway, charging, new_id):
 
 
 async def until(condition, what):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.002)
 
@@ -198,7 +198,7 @@ async def test_epochs_grow_through_a_redis_flush_and_redis_away(gateway, chargin
     # After the flush everything is asserted again within ten seconds.
     await redis.flushall()
     await clock.advance(11)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (entry := await redis.hgetall(charger_key(charger_id))).get("epoch") != str(epochs[-1]):
             await asyncio.sleep(0.002)
     assert entry["gateway"] == gateway.settings.gateway_name
@@ -220,7 +220,7 @@ async def test_a_tombstone_in_redis_and_a_newer_socket_elsewhere(start_gateway, 
     assert (await charging.wait(charger_id, "disconnected")).data["reason"] == "SUPERSEDED"
     assert (await redis.hgetall(charger_key(charger_id)))["gateway"] == other.settings.gateway_name
     await second.ws.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (entry := await redis.hgetall(charger_key(charger_id))).get("gone") != str(new):
             await asyncio.sleep(0.002)
     assert "gateway" not in entry

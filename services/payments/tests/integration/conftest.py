@@ -71,18 +71,29 @@ class World:
     signer: PrincipalSigner
     settings: PaymentsSettings
     transactions: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1001))
+    announced: int = 0
+    """Events that were put into payments' queue."""
+    others: list[Service] = field(default_factory=list)
+    """More replicas over the same database and queue."""
+
+    def settled(self) -> float:
+        """Deliveries of payments' queue that the replicas have acknowledged."""
+        registries = [self._registry_of(service) for service in (self.service, *self.others)]
+        name, labels = "voltlync_messages_settled_total", {"queue": "payments.events"}
+        return sum(registry.get_sample_value(name, labels) or 0.0 for registry in registries)
 
     async def quiet(self) -> None:
         """Return when nothing more happens without time passing: no work, no webhook on its way, no message anywhere."""
         still = 0
         while still < 3:
             await asyncio.sleep(0.005)
-            await self.service.work.idle()
+            for service in (self.service, *self.others):
+                await service.work.idle()
             await self.razorpay.wait_idle()
             busy = await self.admin.fetchval("SELECT count(*) FROM payments.outbox WHERE published_at IS NULL")
-            queue = await self.channel.declare_queue("payments.events", passive=True)
-            busy += queue.declaration_result.message_count or 0
-            busy += self.service.work.count() + self.razorpay.pending
+            # By what was acknowledged: of what is on its way to a consumer the broker's count of waiting messages knows nothing.
+            busy += self.settled() < self.announced
+            busy += sum(service.work.count() for service in (self.service, *self.others)) + self.razorpay.pending
             still = 0 if busy else still + 1
 
     def headers(self, method: str, path: str, *, role: Role = Role.ADMIN) -> dict[str, str]:
@@ -158,6 +169,7 @@ class World:
     async def announce(self, event: Contract, *, message_id: str | None = None) -> None:
         """Publish as charging does, and wait for what follows."""
         exchange = await self.channel.get_exchange("charging")
+        self.announced += 1
         now = self.clock.now()
         message = aio_pika.Message(
             event.model_dump_json().encode(),
@@ -233,7 +245,11 @@ class World:
     @property
     def service_registry(self) -> Any:
         """The service's own Prometheus registry."""
-        return next(part.registry for part in self.service._parts if hasattr(part, "registry"))
+        return self._registry_of(self.service)
+
+    @staticmethod
+    def _registry_of(service: Service) -> Any:
+        return next(part.registry for part in service._parts if hasattr(part, "registry"))
 
     def now(self) -> datetime:
         """The clock's time."""

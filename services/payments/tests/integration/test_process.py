@@ -3,21 +3,15 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 
 import aiohttp
 
 from testkit.servers import Servers
+from testkit.servers.processes import free_port
 
 START_SECONDS_MAX = 60
 """On a busy machine; mostly it takes two."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def test_the_process_starts_answers_and_stops(servers: Servers, database: tuple[str, str], broker: str) -> None:
@@ -41,10 +35,11 @@ async def test_the_process_starts_answers_and_stops(servers: Servers, database: 
                 assert process.returncode is None, "it ended"
                 try:
                     async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
-                        assert answer.status == 200, await answer.text()
-                        break
+                        if answer.status == 200:
+                            break
                 except aiohttp.ClientConnectionError:
-                    await asyncio.sleep(0.1)
+                    pass
+                await asyncio.sleep(0.1)
             async with http.post(f"http://127.0.0.1:{port}/webhooks/razorpay", data=b"{}") as answer:
                 assert answer.status == 401
                 assert answer.content_type == "application/problem+json"

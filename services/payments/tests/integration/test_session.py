@@ -188,6 +188,7 @@ async def test_a_stored_webhook_outlives_the_process_that_stored_it(world: World
 
 async def test_two_replicas_share_the_work_and_do_nothing_twice(world: World) -> None:
     async with running_service(world.settings, world.clock) as other:
+        world.others.append(other)
         qrs = [await world.qr_code(f"CP-{number}") for number in range(6)]
         paid = [
             world.razorpay.pay(qr["razorpay_qr_code_id"], QrPayment(amount=3_000))["payment"]["id"]
