@@ -148,7 +148,7 @@ async def test_a_queue_that_is_replayed_hours_after_the_end(world: World) -> Non
     await site.point.unplug()
     delivered_wh = site.point.connectors[1].meter_wh
     # 12:10 The line is mended. The charger sends all that it kept, and every message of it is answered.
-    await world.skip_seconds(2 * 3600, stride=119)
+    await world.skip_seconds(2 * 3600, stride=1200)
     await site.point.connect()
     await world.pass_seconds(5)
     assert not site.point.outbox.transactional, "the queue is out"
