@@ -9,13 +9,20 @@ import heapq
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any
 
 import structlog
 from aiohttp import web
 
+from ocpp_gateway.handshake import asking_to_upgrade
 from ocpp_gateway.metrics import Metrics
 
 log = structlog.get_logger(__name__)
+
+HEAD_END = b"\r\n\r\n"
+
+HEAD_BYTES_MAX = 16 * 1024
+"""A longer head goes to the parser as it is, which refuses it."""
 
 LOOK_SECONDS = 0.25
 """Real time between two looks for half requests: it guards I/O, so it is no matter of the business clock."""
@@ -67,6 +74,32 @@ class Admission:
         self._free += 1
 
 
+class Knock(web.RequestHandler):
+    """aiohttp's connection, for boxes that ask for a WebSocket and forget to say `Connection: Upgrade` (ocpp.md row 4).
+
+    Without it a parser takes the frames for further requests, so the head is put right before it is parsed.
+    """
+
+    __slots__ = ("_head",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head: bytes | None = b""
+        """What has come of the first request's head; None once it was passed on."""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the charger."""
+        if self._head is not None:
+            data = self._head + data
+            end = data.find(HEAD_END)
+            if end < 0 and len(data) <= HEAD_BYTES_MAX:
+                self._head = data
+                return
+            self._head = None
+            data = asking_to_upgrade(data[:end]) + data[end:] if end >= 0 else data
+        super().data_received(data)
+
+
 class Knocks(web.Server):
     """aiohttp's server, which waits for ever for a request to be completed; here it has a time, and there is a most of them."""
 
@@ -86,6 +119,10 @@ class Knocks(web.Server):
         """Connections whose request has not arrived yet, the oldest first."""
         self.arrived = self.gone = 0
         """TCP connections so far, and how many of them have ended."""
+
+    def __call__(self) -> web.RequestHandler:
+        """A connection's protocol."""
+        return Knock(self, loop=self._loop, **self._kwargs)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Somebody knocked. Over the limit the oldest half request gives way: an honest charger's is whole in a moment."""

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -27,6 +28,23 @@ def charge_point_id_of(raw_path: str) -> str | None:
     if not identity or len(identity) > CHARGE_POINT_ID_LENGTH_MAX or not identity.isprintable():
         return None
     return identity
+
+
+_ASKS_FOR_WEBSOCKET = re.compile(rb"^upgrade:[ \t]*websocket[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_CONNECTION = re.compile(rb"^connection:[^\r\n]*\r\n", re.IGNORECASE | re.MULTILINE)
+
+
+def asking_to_upgrade(head: bytes) -> bytes:
+    """A request's head, up to its empty line, with the `Connection: Upgrade` that RFC 6455 §4.1 asks for and some boxes forget.
+
+    Only where it asks for a WebSocket; any other head is left as it is.
+    """
+    connection = _CONNECTION.search(head + b"\r\n")
+    if (connection is not None and b"upgrade" in connection[0].lower()) or not _ASKS_FOR_WEBSOCKET.search(head):
+        return head
+    request_line, _, headers = head.partition(b"\r\n")
+    rest = _CONNECTION.sub(b"", headers + b"\r\n").removesuffix(b"\r\n")
+    return request_line + b"\r\nConnection: Upgrade\r\n" + rest
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,6 @@ async def shown(gateway, context):
 
 
 @pytest.mark.oca("TC_086_CSMS")
-@pytest.mark.oca("TC_086_CSMS")
 async def test_a_charger_that_trusts_our_authority_boots_over_tls_and_one_that_does_not_stays_out(
     start_tls, authority, charging, new_id
 ):

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ocpp_gateway.handshake import (
+    asking_to_upgrade,
     basic_password,
     charge_point_id_of,
     choose_subprotocol,
@@ -248,3 +249,23 @@ def test_what_the_tables_make_of_it(action, sent, understood, original):
     assert clean == understood
     assert kept == original
     assert is_valid(action, clean)
+
+
+@pytest.mark.parametrize(
+    ("head", "understood"),
+    [
+        ("GET / HTTP/1.1|Upgrade: websocket|Host: x", "GET / HTTP/1.1|Connection: Upgrade|Upgrade: websocket|Host: x"),
+        (
+            "GET / HTTP/1.1|Host: x|connection: keep-alive|upgrade: WebSocket",
+            "GET / HTTP/1.1|Connection: Upgrade|Host: x|upgrade: WebSocket",
+        ),
+        ("GET / HTTP/1.1|Upgrade: websocket|Connection: close", "GET / HTTP/1.1|Connection: Upgrade|Upgrade: websocket"),
+        ("GET / HTTP/1.1|Connection: keep-alive, Upgrade|Upgrade: websocket", None),
+        ("GET /metrics HTTP/1.1|Host: x", None),
+        ("GET / HTTP/1.1|X-Upgrade: websocket|Host: x", None),
+        ("", None),
+    ],
+)
+def test_a_forgotten_connection_header_is_supplied(head, understood):  # row 4
+    wire = head.replace("|", "\r\n").encode()
+    assert asking_to_upgrade(wire) == (wire if understood is None else understood.replace("|", "\r\n").encode())
