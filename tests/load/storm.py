@@ -148,7 +148,6 @@ async def run(chargers: int, sessions: int, within: float) -> None:
             configuration={"MeterValueSampleInterval": str(METER_SECONDS)},
             # Patient, as chargers are: what is slow here is a machine that plays both sides.
             connect_guard_seconds=SERVED_SECONDS_MAX,
-            call_timeout_seconds=SERVED_SECONDS_MAX,
         )
         quirks = Quirks(boot_on_reconnect=True)
         with_session = set(rng.sample(range(chargers), sessions))
