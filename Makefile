@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test e2e conformance chaos bench lint fmt types arch check migrate schemas docs dotenv lock doctor reset
+.PHONY: help setup run demo test e2e conformance chaos bench fleet lint fmt types arch check migrate schemas docs dotenv lock doctor reset
 
 # Where it is set, every process compiles every module again: a service takes 5 s of CPU to start instead of 2.
 unexport PYTHONDONTWRITEBYTECODE
@@ -45,6 +45,9 @@ chaos: setup ## The long form of the chaos tests: 30 kills of real processes
 
 bench: setup ## Measure speed against a bare server; prints the figures of docs/performance.md
 	@$(BIN)/python -m tests.load.bench
+
+fleet: setup ## The paid-energy guarantee over hundreds of sessions: overspend and what is left (docs/paid-energy.md)
+	@$(BIN)/python -m tests.fleet.report
 
 lint: setup ## Ruff (rules and format), YAML, Dockerfile
 	@$(BIN)/ruff check .

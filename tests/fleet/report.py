@@ -1,4 +1,4 @@
-"""`python -m tests.fleet.report [SESSIONS] [SEED]`: the distribution of overspend and of what is left, as docs/paid-energy.md has it."""
+"""`python -m tests.fleet.report [SESSIONS] [SEED]`: overspend and what is left, as docs/paid-energy.md has it."""
 
 import sys
 from collections.abc import Sequence
@@ -22,11 +22,12 @@ def line(behaviour: Behaviour, results: Sequence[Result]) -> str:
     over = [result.overspend_paise for result in results]
     left = [result.unspent_paise for result in results]
     seconds = [result.unspent_seconds for result in results]
+    lasted = f"{percentile(seconds, 0.5):.1f} / {percentile(seconds, 0.99):.1f}"
     figures = [percentile(over, share) for share in (0.5, 0.9, 0.99)]
     none = 100 * sum(1 for paise in over if paise == 0) / len(over)
     return (
         f"| {behaviour.value} | {len(results)} | {none:.1f} % | {figures[0]} | {figures[1]} | {figures[2]} | {max(over)}"
-        f" | {percentile(left, 0.5)} / {percentile(left, 0.99)} | {percentile(seconds, 0.5):.1f} / {percentile(seconds, 0.99):.1f} |"
+        f" | {percentile(left, 0.5)} / {percentile(left, 0.99)} | {lasted} |"
     )
 
 

@@ -27,8 +27,8 @@ from contracts.charging import StartRefusal
 from contracts.ocpp_gateway import (
     CommandOutcome,
     DisconnectReason,
-    MeterValuesReceived,
     StatusNotificationReceived,
+    UnparsedMeterValuesReceived,
 )
 
 NOW = datetime(2026, 1, 5, 4, 30, tzinfo=UTC)
@@ -217,8 +217,8 @@ def test_stops_go_first():
 def test_a_batch_keeps_each_chargers_order_and_takes_meter_values_together():
     def event(name, seq, *, meter):
         head = {"charge_point_id": name, "epoch": 1, "seq": seq, "received_at": NOW, "gateway": "g", "connector_id": 1}
-        model = MeterValuesReceived(**head) if meter else StatusNotificationReceived(**head, status="Available")
-        received = Received(type=model.TYPE, message_id=model.message_id, data=None, occurred_at=NOW, queue="q")
+        model = UnparsedMeterValuesReceived(**head) if meter else StatusNotificationReceived(**head, status="Available")
+        received = Received(type="-", message_id=model.message_id, data=None, occurred_at=NOW, queue="q")
         received.model = model
         return received
 

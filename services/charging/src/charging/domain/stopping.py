@@ -26,7 +26,7 @@ LATENCY_MIN_MS = 500
 LATENCY_MAX_MS = 15_000
 """What is learned of a charger's stops stays within these: none is faster, and a slower one is a fault, no habit."""
 LATENCY_MARGIN_MS = 1000
-"""Kept in hand above what was learned, or guessed: mobile networks and contactors vary by about so much from one stop to the next."""
+"""Kept in hand above what was learned, or guessed: networks and contactors vary by about so much from stop to stop."""
 LATENCY_SINKS_BY = 8
 """A slower stop is believed at once, a faster one only by an eighth: being late costs us, being early the rider very little."""
 

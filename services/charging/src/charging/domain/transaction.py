@@ -256,7 +256,8 @@ class Transaction:
         power_w = energy.flowing_w(meter, self.rated_power_w)
         if power_w <= 0 or meter.read_at > self.stop_attempt_at or meter_stop_wh < meter.register_wh:
             return None
-        since_reading_ms = (meter_stop_wh - meter.register_wh) * energy.MS_PER_HOUR // power_w
+        # Both registers hide a fraction: a Wh more may have flowed, a second at 3.6 kW.
+        since_reading_ms = (meter_stop_wh - meter.register_wh + 1) * energy.MS_PER_HOUR // power_w
         took_ms = since_reading_ms - (self.stop_attempt_at - meter.read_at) // timedelta(milliseconds=1)
         heard_ms = (received_at - self.stop_attempt_at) // timedelta(milliseconds=1)
         return max(0, min(took_ms, heard_ms))
