@@ -186,12 +186,16 @@ def judge(
 
 def in_words(evidence: EnergyEvidence) -> str:
     """One plain sentence for a person who asks what a bill rests on."""
-    parts = [f"{evidence.billed_wh / 1000:.3f} kWh billed"]
+    parts = [f"{_kwh(evidence.billed_wh)} billed"]
     counted = [segment for segment in evidence.segments if segment.counted_wh > 0]
     if counted:
         stretches = ", then ".join(f"{segment.from_wh} to {segment.to_wh} Wh" for segment in counted[:3])
         more = f" and {len(counted) - 3} more stretches" if len(counted) > 3 else ""
         parts.append(f"the charger's register ran from {stretches}{more}")
     if evidence.power_wh is not None:
-        parts.append(f"its reported power over time gives {evidence.power_wh / 1000:.3f} kWh")
+        parts.append(f"its reported power over time gives {_kwh(evidence.power_wh)}")
     return f"{evidence.confidence.value}: {'; '.join(parts)}. {evidence.because}"
+
+
+def _kwh(wh: int) -> str:
+    return f"{wh // 1000}.{wh % 1000:03d} kWh"
