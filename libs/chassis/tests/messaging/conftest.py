@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from chassis.database import Database, OutboxRelay, UnitOfWork
 from chassis.database.migrate import migrate
 from chassis.messaging import BrokerUnavailable, Bus, Received
+from chassis.messaging import bus as bus_module
 from chassis.messaging.declare import declare
 from chassis.messaging.events import EventConsumer, RpcServer
 from chassis.messaging.lanes import LaneConsumer
@@ -198,8 +199,22 @@ async def queue_anew(channel: AbstractChannel) -> None:
     await channel.queue_bind("probe.events", "probe", Thing.TYPE)
 
 
+@pytest.fixture(scope="session")
+async def probe_template(servers: Servers) -> AsyncIterator[str]:
+    """The name of a migrated database, to be copied."""
+    async with fresh_database(servers.postgres.dsn) as dsn:
+        await migrate(dsn, schema="probe", password="probe", migrations=Path(__file__).parent / "migrations")
+        yield dsn.rsplit("/", 1)[1]
+
+
+@pytest.fixture(autouse=True)
+def reconnect_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bus that looks for its broker five times a second: the pauses of real outages would only be waited for."""
+    monkeypatch.setattr(bus_module, "RECONNECT_SECONDS", (0.1, 0.2))
+
+
 @pytest.fixture
-async def probe_dsn(servers: Servers) -> AsyncIterator[str]:
+async def probe_dsn(servers: Servers, probe_template: str) -> AsyncIterator[str]:
     """A fresh, migrated database as the probe's own role sees it, and an empty broker."""
 
     async def delete_all(channel: AbstractChannel) -> None:
@@ -211,8 +226,7 @@ async def probe_dsn(servers: Servers) -> AsyncIterator[str]:
 
     await administer(servers.rabbitmq.url, delete_all)
     await administer(servers.rabbitmq.url, declare_all)
-    async with fresh_database(servers.postgres.dsn) as dsn:
-        await migrate(dsn, schema="probe", password="probe", migrations=Path(__file__).parent / "migrations")
+    async with fresh_database(servers.postgres.dsn, template=probe_template) as dsn:
         yield database_address(dsn, dsn.rsplit("/", 1)[1], user="voltlync_probe", password="probe")
 
 

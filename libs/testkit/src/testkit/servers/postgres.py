@@ -172,13 +172,15 @@ def _reachable(directory: Path, user: str | None) -> Path:
 
 
 @asynccontextmanager
-async def fresh_database(dsn: str, name: str | None = None) -> AsyncIterator[str]:
+async def fresh_database(dsn: str, name: str | None = None, *, template: str = "template0") -> AsyncIterator[str]:
     """An empty database beside the one that `dsn` (a superuser's) names; dropped afterwards, whoever is still connected.
 
+    `template`: a database to copy instead, to which nobody is connected; its rights on schemas and tables come with it, those on
+    the database itself do not. A copy of a migrated one takes a fraction of its migrations.
     Yields its DSN, for the same user. For a test module: `async with fresh_database(servers.postgres.dsn) as dsn: ...`.
     """
     name = name or f"test_{secrets.token_hex(6)}"
-    await _execute(dsn, f'CREATE DATABASE "{name}" TEMPLATE template0')
+    await _execute(dsn, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     try:
         yield database_address(dsn, name)
     finally:
