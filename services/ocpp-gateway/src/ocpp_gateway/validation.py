@@ -21,10 +21,10 @@ _MAY_LACK: dict[str, tuple[str, ...]] = {
     "StopTransaction": ("transactionId", "meterStop", "timestamp"),
     "MeterValues": ("transactionId",),
 }
-"""Fields without which we still understand the message (ocpp.md rows 23, 77, 81)."""
+"""Fields without which we still understand the message (ocpp.md rows 23, 77, 81). Its own, not those of the lists inside it."""
 
 
-def _relaxed(schema: Any, action: str) -> Any:
+def _relaxed(schema: Any, action: str, may_lack: tuple[str, ...] = ()) -> Any:
     """The schema as we hold chargers to it: bounds on integers, empty lists allowed (row 27), `data` of any type (row 90)."""
     if isinstance(schema, list):
         return [_relaxed(item, action) for item in schema]
@@ -37,7 +37,7 @@ def _relaxed(schema: Any, action: str) -> Any:
             properties[name] |= {"minimum": minimum, "maximum": maximum}
     if action == "DataTransfer" and "data" in properties:
         properties["data"] = {}
-    required = [name for name in relaxed.get("required", ()) if name not in _MAY_LACK.get(action, ())]
+    required = [name for name in relaxed.get("required", ()) if name not in may_lack]
     relaxed.pop("required", None)
     return relaxed | ({"required": required} if required else {})
 
@@ -46,7 +46,8 @@ def _compiled() -> dict[str, Draft4Validator]:
     folder = resources.files("ocpp.v16.schemas")
     return {
         action: Draft4Validator(
-            _relaxed(json.loads((folder / f"{action}.json").read_text("utf-8-sig")), action), validate_formats=False
+            _relaxed(json.loads((folder / f"{action}.json").read_text("utf-8-sig")), action, _MAY_LACK.get(action, ())),
+            validate_formats=False,
         )
         for action in TABLES
     }

@@ -127,6 +127,19 @@ def test_what_is_json_is_read_as_it_is(payload):
         assert frames.read(data) == [[2, "1", "X", payload]]
 
 
+@pytest.mark.parametrize("missing", ["timestamp", "sampledValue"])
+def test_a_stop_whose_transaction_data_lack_something_is_answered_all_the_same(one_charger, missing):
+    data = {"timestamp": "2026-01-05T05:31:03Z", "sampledValue": [{"value": "16012000"}]}
+    del data[missing]
+    wire = one_charger
+    wire.clear()
+    stop = {"transactionId": 711, "meterStop": 16012000, "timestamp": "2026-01-05T05:31:03Z", "transactionData": [data]}
+    wire.connection.frame(orjson.dumps([2, "1", "StopTransaction", stop]))
+    assert wire.failures() == 0
+    assert [event.event_type for event in wire.events] == ["ocpp_gateway.stop_transaction_received.v1"]
+    assert orjson.loads(wire.sent[0])[:2] == [3, "1"]
+
+
 def test_cut_off_messages_keep_their_id():
     with pytest.raises(frames.Unreadable) as answer:
         frames.read(b'[3,"id-7",{"configurationKey":[]')
