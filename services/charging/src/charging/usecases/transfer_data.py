@@ -76,8 +76,10 @@ async def _last_meter_value(
         await end_stale(app, uow, charger, found, event.received_at, trigger="GetLastMeterValue")
         await save_transactions(uow, [found])
         return DataTransferDecision(status="Rejected")
+    # Delivered again after a later drop or boot, it is no sign of life.
     after_boot = (event.epoch, event.seq) > (charger.boot_epoch, charger.boot_seq)
-    if found.state is TransactionState.SUSPENDED and after_boot:
+    stands = charger.online and event.epoch == charger.epoch
+    if found.state is TransactionState.SUSPENDED and after_boot and stands:
         # A sign of life: the boot's deadline gives way to the guard, as a disconnect's does when the socket returns.
         found.spoke_of_session(event.received_at, app.limits)
         await save_transactions(uow, [found])
