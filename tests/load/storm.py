@@ -192,6 +192,7 @@ async def storm(system: Installed, points: Sequence[Point], within: float, rng: 
     own = own_cpu() - own_before
     caught_up = (time.monotonic() - began) + await until_number(system, everywhere, chargers, "chargers seen to return")
     cpu = {name: value - cpu_before[name] for name, value in system.cpu().items()}
+    waited = await line_seconds(system)
     await no_session_ended(points, ids)
     say("All sessions are stopped at the charger ...")
     await asyncio.gather(*(point.station.stop_transaction() for point in points if point.session))
@@ -210,6 +211,7 @@ async def storm(system: Installed, points: Sequence[Point], within: float, rng: 
     if stored < acknowledged:
         raise SystemExit(f"LOST: {acknowledged} MeterValues were answered, {stored} are stored")
     report(returns, began, caught_up, own, cpu, stored, within)
+    say(f"- in line at the gateway, all handshakes of the run together: {waited:.1f} s; the rest was waited for on the way there")
 
 
 async def no_session_ended(points: Sequence[Point], ids: dict[str, int | None]) -> None:
@@ -217,6 +219,15 @@ async def no_session_ended(points: Sequence[Point], ids: dict[str, int | None]) 
     changed = [point.station.id for point in points if point.session and transaction_id(point.station) != ids[point.station.id]]
     if changed:
         raise SystemExit(f"LOST: the storm ended the sessions of {changed[:5]} ({len(changed)} in all)")
+
+
+async def line_seconds(system: Installed) -> float:
+    """Seconds that handshakes stood in the gateway's own line, by its metrics: only there can a session go ahead of others."""
+    url = f"http://127.0.0.1:{system.installation.ports.ocpp_gateway}/metrics"
+    async with aiohttp.ClientSession() as http, http.get(url) as answer:
+        lines = (await answer.text()).splitlines()
+    name = "voltlync_ocpp_gateway_handshake_wait_seconds_sum"
+    return next(float(line.split()[1]) for line in lines if line.startswith(name))
 
 
 def own_cpu() -> float:
