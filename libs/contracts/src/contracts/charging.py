@@ -283,7 +283,7 @@ class EnergyEvidence(Contract):
     doubts_left_out: int = Field(0, description="further doubtful readings, beyond those listed")
     meter_stop: MeterStopRole
     power_wh: Wh | None = Field(None, description="reported power x time; null: no power was reported")
-    energy_unit: str | None = Field(None, description="unit that the register was read in, where a quirk of the charger overrides it")
+    energy_unit: str | None = Field(None, description="unit the register was read in, where a quirk overrides it")
 
 
 class TransactionStopped(TransactionTerms, Event):
