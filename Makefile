@@ -14,6 +14,8 @@ MEMBERS := $(wildcard libs/*/pyproject.toml services/*/pyproject.toml simulators
 
 # More arguments for pytest: make test PYTEST_ARGS="-k refund -x"
 PYTEST_ARGS ?=
+# Options of the fuzzer: make fuzz FUZZ_ARGS="--frames 50000 --seed 7"
+FUZZ_ARGS ?=
 # Seconds without a byte of progress are not measured here: pytest's own timeout (pyproject.toml) ends a test that hangs.
 PYTEST := $(BIN)/pytest $(PYTEST_ARGS)
 
@@ -42,6 +44,9 @@ conformance: setup ## Run the quirk table and the OCA cases, and write docs/conf
 
 chaos: setup ## The long form of the chaos tests: 30 kills of real processes
 	@$(PYTEST) tests/chaos
+
+fuzz: setup ## A million fuzzed frames against a live gateway (FUZZ_ARGS="--seed 7 --only 4711" shows one again)
+	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 bench: setup ## Measure speed against a bare server; prints the figures of docs/performance.md
 	@$(BIN)/python -m tests.load.bench

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
@@ -39,17 +39,22 @@ GROWTH_MIB_MAX = 20.0
 
 WITNESS_PAUSE_SECONDS = 0.02
 
+MEMORY_SAMPLES = 200
+
 REMEMBERED = 4096
 """Answered ids per socket by which a second answer is recognised."""
 
 FRAME_SHOWN_BYTES = 4000
+
+SUSPECTS = 40
+"""Frames that are named where a socket ends without cause."""
 
 
 class Findings:
     """What did not hold."""
 
     def __init__(self, seed: int) -> None:
-        self._seed = seed
+        self.seed = seed
         self.all: list[str] = []
         self.enough = asyncio.Event()
         self.over = False
@@ -61,7 +66,7 @@ class Findings:
             return
         if frame is not None:
             shown = repr(frame.data[:FRAME_SHOWN_BYTES]) + (f" … {len(frame.data)} bytes" * (len(frame.data) > FRAME_SHOWN_BYTES))
-            what += f"\n  --seed {self._seed} --only {frame.number}  ({frame.kind})\n  {shown}"
+            what += f"\n  --seed {self.seed} --only {frame.number}  ({frame.kind})\n  {shown}"
         self.all.append(what)
         print(f"FINDING {len(self.all)}: {what}", flush=True)
         if len(self.all) >= FINDINGS_MAX:
@@ -105,6 +110,7 @@ class Attacker:
         self._open_count = 0
         self._answered: OrderedDict[oracle.Key, Frame] = OrderedDict()
         self._may = 0
+        self._sent: deque[int] = deque(maxlen=SUSPECTS)
         self._garbage: Frame | None = None
         self._garbage_since: float | None = None
         self._dry = False
@@ -113,7 +119,7 @@ class Attacker:
         self.wire: Wire
 
     async def connect(self) -> None:
-        """Come in, then send."""
+        """Come in."""
         self._may = 0
         self._answered.clear()
         try:
@@ -121,8 +127,6 @@ class Attacker:
         except (OSError, Refused) as error:
             self._findings.add(f"{self.name} is not let in again: {error!r}")
             self._dry = True
-            return
-        self.fill()
 
     @property
     def done(self) -> bool:
@@ -150,6 +154,7 @@ class Attacker:
 
     def _send(self, frame: Frame) -> None:
         self._tally.sent[frame.kind] += 1
+        self._sent.append(frame.number)
         expected = oracle.expected(frame.data)
         if expected.key is not None:
             self._open.setdefault(expected.key, deque()).append((frame, time.monotonic()))
@@ -168,16 +173,21 @@ class Attacker:
     def _closed(self) -> None:
         if self._garbage_since is None:
             if not self._findings.enough.is_set():
-                last = [frame for waiting in self._open.values() for frame, _ in waiting]
                 self._findings.add(
-                    f"the gateway closed {self.name} without cause, {len(last)} answers open", last[-1] if last else None
+                    f"the gateway closed {self.name} without cause; the last that it got:\n"
+                    f"  --seed {self._findings.seed} --only {' '.join(map(str, self._sent))}"
                 )
             self._dry = True
             self._open.clear()
             self._open_count = 0
             return
         self._garbage = self._garbage_since = None
-        self._reconnecting = asyncio.create_task(self.connect())
+        self._reconnecting = asyncio.create_task(self._again())
+
+    async def _again(self) -> None:
+        await self.connect()
+        if not self._dry:
+            self.fill()
 
     def _text(self, data: bytes) -> None:
         try:
@@ -274,19 +284,23 @@ class Witness:
             await asyncio.sleep(WITNESS_PAUSE_SECONDS)
 
 
-def numbered(seed: int, numbers: range, seconds_max: float) -> Iterator[Frame]:
-    """The frames of a run, made when they are wanted."""
+def numbered(seed: int, numbers: Sequence[int], seconds_max: float, gateway: Gateway, tally: Tally) -> Iterator[Frame]:
+    """The frames of a run, made when they are wanted; in between the gateway's memory is looked at."""
     until = time.monotonic() + seconds_max
-    for number in numbers:
+    for place, number in enumerate(numbers):
         if time.monotonic() > until:
             return
+        if place % max(1, len(numbers) // MEMORY_SAMPLES) == 0 and gateway.alive:
+            tally.memory.append(gateway.resident_mib())
+            if len(tally.memory) % 10 == 1:
+                print(f"{place:>9,} frames, {tally.memory[-1]:.0f} MiB", flush=True)
         yield mutate.frame(seed, number)
 
 
 async def attack(
     servers: Servers,
     seed: int,
-    numbers: range,
+    numbers: Sequence[int],
     *,
     attackers: int = ATTACKERS,
     growth_mib_max: float = GROWTH_MIB_MAX,
@@ -297,7 +311,7 @@ async def attack(
     names = [f"FUZZ-{number:02d}" for number in range(attackers)]
     honest = [f"WITNESS-{number}" for number in range(WITNESSES)]
     async with world(servers, [*names, *honest], findings.add) as (gateway, charging):
-        frames = numbered(seed, numbers, seconds_max)
+        frames = numbered(seed, numbers, seconds_max, gateway, tally)
         crowd = [Attacker(name, gateway.port, frames, findings, tally) for name in names]
         witnesses = [Witness(name, gateway.port, findings, tally) for name in honest]
         for witness in witnesses:
@@ -306,7 +320,9 @@ async def attack(
         began, cpu = time.monotonic(), gateway.cpu_seconds()
         for attacker in crowd:
             await attacker.connect()
-        await _watch(gateway, crowd, tally, findings, len(numbers))
+        for attacker in crowd:
+            attacker.fill()
+        await _watch(gateway, crowd, findings)
         tally.seconds = time.monotonic() - began
         for witness in witnesses:
             witness.stopping = True
@@ -314,28 +330,23 @@ async def attack(
         if gateway.alive:
             tally.cpu_seconds = gateway.cpu_seconds() - cpu
             await _afterwards(gateway, charging, tally, findings, growth_mib_max)
+        else:
+            findings.all.insert(0, f"the gateway's process ended; the end of its log:\n{gateway.end_of_log()}")
         findings.over = True
     return tally, findings.all
 
 
-async def _watch(gateway: Gateway, crowd: list[Attacker], tally: Tally, findings: Findings, total: int) -> None:
+async def _watch(gateway: Gateway, crowd: list[Attacker], findings: Findings) -> None:
     """Until all is sent and answered, or enough was found."""
     while not findings.enough.is_set() and not all(attacker.done for attacker in crowd):
         if not gateway.alive:
-            findings.add("the gateway's process ended")
             findings.enough.set()
-            return
-        if tally.frames >= len(tally.memory) * total / 200:
-            tally.memory.append(gateway.resident_mib())
-            if len(tally.memory) % 10 == 1:
-                print(f"{tally.frames:>9,} frames, {tally.memory[-1]:.0f} MiB", flush=True)
         now = time.monotonic()
         for attacker in crowd:
             attacker.look(now)
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await findings.enough.wait()
-    tally.memory.append(gateway.resident_mib())
 
 
 async def _afterwards(gateway: Gateway, charging: Charging, tally: Tally, findings: Findings, growth_mib_max: float) -> None:

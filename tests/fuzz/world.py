@@ -63,6 +63,7 @@ class Charging:
         self._channel = await self._connection.channel(publisher_confirms=False)
         for name in (*LANE_QUEUES, "charging.authorize", "charging.credentials"):
             queue = await self._channel.declare_queue(name, passive=True)
+            await queue.purge()  # what others left
             await queue.consume(self._take, no_ack=True)
 
     async def stop(self) -> None:
@@ -127,6 +128,10 @@ class Gateway:
     def bad_log_lines(self) -> list[str]:
         """What it should never have had to say."""
         return [line for line in self._log.read_text(errors="replace").splitlines() if _BAD_LOG_LINE.search(line)]
+
+    def end_of_log(self) -> str:
+        """What it said last."""
+        return self._supervisor.end_of_log(NAME)
 
     async def metrics(self) -> dict[str, float]:
         """Its counters and gauges, by name and labels."""
