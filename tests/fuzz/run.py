@@ -138,9 +138,7 @@ class Attacker:
         if self._filling:
             return
         self._filling = True
-        while (
-            self._open_count < WINDOW and self._garbage is None and not self._dry and not self.wire.full and not self.wire.closed
-        ):
+        while self._open_count < WINDOW and self._garbage is None and not self._dry and self.wire.ready:
             frame = next(self._frames, None)
             if frame is None or self._findings.enough.is_set():
                 self._dry = True
@@ -318,21 +316,25 @@ async def attack(
             await witness.connect()
         talks = [asyncio.create_task(witness.talk()) for witness in witnesses]
         began, cpu = time.monotonic(), gateway.cpu_seconds()
-        for attacker in crowd:
-            await attacker.connect()
-        for attacker in crowd:
-            attacker.fill()
-        await _watch(gateway, crowd, findings)
-        tally.seconds = time.monotonic() - began
-        for witness in witnesses:
-            witness.stopping = True
-        await asyncio.gather(*talks)
-        if gateway.alive:
-            tally.cpu_seconds = gateway.cpu_seconds() - cpu
-            await _afterwards(gateway, charging, tally, findings, growth_mib_max)
-        else:
-            findings.all.insert(0, f"the gateway's process ended; the end of its log:\n{gateway.end_of_log()}")
-        findings.over = True
+        try:
+            for attacker in crowd:
+                await attacker.connect()
+            for attacker in crowd:
+                attacker.fill()
+            await _watch(gateway, crowd, findings)
+            tally.seconds = time.monotonic() - began
+            for witness in witnesses:
+                witness.stopping = True
+            await asyncio.gather(*talks)
+            if gateway.alive:
+                tally.cpu_seconds = gateway.cpu_seconds() - cpu
+                await _afterwards(gateway, charging, tally, findings, growth_mib_max)
+            else:
+                findings.all.insert(0, f"the gateway's process ended; the end of its log:\n{gateway.end_of_log()}")
+        finally:
+            findings.over = True
+            for talk in talks:
+                talk.cancel()
     return tally, findings.all
 
 

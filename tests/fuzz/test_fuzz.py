@@ -9,11 +9,15 @@ from tests.fuzz.run import attack, growth_mib, report
 FRAMES = 20_000
 SEED = 1
 
+TIMEOUT_SECONDS = 900
+"""A quiet machine needs about 15 s; a busy one must not be taken for one that hangs."""
+
 SHORT_GROWTH_MIB_MAX = 40.0
 """A process that has seen 2,000 frames still fills its caches and arenas; the bound of the long form is half of this."""
 
 
 @pytest.mark.servers
+@pytest.mark.timeout(TIMEOUT_SECONDS)
 async def test_fuzzed_frames_harm_nobody_and_are_answered(servers: Servers) -> None:
     tally, findings = await attack(servers, SEED, range(FRAMES), growth_mib_max=SHORT_GROWTH_MIB_MAX)
     print(report(tally))

@@ -61,9 +61,14 @@ class Wire(asyncio.Protocol):
         await wire._opened
         return wire
 
+    @property
+    def ready(self) -> bool:
+        """Whether more may be written now."""
+        return not self.full and not self.closed and not self._transport.is_closing()
+
     def write(self, data: bytes) -> None:
         """Bytes as they are."""
-        if not self.closed:
+        if not self._transport.is_closing():
             self._transport.write(data)
 
     def drop(self) -> None:
