@@ -36,6 +36,11 @@ ERROR_CODE_MAX, ERROR_DESCRIPTION_MAX = 50, 255
 Json = dict[str, Any]
 
 
+def _said(value: Any) -> str:
+    """A charger's word as text, whatever it is. Python can't show what nests very deep."""
+    return "" if frames.too_deep(value) else str(value)
+
+
 class Command:
     """One command in this gateway's hands."""
 
@@ -207,8 +212,8 @@ class Calls:
         return self._answered(
             message_id,
             CommandOutcome.CALL_ERROR,
-            code=str(code)[:ERROR_CODE_MAX],
-            description=str(description)[:ERROR_DESCRIPTION_MAX],
+            code=_said(code)[:ERROR_CODE_MAX],
+            description=_said(description)[:ERROR_DESCRIPTION_MAX],
         )
 
     def _answered(self, message_id: str, outcome: CommandOutcome, **detail: Any) -> bool:

@@ -251,7 +251,9 @@ class Connection:
             self._around.metrics.unsolicited.inc()
 
     def _answered(self, kind: int, message: list[Any]) -> bool:
-        message_id = message[1] if type(message[1]) is str else str(message[1])
+        if type(message[1]) in (list, dict):
+            return False
+        message_id = str(message[1])
         rest = [*message[2:5], None, None, None]
         if kind == frames.CALLRESULT:
             return self.calls.result(message_id, rest[0])

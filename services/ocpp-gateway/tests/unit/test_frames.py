@@ -140,6 +140,15 @@ def test_a_stop_whose_transaction_data_lack_something_is_answered_all_the_same(o
     assert orjson.loads(wire.sent[0])[:2] == [3, "1"]
 
 
+@pytest.mark.parametrize("frame", [b"[3,%b,{}]", b'[3,"1",%b]', b"[4,%b]", b'[4,"1",%b]', b'[4,"1","GenericError",%b]'])
+@pytest.mark.parametrize("brackets", [b"[]", b"{}"])
+def test_answers_that_nest_very_deep_are_nobodys_and_no_defect_of_ours(one_charger, frame, brackets):
+    opened = b"[" if brackets == b"[]" else b'{"a":'
+    before = one_charger.failures()
+    one_charger.connection.frame(frame % (opened * 1000 + b"1" + brackets[1:] * 1000))
+    assert one_charger.failures() == before
+
+
 def test_cut_off_messages_keep_their_id():
     with pytest.raises(frames.Unreadable) as answer:
         frames.read(b'[3,"id-7",{"configurationKey":[]')
