@@ -66,6 +66,10 @@ class Frame:
     garbage: bool = False
     """It breaks WebSocket: this socket ends, and the sender expects no answer."""
 
+    def bears(self, message_id: object) -> bool:
+        """Whether this id can come from this frame alone; what mutation leaves as an id may be anybody's."""
+        return isinstance(message_id, str) and message_id.startswith(f"{self.number:x}.")
+
     @property
     def honest(self) -> bool:
         """A real frame, unchanged: it deserves a CALLRESULT."""

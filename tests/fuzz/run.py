@@ -211,7 +211,7 @@ class Attacker:
             if frame.honest and answer[0] != 3:
                 self._findings.add(f"a real frame was refused: {data[:FRAME_SHOWN_BYTES]!r}", frame)
             self.fill()
-        elif (twice := self._answered.get(key)) is not None and twice.kind != "envelope":
+        elif (twice := self._answered.get(key)) is not None and twice.bears(answer[1]):
             self._findings.add(f"answered twice: {data[:FRAME_SHOWN_BYTES]!r}", twice)
         else:
             self._may -= 1
