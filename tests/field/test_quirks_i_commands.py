@@ -118,15 +118,14 @@ async def test_row_91_any_order_of_firmware_statuses_is_heard_and_a_boot_shows_t
 
 
 @pytest.mark.quirk(92)
-@pytest.mark.parametrize("seconds", [1, 39])
-async def test_row_92_a_heartbeat_is_always_answered_and_seldom_written(field: Field, seconds: int) -> None:
+async def test_row_92_a_heartbeat_is_always_answered_and_seldom_written(field: Field) -> None:
     outlet = await field.outlet(online=False)
     bare = await field.bare(outlet)
     await bare.boot()
     await field.rest()
     published = await field.admin.fetchval("SELECT count(*) FROM charging.outbox")
-    for _ in range(5):
-        await field.pass_seconds(seconds)
+    for _ in range(20):
+        await field.pass_seconds(1)
         assert "currentTime" in await bare.call("Heartbeat", {})
     await field.rest()
     assert await field.admin.fetchval("SELECT count(*) FROM charging.outbox") == published

@@ -55,6 +55,7 @@ class Session:
         fee_paise = car.budget_paise * FEE_BPS // 10_000
         self.transaction = _transaction(box, car, fee_paise)
         self.off_ms: int | None = None
+        self.means_tried: list[StopMeans] = []
         self.lost: tuple[int, int] | None = None
         self.obeys_means = self._obeyed()
         self.sweep_ms = random.randrange(SWEEP_MS)
@@ -106,7 +107,8 @@ class Session:
 
     def _command(self, ms: int, attempt: int) -> None:
         """A stop reaches the charger."""
-        means = means_of_attempt(attempt, DEFAULT_ESCALATION) if attempt > 1 else StopMeans.REMOTE_STOP
+        means = means_of_attempt(attempt, DEFAULT_ESCALATION, self.means_tried)
+        self.means_tried.append(means)
         if self.off_ms is not None:
             return
         if self.box.behaviour is Behaviour.REJECTS_ONCE and attempt == 1:

@@ -152,8 +152,12 @@ def test_only_a_sockets_available_begins_a_grace():
 
 
 def test_a_stop_escalates_each_means_once():
-    means = [means_of_attempt(attempt, DEFAULT_ESCALATION) for attempt in range(1, 8)]
+    means: list[StopMeans] = []
+    for attempt in range(1, 8):
+        means.append(means_of_attempt(attempt, DEFAULT_ESCALATION, means))
     remote = StopMeans.REMOTE_STOP
+    # A third plain stop, sent while nothing was known of the energy, takes none of them away.
+    assert means_of_attempt(4, DEFAULT_ESCALATION, [remote] * 3) is StopMeans.PROFILE_ZERO
     assert means == [remote, remote, StopMeans.PROFILE_ZERO, StopMeans.INOPERATIVE, StopMeans.RESET_HARD, remote, remote]
 
 

@@ -169,7 +169,7 @@ def take(
         if meter.segment_open:
             step.begin(SegmentBegin.RESTART, from_reading=reading_name(key), from_wh=value_wh)
             return step.confirm(value, 0)
-        if _agrees_on_jump(meter, value, received_at, charger_at, rated_power_w):
+        if not is_old(meter, charger_at) and _agrees_on_jump(meter, value, received_at, charger_at, rated_power_w):
             # Two readings agree on a jump that the connector can't have delivered: the smaller figure, and a person looks at it.
             return step.jump(value, min(forward_wh, rated_power_w * ms // MS_PER_HOUR))
         return step.hold(value, DoubtKind.ABOVE)

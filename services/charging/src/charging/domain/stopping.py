@@ -1,6 +1,6 @@
 """Making a charger really stop: repeat, then escalate, each once, by the model's policy (ocpp.md Part 0, rows 87-88)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -39,10 +39,14 @@ def learn_latency(known_ms: int | None, seen_ms: int) -> int:
     return known_ms - (known_ms - seen_ms) // LATENCY_SINKS_BY
 
 
-def means_of_attempt(attempt: int, escalation: Sequence[StopMeans]) -> StopMeans:
-    """What the nth attempt (from 1) does: two plain stops, each stronger means once, plain stops for ever after."""
-    stronger = attempt - PLAIN_STOPS_FIRST - 1
-    return escalation[stronger] if 0 <= stronger < len(escalation) else StopMeans.REMOTE_STOP
+def means_of_attempt(attempt: int, escalation: Sequence[StopMeans], tried: Collection[StopMeans]) -> StopMeans:
+    """What the nth attempt (from 1) does while the energy goes on: two plain stops, each stronger means once, then plain stops.
+
+    `tried`: what earlier attempts did. A later one may have been plain, where nothing was known of the energy.
+    """
+    if attempt <= PLAIN_STOPS_FIRST:
+        return StopMeans.REMOTE_STOP
+    return next((means for means in escalation if means not in tried), StopMeans.REMOTE_STOP)
 
 
 def stop_command(

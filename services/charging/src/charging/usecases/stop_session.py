@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import structlog
 
 from charging.domain.states import CommandStatus
-from charging.domain.stopping import StopMeans, means_of_attempt, stop_command
+from charging.domain.stopping import PLAIN_STOPS_FIRST, StopMeans, means_of_attempt, stop_command
 from charging.domain.transaction import Transaction
 from charging.repository import Charger, load_chargers, lock_transactions, save_transactions
 from charging.tables import commands, connectors, stop_attempts
@@ -54,7 +54,9 @@ async def want_stop(
     transaction.stop_attempt += 1
     attempt = transaction.stop_attempt
     profile = app.quirk_profile_of(charger)
-    means = means_of_attempt(attempt, profile.stop_escalation) if rising else StopMeans.REMOTE_STOP
+    means = StopMeans.REMOTE_STOP
+    if rising and attempt > PLAIN_STOPS_FIRST:
+        means = means_of_attempt(attempt, profile.stop_escalation, await _means_tried(uow, transaction))
     action, payload = stop_command(
         means,
         transaction_id=transaction.id,
@@ -117,6 +119,13 @@ async def want_stop(
             means=means.value,
             energy_wh=transaction.meter.confirmed_wh,
         )
+
+
+async def _means_tried(uow: UnitOfWork, transaction: Transaction) -> set[StopMeans]:
+    rows = await uow.connection.scalars(
+        sa.select(stop_attempts.c.means).where(stop_attempts.c.transaction_id == transaction.id).distinct()
+    )
+    return {StopMeans(means) for means in rows}
 
 
 async def charger_stopped(app: Charging, uow: UnitOfWork, charger: Charger, transaction: Transaction) -> None:
