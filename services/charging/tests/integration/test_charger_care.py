@@ -270,13 +270,13 @@ async def test_what_an_escalation_closed_stays_closed_if_the_operator_took_it_ou
     transaction_id = await charger.start_paid()
     await world.call("POST", f"/v1/transactions/txn_{transaction_id}/stop", status=202)
     await world.settle()
-    for minute in (1, 2):  # two stops are ignored
+    for minute in (1, 2, 3):  # two stops are ignored, the third means is stronger
         await world.pass_time(30)
         await charger.meter(transaction_id, 1000 + 100 * minute)
         await world.pass_time(30)
     if taken_out:
         await world.call("PATCH", f"{path}/connectors/1", json={"operative": False})
-    await charger.stop(transaction_id, 1200)
+    await charger.stop(transaction_id, 1300)
     await world.settle()
     assert [command.payload["type"] for command in charger.sent("ChangeAvailability")] == told
 

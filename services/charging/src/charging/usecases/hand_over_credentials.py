@@ -79,7 +79,7 @@ def announce_credentials(app: Charging, uow: UnitOfWork, row: Any) -> None:
 
 
 async def rotate_credentials(
-    app: Charging, uow: UnitOfWork, charger_id: ChargerId, body: CredentialsRotate, principal: Principal
+    app: Charging, uow: UnitOfWork, charger_id: ChargerId, body: CredentialsRotate | None, principal: Principal
 ) -> RotatedCredentials:
     """`POST /v1/chargers/{id}/credentials`: a new password. Shown this once, and the old one ends with the next handshake; or,
     with `deliver`, told to the charger alone, and the old one ends when the charger has come back with the new one.
@@ -89,7 +89,7 @@ async def rotate_credentials(
     ).one_or_none()
     if before is None:
         raise missing("charger", "chg", charger_id)
-    if body.deliver:
+    if body is not None and body.deliver:
         return await _deliver(app, uow, before, principal)
     password, hashed = new_password()
     await uow.connection.execute(
