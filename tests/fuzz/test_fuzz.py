@@ -6,14 +6,14 @@ from testkit.servers import Servers
 from tests.fuzz import mutate, oracle
 from tests.fuzz.run import attack, growth_mib, report
 
-FRAMES = 20_000
+FRAMES = 14_000
 SEED = 1
 
 TIMEOUT_SECONDS = 900
 """A quiet machine needs about 15 s; a busy one must not be taken for one that hangs."""
 
 SHORT_GROWTH_MIB_MAX = 40.0
-"""A process that has seen 2,000 frames still fills its caches and arenas; the bound of the long form is half of this."""
+"""A process that has seen 1,400 frames still fills its caches and arenas; the bound of the long form is half of this."""
 
 
 @pytest.mark.servers
