@@ -224,6 +224,7 @@ async def ask_for_ever(system: Rollout, charger: Json, closing: asyncio.Event, i
         ids.append(command["id"])
 
 
+@pytest.mark.long  # 45 s of two real gateways: `make chaos`
 @pytest.mark.timeout(600)
 async def test_a_rolling_restart_doubles_no_command_loses_no_result_and_ends_no_session(tmp_path: Path) -> None:
     async with rollout(tmp_path) as system:
