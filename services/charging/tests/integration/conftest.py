@@ -20,7 +20,6 @@ from charging.app import ChargingService, create_app
 from charging.settings import ChargingSettings
 from chassis.database.migrate import migrate
 from chassis.messaging import Bus, Subscription
-from chassis.messaging.declare import declare
 from chassis.runtime import Service, SystemIds
 from chassis.telemetry import Telemetry
 from chassis.web import PrincipalSigner, Role
@@ -44,7 +43,8 @@ from contracts.ocpp_gateway import (
     StatusNotificationReceived,
     StopTransactionReceived,
 )
-from contracts.topology import GATEWAYS_EXCHANGE, QUORUM, address_from, gateway_queue, plan
+from contracts.topology import GATEWAYS_EXCHANGE, QUORUM, address_from, gateway_queue
+from testkit.broker import Broker, fresh_broker
 from testkit.clock import SteppingClock, take_turns
 from testkit.servers import Servers, database_address, fresh_database
 
@@ -62,10 +62,10 @@ async def database(servers: Servers) -> AsyncIterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="session")
-async def broker(servers: Servers) -> str:
-    """The administrator's address of a broker that has the whole topology."""
-    await declare(servers.rabbitmq.url, plan())
-    return servers.rabbitmq.url
+async def broker(servers: Servers) -> AsyncIterator[Broker]:
+    """A vhost of charging's tests."""
+    async with fresh_broker(servers) as broker:
+        yield broker
 
 
 @dataclass
@@ -368,14 +368,16 @@ def sweep_seconds() -> float:
 
 
 @pytest.fixture(scope="module")
-async def running_world(servers: Servers, database: tuple[str, str], broker: str, sweep_seconds: float) -> AsyncIterator[World]:
+async def running_world(
+    servers: Servers, database: tuple[str, str], broker: Broker, sweep_seconds: float
+) -> AsyncIterator[World]:
     """A started service, for the tests of a module."""
     admin_dsn, dsn = database
     admin = await asyncpg.connect(admin_dsn)
     clock = SteppingClock()
     signer = PrincipalSigner.generate()
     settings = ChargingSettings(
-        amqp_url=servers.rabbitmq.url_for("charging"),
+        amqp_url=broker.url_for("charging"),
         database_url=dsn,
         redis_url=servers.redis.url,
         principal_public_key=signer.public_key,
@@ -385,7 +387,7 @@ async def running_world(servers: Servers, database: tuple[str, str], broker: str
     service = create_app(settings, clock=clock, ids=SystemIds())
     outside = Service("outside", clock=clock)
     telemetry = Telemetry(settings, service="outside")
-    bus = outside.add(Bus(broker, app_id="ocpp_gateway", service=outside, telemetry=telemetry))
+    bus = outside.add(Bus(broker.url, app_id="ocpp_gateway", service=outside, telemetry=telemetry))
     await outside.start()
     async with aiohttp.ClientSession() as http:
         world = World(service, outside, bus, clock, http, admin, signer, settings)

@@ -14,17 +14,17 @@ import aiohttp
 import orjson
 import pytest
 
-from chassis.messaging.declare import declare
 from chassis.messaging.envelope import PACK_CONTENT_TYPE
 from chassis.runtime import Service, SystemIds
 from chassis.telemetry import Telemetry
 from contracts.ocpp_gateway import CommandSendRequested
-from contracts.topology import GATEWAYS_EXCHANGE, LANE_QUEUES, lane_of, lane_queue, plan
+from contracts.topology import GATEWAYS_EXCHANGE, LANE_QUEUES, lane_of, lane_queue
 from ocpp_gateway.app import create_app
 from ocpp_gateway.connections import Connections
 from ocpp_gateway.settings import GatewaySettings
 from ocpp_gateway.spool import Spool
 from ocpp_gateway.websocket import OcppDoor
+from testkit.broker import fresh_broker
 from testkit.clock import SteppingClock
 from testkit.proxy import TcpProxy
 from testkit.servers import Servers
@@ -246,10 +246,10 @@ class Gateway:
 
 
 @pytest.fixture(scope="session")
-async def broker(servers: Servers) -> str:
-    """The broker's address, with our topology declared."""
-    await declare(servers.rabbitmq.url, plan())
-    return servers.rabbitmq.url
+async def broker(servers: Servers) -> AsyncIterator[str]:
+    """The administrator's address of a vhost of the gateway's tests."""
+    async with fresh_broker(servers) as broker:
+        yield broker.url
 
 
 @pytest.fixture

@@ -20,16 +20,16 @@ import asyncpg
 import pytest
 
 from chassis.database.migrate import migrate
-from chassis.messaging.declare import declare
 from chassis.runtime import Service, SystemIds
 from chassis.web import PrincipalSigner, Role, WebServer
 from chassis.web.principal import Principal
 from contracts import Contract, contract_for
 from contracts.charging import StartRefusal, StartRefused, StopReason, TransactionStarted, TransactionStopped
-from contracts.topology import LANE_COUNT, lane_of, plan
+from contracts.topology import LANE_COUNT, lane_of
 from payments.app import create_app
 from payments.settings import PaymentsSettings
 from razorpay_simulator import QrPayment, RazorpaySimulator, SandboxSettings
+from testkit.broker import Broker, fresh_broker
 from testkit.clock import SteppingClock
 from testkit.servers import Servers, database_address, fresh_database
 
@@ -50,10 +50,10 @@ async def database(servers: Servers) -> AsyncIterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="session")
-async def broker(servers: Servers) -> str:
-    """The administrator's address of a broker that has the whole topology."""
-    await declare(servers.rabbitmq.url, plan())
-    return servers.rabbitmq.url
+async def broker(servers: Servers) -> AsyncIterator[Broker]:
+    """A vhost of payments' tests."""
+    async with fresh_broker(servers) as broker:
+        yield broker
 
 
 @dataclass
@@ -268,15 +268,14 @@ async def running_service(settings: PaymentsSettings, clock: SteppingClock) -> A
 
 
 @pytest.fixture
-async def world(servers: Servers, database: tuple[str, str], broker: str) -> AsyncIterator[World]:
+async def world(database: tuple[str, str], broker: Broker) -> AsyncIterator[World]:
     """A running service with an empty database, empty queues and a sandbox of its own."""
     admin_dsn, service_dsn = database
     admin = await asyncpg.connect(admin_dsn, server_settings={"search_path": "payments"})
     await admin.execute(f"TRUNCATE {TABLES} RESTART IDENTITY")
-    connection = await aio_pika.connect(broker)
+    await broker.empty("payments.events")
+    connection = await aio_pika.connect(broker.url)
     channel = await connection.channel()
-    for name in ("payments.events", "payments.events.dead"):
-        await (await channel.get_queue(name)).purge()
     lanes = await channel.declare_queue(exclusive=True)
     for lane in range(LANE_COUNT):
         await lanes.bind("payments.lanes", f"{lane:02d}")
@@ -285,7 +284,7 @@ async def world(servers: Servers, database: tuple[str, str], broker: str) -> Asy
     await sandbox.start()
     signer = PrincipalSigner.generate()
     settings = PaymentsSettings(
-        amqp_url=servers.rabbitmq.url_for("payments"),
+        amqp_url=broker.url_for("payments"),
         database_url=service_dsn,
         razorpay_key_id=sandbox.settings.key_id,
         razorpay_key_secret=sandbox.settings.key_secret,

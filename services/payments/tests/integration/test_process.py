@@ -7,18 +7,18 @@ import sys
 
 import aiohttp
 
-from testkit.servers import Servers
+from testkit.broker import Broker
 from testkit.servers.processes import free_port
 
 START_SECONDS_MAX = 60
 """On a busy machine; mostly it takes two."""
 
 
-async def test_the_process_starts_answers_and_stops(servers: Servers, database: tuple[str, str], broker: str) -> None:
+async def test_the_process_starts_answers_and_stops(database: tuple[str, str], broker: Broker) -> None:
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
-        "VOLTLYNC_AMQP_URL": servers.rabbitmq.url_for("payments"),
+        "VOLTLYNC_AMQP_URL": broker.url_for("payments"),
         "VOLTLYNC_DATABASE_URL": database[1],
         "VOLTLYNC_INTERNAL_PORT": str(port),
         "RAZORPAY_KEY_ID": "rzp_test_x",

@@ -21,17 +21,17 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from chassis.database.migrate import migrate
 from chassis.messaging import Bus
-from chassis.messaging.declare import declare
 from chassis.runtime import Service, SystemIds
 from chassis.telemetry import Telemetry
 from chassis.web import Principal, PrincipalSigner, Role
 from contracts import Contract, Event, contract_for
 from contracts.payments import FeeSource, PaymentBilled, RazorpayEventReceived
-from contracts.topology import address_from, plan
+from contracts.topology import address_from
 from money import final_bill
 from razorpay_simulator import RandomIds, RazorpaySimulator, SandboxSettings, WebhookSettings
 from settlement.app import SettlementService, create_app
 from settlement.settings import SettlementSettings
+from testkit.broker import Broker, fresh_broker
 from testkit.clock import SteppingClock
 from testkit.servers import Servers, database_address, fresh_database
 
@@ -76,10 +76,10 @@ async def database(servers: Servers) -> AsyncIterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="session")
-async def broker(servers: Servers) -> str:
-    """The administrator's address of a broker that has the whole topology."""
-    await declare(servers.rabbitmq.url, plan())
-    return servers.rabbitmq.url
+async def broker(servers: Servers) -> AsyncIterator[Broker]:
+    """A vhost of settlement's tests."""
+    async with fresh_broker(servers) as broker:
+        yield broker
 
 
 @dataclass
@@ -276,7 +276,7 @@ Build = Callable[..., Awaitable[World]]
 
 
 @pytest.fixture
-async def build(database: tuple[str, str], broker: str, clock: SteppingClock) -> AsyncIterator[Build]:
+async def build(database: tuple[str, str], broker: Broker, clock: SteppingClock) -> AsyncIterator[Build]:
     """`await build(sandbox={...}, settings={...})`: a world with an empty schema and queue."""
     built: list[World] = []
     admin_url, service_url = database
@@ -291,10 +291,9 @@ async def build(database: tuple[str, str], broker: str, clock: SteppingClock) ->
         telemetry = outside.add(
             Telemetry(SettlementSettings.model_construct(otlp_endpoint=None), service="payments", clock=clock)
         )
-        bus = outside.add(Bus(broker, app_id="payments", service=outside, telemetry=telemetry))
+        bus = outside.add(Bus(broker.url, app_id="payments", service=outside, telemetry=telemetry))
         await outside.start()
-        for queue in ("settlement.events", "settlement.events.dead"):
-            await _purge(broker, queue)
+        await broker.empty("settlement.events")
         door = web.Application()
         runner = web.AppRunner(door, access_log=None, shutdown_timeout=0.1)
         world: World
@@ -315,7 +314,7 @@ async def build(database: tuple[str, str], broker: str, clock: SteppingClock) ->
         await simulator.start()
         signer = PrincipalSigner.generate()
         values: dict[str, Any] = {
-            "amqp_url": broker,
+            "amqp_url": broker.url,
             "database_url": service_url,
             "RAZORPAY_KEY_ID": simulator.settings.key_id,
             "RAZORPAY_KEY_SECRET": simulator.settings.key_secret,
@@ -352,15 +351,6 @@ async def build(database: tuple[str, str], broker: str, clock: SteppingClock) ->
     yield make
     for world in built:
         await world.close()
-
-
-async def _purge(url: str, queue: str) -> None:
-    import aio_pika
-
-    connection = await aio_pika.connect(url)
-    async with connection:
-        channel = await connection.channel()
-        await (await channel.get_queue(queue, ensure=False)).purge()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -155,6 +155,25 @@ class DockerRabbitMQ(_Container):
     def url_for(self, user: str, *, vhost: str = VHOST) -> str:
         password = self._users[user].password
         return f"amqp://{quote(user, safe='')}:{quote(password, safe='')}@{LOOPBACK}:{self.port}/{quote(vhost, safe='')}"
+
+    @contextlib.contextmanager
+    def fresh_vhost(self) -> Iterator[str]:
+        """An empty vhost in which every user has the same permissions as in `voltlync`. Yields its name."""
+        vhost = f"test-{secrets.token_hex(6)}"
+        self.ctl("add_vhost", vhost)
+        for user in self._users.values():
+            self.ctl("set_permissions", "-p", vhost, user.name, user.configure, user.write, user.read)
+        try:
+            yield vhost
+        finally:
+            self.ctl("delete_vhost", vhost)
+
+    def ctl(self, *arguments: str) -> str:
+        """Run rabbitmqctl in the container and return what it prints."""
+        code, output = self._container.get_wrapped_container().exec_run(["rabbitmqctl", "--quiet", *arguments])
+        if code != 0:
+            raise RuntimeError(f"rabbitmqctl {' '.join(arguments)} failed:\n{output.decode()}")
+        return str(output.decode())
 
     def _configure(self, container: Any) -> None:
         configuration = self._directory / "rabbitmq-docker"

@@ -1,5 +1,7 @@
 """Servers that somebody else runs, named by a setting. We use them; we neither start nor stop nor kill them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from testkit.servers.rabbitmq import VHOST
@@ -55,3 +57,8 @@ class ExternalRabbitMQ(_External):
     def url_for(self, user: str, *, vhost: str = VHOST) -> str:  # noqa: ARG002 - the same call as on a broker of ours
         """The given user for everybody: we can't create users on a broker that is not ours."""
         return urlunsplit(urlsplit(self._address)._replace(path="/" + quote(vhost, safe="")))
+
+    @contextmanager
+    def fresh_vhost(self) -> Iterator[str]:
+        """The given broker's own vhost: we can't make one there, so suites share it, and meet what others left."""
+        yield VHOST
