@@ -108,3 +108,15 @@ def test_no_setting_that_names_an_address_keeps_its_default_in_a_container(packa
         setting.variable for setting in settings_of(package) if setting.default.startswith(("127.0.0.1", "http://127.0.0.1"))
     }
     assert local <= given.keys(), f"docker-compose.yml: {compose_name(package)} needs {sorted(local - given.keys())}"
+
+
+def test_tls_is_laid_over_the_same_gateway() -> None:
+    over: dict[str, Any] = yaml.safe_load((ROOT / "deploy/docker/compose.tls.yml").read_text())["services"]
+    assert over.keys() <= COMPOSE["services"].keys()
+    given = over["ocpp-gateway"]["environment"]
+    assert given.keys() <= {setting.variable for setting in settings_of("ocpp_gateway")}
+    assert given.keys().isdisjoint(COMPOSE["services"]["ocpp-gateway"]["environment"])
+    assert over["ocpp-gateway"]["ports"] == [f"{given['VOLTLYNC_OCPP_TLS_PORT']}:{given['VOLTLYNC_OCPP_TLS_PORT']}"]
+    (mount,) = over["ocpp-gateway"]["volumes"]
+    folder = mount.rsplit(":", 2)[1]
+    assert {Path(given["VOLTLYNC_OCPP_TLS_CERTIFICATE"]).parent, Path(given["VOLTLYNC_OCPP_TLS_KEY"]).parent} == {Path(folder)}
