@@ -5,7 +5,8 @@ It is asked of the same counters that production has (ADR 0011):
 2. every AMQP message that was confirmed has been acknowledged: published, times the queues it is bound to, minus settled;
 3. every outbox row that was committed has been relayed;
 4. the gateway has as many sockets as there are connected charge points;
-5. a WebSocket ping has gone through every socket: all frames sent before it, either way, have been read;
+5. a WebSocket ping has gone through every socket: all frames sent before it, either way, have been read; and the broker has
+   answered on the channel of everybody who asks: every answer that was confirmed before has been read;
 6. and after all that nothing has been counted since 1.
 """
 
@@ -17,6 +18,7 @@ from typing import NamedTuple, Protocol
 from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
 
+from chassis.messaging import Bus
 from chassis.runtime import Service
 from contracts.topology import GATEWAYS_EXCHANGE, plan
 from razorpay_simulator import RazorpaySimulator
@@ -103,7 +105,10 @@ class Quiet:
         before = self._count()
         if self._busy(before):
             return False
-        await asyncio.gather(*(point.ping_through() for point in self.charge_points if point.connected))
+        await asyncio.gather(
+            *(point.ping_through() for point in self.charge_points if point.connected),
+            *(answers_read(bus) for service in self._services for bus in buses_of(service)),
+        )
         await take_turns()
         after = self._count()
         return after == before and not self._busy(after)
@@ -154,6 +159,23 @@ class Quiet:
         if exchange == GATEWAYS_EXCHANGE or exchange.startswith("retry."):
             return 1
         return self._queues[exchange, key] + (key == CREDENTIALS_CHANGED)
+
+
+def buses_of(service: Service) -> set[Bus]:
+    """A service's connections to the broker, mounted bare or within a part of its own."""
+    parts = service._parts  # noqa: SLF001  (tests look inside)
+    return {bus for part in parts for bus in (part, getattr(part, "bus", None)) if isinstance(bus, Bus)}
+
+
+async def answers_read(bus: Bus) -> None:
+    """Return when the answers to this bus's questions that the broker had confirmed have been read.
+
+    An answer goes straight to the asker's channel and no counter knows of it on its way; what the channel is asked after it
+    is answered after it.
+    """
+    channel = bus._asking  # noqa: SLF001  (tests look inside)
+    if bus._questions and channel is not None and not channel.is_closed:  # noqa: SLF001
+        await channel.basic_qos(prefetch_count=0)
 
 
 async def take_turns() -> None:

@@ -27,20 +27,20 @@ class PatientBus:
     """Starts the bus without insisting that the broker is there. A Part."""
 
     def __init__(self, bus: Bus, service: Service, wait_seconds: float) -> None:
-        self._bus = bus
+        self.bus = bus
         self._service = service
         self._wait_seconds = wait_seconds
 
     async def start(self) -> None:
         """Connect in the background."""
-        self._service.tasks.start("bus.connect", self._bus.start())
+        self._service.tasks.start("bus.connect", self.bus.start())
         with suppress(TimeoutError):
             async with asyncio.timeout(self._wait_seconds):
-                await self._bus.connected.wait()
+                await self.bus.connected.wait()
 
     async def stop(self) -> None:
         """Disconnect."""
-        await self._bus.stop()
+        await self.bus.stop()
 
 
 class AfterSockets:

@@ -69,7 +69,7 @@ async def test_new_events_join_the_spool_while_anything_of_their_charger_is_in_i
     relay = gateway.part(Relay)
     relay._task.cancel()
     await proxy.restore()
-    bus = gateway.part(PatientBus)._bus
+    bus = gateway.part(PatientBus).bus
     await until(
         lambda: bus._publishing is not None and not bus._publishing.is_closed and bus.connected.is_set(), "the bus is back"
     )

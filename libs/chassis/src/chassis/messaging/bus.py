@@ -415,8 +415,9 @@ class Bus:
         try:
             async with self._service.clock.timeout(timeout_seconds):
                 properties = with_reply(message, REPLY_QUEUE, correlation_id).properties(self.app_id)
-                await self._confirmed(channel, message.body, properties, to.exchange, to.routing_key, mandatory=to.mandatory)
-                self.published.labels(to.exchange, to.routing_key).inc()
+                with self._service.work.on("ask"):  # until the broker has it; waiting for the answer is no work of ours
+                    await self._confirmed(channel, message.body, properties, to.exchange, to.routing_key, mandatory=to.mandatory)
+                    self.published.labels(to.exchange, to.routing_key).inc()
                 delivered = await future
         except TimeoutError as error:
             raise RpcTimeout(f"no answer to {message.type} within {timeout_seconds} s") from error
