@@ -19,7 +19,7 @@ PATIENCE_SECONDS = START_DEADLINE_SECONDS + 15
 # The longest session: a budget lasts half a minute at 120 kW; the rest is for stops that have to be repeated.
 SESSION_SECONDS_MAX = 120.0
 # Seeding: nothing is killed yet, so this guards I/O only.
-READY_SECONDS_MAX = 60.0
+READY_SECONDS_MAX = 120.0
 
 RATED_POWER_W = 120_000
 

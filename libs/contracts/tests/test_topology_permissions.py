@@ -36,7 +36,7 @@ from contracts.topology import (
 from contracts.topology import Address as To
 from testkit.servers import Servers
 
-GUARD_SECONDS = 60.0
+GUARD_SECONDS = 120.0
 """An I/O guard for what must come."""
 
 

@@ -14,7 +14,7 @@ from chassis.runtime import Service, Sweep, Sweeps, SystemClock, Tasks, Work, ru
 from chassis.runtime import tasks as tasks_module
 from testkit.clock import SteppingClock
 
-GUARD_SECONDS = 30.0
+GUARD_SECONDS = 120.0
 """An I/O guard for what must come."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-GUARD_SECONDS = 20.0
+GUARD_SECONDS = 120.0
 """An I/O guard: what is waited for comes in milliseconds, or never."""
 
 

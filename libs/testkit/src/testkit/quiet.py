@@ -29,7 +29,7 @@ TURNS = 20
 LOOK_SECONDS = 0.001
 """Real time between two looks while other processes (broker, database) are at work: no event of theirs can be awaited here."""
 
-GUARD_SECONDS = 60.0
+GUARD_SECONDS = 120.0
 """Longest that real servers may take to come to rest: an I/O guard, past which the culprit is named."""
 
 CREDENTIALS_CHANGED = "charging.charger_credentials_changed.v1"

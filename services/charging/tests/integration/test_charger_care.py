@@ -21,7 +21,7 @@ from contracts.topology import address_from
 
 pytestmark = pytest.mark.servers
 
-GUARD_SECONDS = 30.0
+GUARD_SECONDS = 120.0
 """An I/O guard: what is waited for comes in milliseconds, or never."""
 
 

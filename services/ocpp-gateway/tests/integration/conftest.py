@@ -31,7 +31,7 @@ from testkit.servers import Servers
 
 PASSWORD = "0123456789abcdef0123456789ABCDEF01234567"
 SALT = "c0ffee"
-GUARD_SECONDS = 60.0
+GUARD_SECONDS = 120.0
 """An I/O guard: what is waited for comes in milliseconds, or never."""
 
 

@@ -15,7 +15,7 @@ from testkit.servers.processes import free_port
 
 pytestmark = pytest.mark.servers
 
-GUARD_SECONDS = 60.0
+GUARD_SECONDS = 120.0
 
 
 class Process:

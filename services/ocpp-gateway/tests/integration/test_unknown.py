@@ -12,7 +12,7 @@ from ocpp_gateway.websocket import SEEN_PER_WINDOW_MAX, SEEN_SECONDS
 
 pytestmark = pytest.mark.servers
 
-GUARD_SECONDS = 60.0
+GUARD_SECONDS = 120.0
 """An I/O guard: what is waited for comes in milliseconds, or never."""
 
 

@@ -10,7 +10,7 @@ import aiohttp
 from testkit.broker import Broker
 from testkit.servers.processes import free_port
 
-START_SECONDS_MAX = 60
+START_SECONDS_MAX = 120
 """On a busy machine; mostly it takes two."""
 
 

@@ -23,7 +23,7 @@ PORTS = range(10_000, 32_000)
 POLL_SECONDS = 0.02
 
 # What a killed process may take until the kernel is done with it.
-KILL_SECONDS_MAX = 10.0
+KILL_SECONDS_MAX = 60.0
 
 
 class ServerFailedToStart(RuntimeError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from testkit.servers.install import REDIS
 from testkit.servers.processes import LOOPBACK, Guardian, ServerProcess, free_port
 
-START_SECONDS_MAX = 20.0
+START_SECONDS_MAX = 60.0
 
 
 class NativeRedis:
