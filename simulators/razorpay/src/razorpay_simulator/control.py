@@ -16,6 +16,7 @@ from razorpay_simulator.payments import PaymentPatch
 from razorpay_simulator.qr_codes import QrPayment
 from razorpay_simulator.settings import WebhookSettings
 from razorpay_simulator.webhook_rules import WebhookRule
+from razorpay_simulator.world import World
 
 if TYPE_CHECKING:
     from razorpay_simulator.simulator import RazorpaySimulator
@@ -101,31 +102,36 @@ class ControlApi:
         await self._simulator.reset()
         return {}
 
+    def _world(self, request: web.Request) -> World:
+        """`?mode=live` looks at that world; without it, at the one of the settings' own key."""
+        mode = request.query.get("mode")
+        return self._simulator if mode is None else self._simulator.world(mode)
+
     async def _pay(self, request: web.Request) -> JsonObject:
-        return self._simulator.pay(request.match_info["id"], await _parse(request, QrPayment))
+        return self._world(request).pay(request.match_info["id"], await _parse(request, QrPayment))
 
     async def _patch_payment(self, request: web.Request) -> JsonObject:
-        return self._simulator.patch_payment(request.match_info["id"], await _parse(request, PaymentPatch))
+        return self._world(request).patch_payment(request.match_info["id"], await _parse(request, PaymentPatch))
 
     async def _kyc(self, request: web.Request) -> JsonObject:
         order = await _parse(request, KycOrder)
-        return self._simulator.move_kyc(request.match_info["id"], order.state, order.clarifications)
+        return self._world(request).move_kyc(request.match_info["id"], order.state, order.clarifications)
 
     async def _settle(self, request: web.Request) -> JsonObject:
         order = await _parse(request, SettleOrder)
         if order.own:
-            own = self._simulator.settle_own()
+            own = self._world(request).settle_own()
             return {"settlements": [own] if own else []}
-        return {"settlements": self._simulator.settle(order.account)}
+        return {"settlements": self._world(request).settle(order.account)}
 
-    async def _balances(self, _request: web.Request) -> JsonObject:
-        return {"parent": self._simulator.settings.account_id, "balances": self._simulator.balances()}
+    async def _balances(self, request: web.Request) -> JsonObject:
+        return {"parent": self._world(request).settings.account_id, "balances": self._world(request).balances()}
 
     async def _funds(self, request: web.Request) -> JsonObject:
-        return {"balance": self._simulator.add_funds((await _parse(request, FundsOrder)).amount)}
+        return {"balance": self._world(request).add_funds((await _parse(request, FundsOrder)).amount)}
 
     async def _add_outcome(self, request: web.Request) -> JsonObject:
-        self._simulator.add_outcome(await _parse(request, OutcomeRule))
+        self._world(request).add_outcome(await _parse(request, OutcomeRule))
         return {}
 
     async def _faults(self, _request: web.Request) -> list[BaseModel]:
@@ -142,60 +148,60 @@ class ControlApi:
     async def _requests(self, request: web.Request) -> list[BaseModel]:
         return list(self._simulator.requests(request.query.get("method", "*"), request.query.get("path", "*")))
 
-    async def _rules(self, _request: web.Request) -> list[BaseModel]:
-        return list(self._simulator.webhook_rules)
+    async def _rules(self, request: web.Request) -> list[BaseModel]:
+        return list(self._world(request).webhook_rules)
 
     async def _add_rule(self, request: web.Request) -> JsonObject:
-        self._simulator.add_webhook_rule(await _parse(request, WebhookRule))
+        self._world(request).add_webhook_rule(await _parse(request, WebhookRule))
         return {}
 
-    async def _clear_rules(self, _request: web.Request) -> JsonObject:
-        self._simulator.clear_webhook_rules()
+    async def _clear_rules(self, request: web.Request) -> JsonObject:
+        self._world(request).clear_webhook_rules()
         return {}
 
-    async def _webhooks(self, _request: web.Request) -> list[BaseModel]:
-        return list(self._simulator.state.endpoints.values())
+    async def _webhooks(self, request: web.Request) -> list[BaseModel]:
+        return list(self._world(request).state.endpoints.values())
 
     async def _add_webhook(self, request: web.Request) -> BaseModel:
         wanted = await _parse(request, WebhookSettings)
-        endpoint = self._simulator.webhooks.add_endpoint(wanted.url, wanted.secret, wanted.events)
-        self._simulator.save()
+        endpoint = self._world(request).webhooks.add_endpoint(wanted.url, wanted.secret, wanted.events)
+        self._world(request).save()
         return endpoint
 
     async def _patch_webhook(self, request: web.Request) -> BaseModel:
         patch = await _parse(request, EndpointPatch)
-        endpoint = self._simulator.webhooks.endpoint(request.match_info["id"])
+        endpoint = self._world(request).webhooks.endpoint(request.match_info["id"])
         endpoint.secret = patch.secret or endpoint.secret
         if "events" in patch.model_fields_set:
             endpoint.events = patch.events
         if patch.enabled is not None:
-            endpoint.disabled_at = None if patch.enabled else self._simulator.now()
-        self._simulator.save()
+            endpoint.disabled_at = None if patch.enabled else self._world(request).now()
+        self._world(request).save()
         return endpoint
 
     async def _delete_webhook(self, request: web.Request) -> BaseModel:
-        endpoint = self._simulator.webhooks.endpoint(request.match_info["id"])
-        del self._simulator.state.endpoints[endpoint.id]
-        self._simulator.save()
+        endpoint = self._world(request).webhooks.endpoint(request.match_info["id"])
+        del self._world(request).state.endpoints[endpoint.id]
+        self._world(request).save()
         return endpoint
 
-    async def _events(self, _request: web.Request) -> list[BaseModel]:
-        return list(self._simulator.events)
+    async def _events(self, request: web.Request) -> list[BaseModel]:
+        return list(self._world(request).events)
 
     async def _send_event(self, request: web.Request) -> BaseModel:
         order = await _parse(request, EventOrder)
-        return self._simulator.send_event(
+        return self._world(request).send_event(
             order.event, order.payload, account_id=order.account_id, event_id=order.event_id, secret=order.secret
         )
 
-    async def _replay_all(self, _request: web.Request) -> JsonObject:
-        return {"replayed": self._simulator.webhooks.replay()}
+    async def _replay_all(self, request: web.Request) -> JsonObject:
+        return {"replayed": self._world(request).webhooks.replay()}
 
     async def _replay(self, request: web.Request) -> JsonObject:
-        return {"replayed": self._simulator.webhooks.replay(request.match_info["id"])}
+        return {"replayed": self._world(request).webhooks.replay(request.match_info["id"])}
 
-    async def _deliveries(self, _request: web.Request) -> list[BaseModel]:
-        return list(self._simulator.attempts)
+    async def _deliveries(self, request: web.Request) -> list[BaseModel]:
+        return list(self._world(request).attempts)
 
 
 async def _parse(request: web.Request, shape: type[M]) -> M:

@@ -1,13 +1,14 @@
 """Everything about the sandbox that can be turned."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+TEST_KEY_PREFIX, LIVE_KEY_PREFIX = "rzp_test_", "rzp_live_"
 
 
 class WebhookSettings(BaseModel):
@@ -28,6 +29,11 @@ class SandboxSettings(BaseModel):
     # -- the account
     key_id: str = "rzp_test_sandbox0000001"
     key_secret: str = "sandbox-secret"  # noqa: S105  # of a sandbox
+    other_key_id: str | None = Field(
+        default=None, description="A key of the account's other mode (rzp_live_… beside rzp_test_…), which is a world of its own."
+    )
+    other_key_secret: str = "sandbox-other-secret"  # noqa: S105  # of a sandbox
+    other_webhooks: list[WebhookSettings] = Field(default_factory=list, description="The other mode's receivers.")
     account_id: str = Field(default="acc_SandboxParent1", description="The parent account, as in webhooks and direct transfers.")
     merchant_vpa: str = Field(default="sandbox@rzp", description="The payee in a QR code's `image_content`.")
     opening_balance: int = Field(default=0, ge=0, description="Available balance of an empty sandbox.")
@@ -76,3 +82,26 @@ class SandboxSettings(BaseModel):
     state_file: Path | None = Field(default=None, description="Where the state survives a restart; None: memory only.")
     log_size: int = Field(default=10_000, gt=0, description="Requests, delivery attempts and finished events remembered.")
     body_limit: int = Field(default=1 << 20, gt=0, description="Bytes of a request body.")
+
+    @model_validator(mode="after")
+    def _two_modes_are_two(self) -> Self:
+        if self.other_key_id is not None:
+            prefixes = {key[: len(LIVE_KEY_PREFIX)] for key in (self.key_id, self.other_key_id)}
+            if prefixes != {TEST_KEY_PREFIX, LIVE_KEY_PREFIX}:
+                raise ValueError("two keys are of two modes: rzp_test_… and rzp_live_…")
+        return self
+
+    def other_mode(self) -> "SandboxSettings | None":
+        """The settings of the other mode's world: everything alike but keys, receivers and the place of its state."""
+        if self.other_key_id is None:
+            return None
+        file = self.state_file
+        return self.model_copy(
+            update={
+                "key_id": self.other_key_id,
+                "key_secret": self.other_key_secret,
+                "webhooks": self.other_webhooks,
+                "other_key_id": None,
+                "state_file": file and file.with_name(f"{file.stem}.other{file.suffix}"),
+            }
+        )

@@ -58,6 +58,10 @@ class State(BaseModel):
     def balances(self) -> dict[str, int]:
         return dict(self._balances)
 
+    def share_accounts(self, other: "State") -> None:
+        """Linked accounts are one world's as much as the other's: a change in either is seen in both."""
+        self.accounts, self.stakeholders, self.products = other.accounts, other.stakeholders, other.products
+
     def clear(self) -> None:
         """Forget everything but the receivers of webhooks, in place: the parts of the sandbox share this object."""
         for name in type(self).model_fields:
