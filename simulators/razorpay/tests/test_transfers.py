@@ -180,3 +180,63 @@ async def test_a_charged_fee_first_shows_in_recon(api: Any, sandbox: RazorpaySim
         ("year=2026&month=1&count=0", "The count must be at least 1."),
     ]:
         assert (await api("GET", f"/v1/settlements/recon/combined?{query}"))[1]["error"]["description"] == text
+
+
+@pytest.mark.parametrize(
+    ("setting", "payment_notes", "refund_notes", "transfer_notes"),
+    [
+        ("mixed", '{"charger": "CHG-0042"}', {"a": "b"}, None),
+        ("text", '{"charger": "CHG-0042"}', '{"a": "b"}', "{}"),
+        ("object", {"charger": "CHG-0042"}, {"a": "b"}, []),
+        ("null", None, None, None),
+    ],
+)
+async def test_recon_shows_notes_in_every_shape_and_comes_in_pages(
+    api: Any,
+    sandbox: RazorpaySimulator,
+    paid: Any,
+    activated: Any,
+    clock: SteppingClock,
+    setting: Any,
+    payment_notes: Any,
+    refund_notes: Any,
+    transfer_notes: Any,
+) -> None:
+    sandbox.settings.recon_notes = setting
+    account, payment = await activated(), await paid(20_000)
+    await api("POST", f"/v1/payments/{payment['id']}/refund", {"amount": 500, "notes": {"a": "b"}})
+    await api("POST", TRANSFERS, order(account, 500))
+    own = sandbox.settle_own()
+    assert own is not None
+    now = clock.now()
+    path = f"/v1/settlements/recon/combined?year={now.year}&month={now.month}"
+    _, recon = await api("GET", path)
+    by_type = {row["type"]: row for row in recon["items"]}
+    assert by_type["payment"]["notes"] == payment_notes
+    assert by_type["refund"]["notes"] == refund_notes
+    assert by_type["transfer"]["notes"] == transfer_notes
+    assert "credit_type" not in by_type["adjustment"]
+    assert sum(row["credit"] - row["debit"] for row in recon["items"]) == own["amount"], "it adds up to what was paid out"
+    assert {row["settlement_id"] for row in recon["items"]} == {own["id"]}
+    paged = [row for skip in range(4) for row in (await api("GET", f"{path}&count=1&skip={skip}"))[1]["items"]]
+    assert paged == recon["items"]
+
+
+async def test_the_own_settlement_may_come_by_itself(build: Any, connect: Any, clock: SteppingClock, qr_body: Any) -> None:
+    sandbox = await build(own_settlement_seconds=2 * DAY)
+    api = connect(sandbox)
+    _, qr = await api("POST", "/v1/payments/qr_codes", qr_body)
+
+    async def pay(amount: int) -> Any:
+        return (await api("POST", f"/_sandbox/qr/{qr['id']}/pay", {"amount": amount, "fee": 0}))[1]["payment"]
+
+    first = await pay(20_000)
+    await clock.advance(DAY)
+    await pay(5_000)
+    await api("POST", f"/v1/payments/{first['id']}/refund", {"amount": 3_000})
+    await clock.advance(DAY)
+    _, settled = await api("GET", "/v1/settlements")
+    assert [item["amount"] for item in settled["items"]] == [17_000], "the old payment less the refund; the new one is not due"
+    assert sandbox.balances()[sandbox.settings.account_id] == 5_000
+    await clock.advance(DAY)
+    assert [s.amount for s in sandbox.state.settlements.values()] == [17_000, 5_000]

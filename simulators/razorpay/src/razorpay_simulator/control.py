@@ -11,6 +11,7 @@ from razorpay_simulator.entities import JsonObject
 from razorpay_simulator.errors import ControlError
 from razorpay_simulator.faults import FaultRule
 from razorpay_simulator.kyc import KycMove
+from razorpay_simulator.orders import OrderPayment
 from razorpay_simulator.outcomes import OutcomeRule
 from razorpay_simulator.payments import PaymentPatch
 from razorpay_simulator.qr_codes import QrPayment
@@ -69,7 +70,9 @@ class ControlApi:
             ("GET", "/health", self._health),
             ("POST", "/reset", self._reset),
             ("POST", "/qr/{id}/pay", self._pay),
+            ("POST", "/orders/{id}/pay", self._pay_order),
             ("PATCH", "/payments/{id}", self._patch_payment),
+            ("POST", "/payments/{id}/authorize", self._authorize),
             ("POST", "/accounts/{id}/kyc", self._kyc),
             ("POST", "/settle", self._settle),
             ("GET", "/balances", self._balances),
@@ -109,6 +112,12 @@ class ControlApi:
 
     async def _pay(self, request: web.Request) -> JsonObject:
         return self._world(request).pay(request.match_info["id"], await _parse(request, QrPayment))
+
+    async def _pay_order(self, request: web.Request) -> JsonObject:
+        return self._world(request).pay_order(request.match_info["id"], await _parse(request, OrderPayment))
+
+    async def _authorize(self, request: web.Request) -> JsonObject:
+        return self._world(request).authorize_payment(request.match_info["id"])
 
     async def _patch_payment(self, request: web.Request) -> JsonObject:
         return self._world(request).patch_payment(request.match_info["id"], await _parse(request, PaymentPatch))

@@ -12,7 +12,15 @@ import orjson
 from aiohttp import web
 
 from razorpay_simulator.entities import JsonObject
-from razorpay_simulator.errors import BODY_NOT_JSON, PAYMENT_BUSY, UNKNOWN_URL, ApiError, not_applicable, server_error
+from razorpay_simulator.errors import (
+    BODY_NOT_JSON,
+    NOT_AS_LINKED_ACCOUNT,
+    PAYMENT_BUSY,
+    UNKNOWN_URL,
+    ApiError,
+    not_applicable,
+    server_error,
+)
 from razorpay_simulator.faults import HTML_ERROR, FaultRule, Faults, RequestLog, RequestRecord
 from razorpay_simulator.idempotency import (
     REFUND_HEADER,
@@ -27,6 +35,14 @@ ACCOUNT_HEADER = "X-Razorpay-Account"
 LAST_BMP_CHARACTER = 0xFFFF
 _log = logging.getLogger(__name__)
 _BODY: web.RequestKey[Any] = web.RequestKey("body", object)
+LINKED_VIEW = {
+    ("GET", "/v1/transfers"),
+    ("GET", "/v1/transfers/{id}"),
+    ("GET", "/v1/settlements"),
+    ("GET", "/v1/settlements/{id}"),
+    ("GET", "/v1/settlements/recon/combined"),
+}
+"""What a request may look at as a linked account. Elsewhere the header would silently show the parent's world."""
 _SLOW: web.RequestKey[float] = web.RequestKey("slow", float)
 _WORLD: web.RequestKey[World] = web.RequestKey("world", World)
 
@@ -44,29 +60,34 @@ class RestApi:
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         plain: list[tuple[str, str, Callable[[web.Request], JsonObject | None]]] = [
+            ("POST", "/v1/orders", lambda r: _n(r).orders.create(r[_BODY])),
+            ("GET", "/v1/orders", lambda r: _n(r).orders.fetch_all(r.query, _expand(r))),
+            ("GET", "/v1/orders/{id}", lambda r: _n(r).orders.fetch(_id(r), _expand(r))),
+            ("PATCH", "/v1/orders/{id}", lambda r: _n(r).orders.update(_id(r), r[_BODY])),
+            ("GET", "/v1/orders/{id}/payments", lambda r: _n(r).orders.payments(_id(r))),
             ("POST", "/v1/payments/qr_codes", lambda r: _n(r).qr_codes.create(r[_BODY])),
             ("GET", "/v1/payments/qr_codes", lambda r: _n(r).qr_codes.fetch_all(r.query)),
             ("GET", "/v1/payments/qr_codes/{id}", lambda r: _n(r).qr_codes.fetch(_id(r))),
             ("PATCH", "/v1/payments/qr_codes/{id}", lambda r: _n(r).qr_codes.update(_id(r), r[_BODY])),
             ("GET", "/v1/payments/qr_codes/{id}/payments", lambda r: _n(r).qr_codes.payments(_id(r), r.query)),
             ("POST", "/v1/payments/qr_codes/{id}/close", lambda r: _n(r).qr_codes.close(_id(r))),
-            ("GET", "/v1/payments", lambda r: _n(r).payments.fetch_all(r.query)),
+            ("GET", "/v1/payments", lambda r: _n(r).payments.fetch_all(r.query, _expand(r))),
             ("GET", "/v1/payments/{id}", lambda r: _n(r).payments.fetch(_id(r), _expand(r))),
             ("PATCH", "/v1/payments/{id}", lambda r: _n(r).payments.update(_id(r), r[_BODY])),
-            ("POST", "/v1/payments/{id}/capture", lambda r: _n(r).payments.capture(_id(r), r[_BODY])),
+            ("GET", "/v1/payments/{id}/transfers", lambda r: _n(r).transfers.of_payment(_id(r))),
             ("GET", "/v1/payments/{id}/refunds", lambda r: _n(r).refunds.fetch_all(r.query, _id(r))),
             ("GET", "/v1/payments/{id}/refunds/{refund}", lambda r: _n(r).refunds.fetch(r.match_info["refund"], _id(r))),
             ("GET", "/v1/refunds", lambda r: _n(r).refunds.fetch_all(r.query)),
             ("GET", "/v1/refunds/{id}", lambda r: _n(r).refunds.fetch(_id(r))),
             ("PATCH", "/v1/refunds/{id}", lambda r: _n(r).refunds.update(_id(r), r[_BODY])),
             ("GET", "/v1/transfers", lambda r: _n(r).transfers.fetch_all(r.query, _expand(r), _account(r))),
-            ("GET", "/v1/transfers/{id}", lambda r: _n(r).transfers.fetch(_id(r), _expand(r))),
+            ("GET", "/v1/transfers/{id}", lambda r: _n(r).transfers.fetch(_id(r), _expand(r), _account(r))),
             ("PATCH", "/v1/transfers/{id}", lambda r: _n(r).transfers.update(_id(r), r[_BODY])),
             ("POST", "/v1/transfers/{id}/reversals", lambda r: _n(r).transfers.reverse(_id(r), r[_BODY])),
             ("GET", "/v1/transfers/{id}/reversals", lambda r: _n(r).transfers.reversals(_id(r))),
             ("GET", "/v1/settlements", lambda r: _n(r).settlements.fetch_all(r.query, _account(r))),
             ("GET", "/v1/settlements/recon/combined", lambda r: _n(r).settlements.recon(r.query, _account(r))),
-            ("GET", "/v1/settlements/{id}", lambda r: _n(r).settlements.fetch(_id(r))),
+            ("GET", "/v1/settlements/{id}", lambda r: _n(r).settlements.fetch(_id(r), _account(r))),
             ("POST", "/v2/accounts", lambda r: _n(r).accounts.create(r[_BODY])),
             ("GET", "/v2/accounts/{id}", lambda r: _n(r).accounts.fetch(_id(r))),
             ("PATCH", "/v2/accounts/{id}", lambda r: _n(r).accounts.update(_id(r), r[_BODY])),
@@ -84,8 +105,10 @@ class RestApi:
             ("PATCH", "/v2/accounts/{id}/products/{sub}", lambda r: _n(r).products.update(_id(r), _sub(r), r[_BODY])),
         ]
         for method, path, call in plain:
-            router.add_route(method, path, self._gate(self._plain(call)))
+            router.add_route(method, path, self._gate(self._plain(call), linked=(method, path) in LINKED_VIEW))
         router.add_route("POST", "/v1/payments/{id}/refund", self._gate(self._refund_payment))
+        router.add_route("POST", "/v1/payments/{id}/capture", self._gate(self._capture))
+        router.add_route("POST", "/v1/payments/{id}/transfers", self._gate(self._transfer_payment))
         router.add_route("POST", "/v1/refunds", self._gate(self._refund))
         router.add_route("POST", "/v1/transfers", self._gate(self._transfer))
         for version in ("/v1", "/v2"):
@@ -105,6 +128,18 @@ class RestApi:
         return await self._keyed(
             request, REFUND_KEYS, lambda: _n(request).refunds.create(payment_id, request[_BODY]), payment_id=payment_id
         )
+
+    async def _transfer_payment(self, request: web.Request) -> JsonObject:
+        payment_id = _id(request)
+        with _one_operation(request[_WORLD].core.busy_payments, payment_id):
+            await self._take_time(request)
+            return _n(request).transfers.create_from_payment(payment_id, request[_BODY])
+
+    async def _capture(self, request: web.Request) -> JsonObject:
+        payment_id = _id(request)
+        with _one_operation(request[_WORLD].core.busy_payments, payment_id):
+            await self._take_time(request)
+            return _n(request).orders.capture(payment_id, request[_BODY])
 
     async def _refund(self, request: web.Request) -> JsonObject:
         """The other door to a refund: its payment is named in the body."""
@@ -146,7 +181,7 @@ class RestApi:
 
     # -- the way in and out
 
-    def _gate(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _gate(self, handler: Handler, *, linked: bool = False) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             record = RequestRecord(
                 at=self._worlds[0].core.timestamp(),
@@ -158,19 +193,21 @@ class RestApi:
                 body=None,
             )
             self._log.add(record)
-            record.status, record.answer, response = await self._serve(request, handler, record)
+            record.status, record.answer, response = await self._serve(request, handler, record, linked=linked)
             return response
 
         return handle
 
     async def _serve(
-        self, request: web.Request, handler: Handler, record: RequestRecord
+        self, request: web.Request, handler: Handler, record: RequestRecord, *, linked: bool
     ) -> tuple[int | None, Any, web.StreamResponse]:
         """Status and answer for the log (None: never answered), and the response."""
         try:
             request[_WORLD] = world = self._authenticate(request)
-            record.mode = world.mode
+            record.mode = world.settings.mode
             request[_BODY] = record.body = await _read(request)
+            if record.account is not None and not linked:
+                raise ApiError(NOT_AS_LINKED_ACCOUNT)
         except ApiError as error:
             return _json(error.status, error.body())
         fault = self._faults.take(request.method, request.path)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 MINUTE = 60.0
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+Mode = Literal["test", "live"]
 TEST_KEY_PREFIX, LIVE_KEY_PREFIX = "rzp_test_", "rzp_live_"
 
 
@@ -47,18 +48,30 @@ class SandboxSettings(BaseModel):
     closed_qr: Literal["auto_refund", "leak"] = Field(
         default="auto_refund", description="A payment on a closed QR code is returned to the payer, or credited all the same."
     )
+    order_capture: bool = Field(default=True, description="Capture an order's payment at once (the dashboard's setting).")
+    order_receipts_unique: bool = Field(default=False, description="The account feature that refuses a second use of a receipt.")
+    upi_amount_max: int = Field(default=1_00_000_00, ge=1, description="The most that UPI carries in one payment.")
+    test_qr_payable: bool = Field(
+        default=True, description="Razorpay's own test mode codes cannot be scanned; False: those of the test keys cannot here."
+    )
     key_reuse_status_refund: int = Field(default=409, description="The docs' table says 409, their prose BAD_REQUEST.")
     key_reuse_status_transfer: int = 400
 
     # -- how long things take
     instant_refund_seconds: float = Field(default=2.0, ge=0)
     normal_refund_seconds: float = Field(default=5 * DAY, ge=0, description="Razorpay: 2 to 7 days for UPI.")
+    authorized_refund_seconds: float = Field(
+        default=3 * DAY, ge=0, description="From an authorisation that nobody captures to its refund by Razorpay."
+    )
     transfer_seconds: float = Field(default=0.0, ge=0, description="0: the answer to the create already says processed.")
     transfer_balance_check: Literal["sync", "async"] = Field(
         default="sync", description="async: an uncovered transfer is accepted and fails when it is processed."
     )
     linked_settlement_seconds: float | None = Field(
         default=2 * DAY, ge=0, description="From a processed transfer to its settlement (T+2); None: only on demand."
+    )
+    own_settlement_seconds: float | None = Field(
+        default=None, ge=0, description="From a capture to the parent's own settlement (Razorpay: T+2); None: only on demand."
     )
     activation_seconds: float | None = Field(
         default=None, ge=0, description="From a complete product configuration to its activation; None: only on demand."
@@ -74,6 +87,10 @@ class SandboxSettings(BaseModel):
     captured_twin: bool = Field(default=True, description="A QR payment also fires payment.captured, as Razorpay does.")
     kyc_events: Literal["both", "account", "product"] = "both"
     settlement_with_transfers: bool = Field(default=False, description="Put a `transfers` list into settlement.processed.")
+    recon_notes: Literal["text", "object", "null", "mixed"] = Field(
+        default="mixed",
+        description="How recon shows notes. mixed: a payment's as text, a refund's as an object, else null.",
+    )
     settlement_event_account: Literal["linked", "parent"] = "linked"
 
     # -- the process
@@ -82,6 +99,11 @@ class SandboxSettings(BaseModel):
     state_file: Path | None = Field(default=None, description="Where the state survives a restart; None: memory only.")
     log_size: int = Field(default=10_000, gt=0, description="Requests, delivery attempts and finished events remembered.")
     body_limit: int = Field(default=1 << 20, gt=0, description="Bytes of a request body.")
+
+    @property
+    def mode(self) -> Mode:
+        """Razorpay tells its two modes by the key alone."""
+        return "live" if self.key_id.startswith(LIVE_KEY_PREFIX) else "test"
 
     @model_validator(mode="after")
     def _two_modes_are_two(self) -> Self:

@@ -102,7 +102,7 @@ class RazorpaySimulator(World):
     def world(self, mode: str) -> World:
         """The world of `test` or `live`."""
         for world in self.worlds:
-            if world.mode == mode:
+            if world.settings.mode == mode:
                 return world
         raise ControlError(f"this sandbox has no keys for the mode {mode}")
 

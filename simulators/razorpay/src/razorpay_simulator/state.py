@@ -9,6 +9,7 @@ from razorpay_simulator.entities import (
     Account,
     Entry,
     IdempotentAnswer,
+    Order,
     Payment,
     Product,
     QrCode,
@@ -27,6 +28,7 @@ class State(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     qr_codes: dict[str, QrCode] = Field(default_factory=dict)
+    orders: dict[str, Order] = Field(default_factory=dict)
     payments: dict[str, Payment] = Field(default_factory=dict)
     refunds: dict[str, Refund] = Field(default_factory=dict)
     accounts: dict[str, Account] = Field(default_factory=dict)

@@ -1,7 +1,7 @@
 """One mode of a Razorpay account, test or live: a world of its own, and what people, banks and bad luck do in it."""
 
 from dataclasses import dataclass
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 
 from razorpay_simulator.accounts import Accounts
 from razorpay_simulator.activity import Activity
@@ -13,12 +13,13 @@ from razorpay_simulator.events import EventRecord
 from razorpay_simulator.idempotency import IdempotencyKeys
 from razorpay_simulator.ids import Ids
 from razorpay_simulator.kyc import Kyc, KycMove
+from razorpay_simulator.orders import OrderPayment, Orders
 from razorpay_simulator.outcomes import OutcomeRule
 from razorpay_simulator.payments import PaymentPatch, Payments
 from razorpay_simulator.products import Products
 from razorpay_simulator.qr_codes import QrCodes, QrPayment
 from razorpay_simulator.refunds import Refunds
-from razorpay_simulator.settings import LIVE_KEY_PREFIX, SandboxSettings
+from razorpay_simulator.settings import SandboxSettings
 from razorpay_simulator.settlements import Settlements
 from razorpay_simulator.state import State
 from razorpay_simulator.transfers import Transfers
@@ -27,13 +28,12 @@ from razorpay_simulator.webhooks import Attempt, Webhooks
 
 T = TypeVar("T")
 
-Mode = Literal["test", "live"]
-
 
 @dataclass(frozen=True)
 class Nouns:
     """The parts of a world behind the API."""
 
+    orders: Orders
     qr_codes: QrCodes
     payments: Payments
     refunds: Refunds
@@ -62,20 +62,20 @@ class World:
         self.keys = IdempotencyKeys(core)
         self._kyc = Kyc(core)
         self._sibling = sibling
-        refunds, settlements, accounts = Refunds(core), Settlements(core), Accounts(core, self._kyc)
+        settlements, accounts = Settlements(core), Accounts(core, self._kyc)
+        transfers = Transfers(core, settlements)
+        refunds = Refunds(core, transfers)
+        payments = Payments(core, refunds, settlements)
         self.nouns = Nouns(
-            qr_codes=QrCodes(core, refunds),
-            payments=Payments(core),
+            orders=Orders(core, payments),
+            qr_codes=QrCodes(core, payments),
+            payments=payments,
             refunds=refunds,
             accounts=accounts,
             products=Products(core, accounts, self._kyc),
-            transfers=Transfers(core, settlements),
+            transfers=transfers,
             settlements=settlements,
         )
-
-    @property
-    def mode(self) -> Mode:
-        return "live" if self.settings.key_id.startswith(LIVE_KEY_PREFIX) else "test"
 
     def now(self) -> int:
         """The sandbox's time in Unix seconds."""
@@ -85,7 +85,25 @@ class World:
 
     def pay(self, qr_id: str, payment: QrPayment) -> JsonObject:
         """A payer scans a QR code and pays: `{"payment": …, "event_ids": [qr_code.credited's, payment.captured's]}`."""
-        return self._saved(self.nouns.qr_codes.pay(qr_id, payment))
+        paid = self.nouns.qr_codes.pay(qr_id, payment)
+        self._watch_late(paid["payment"]["id"])
+        return self._saved(paid)
+
+    def pay_order(self, order_id: str, payment: OrderPayment) -> JsonObject:
+        """A payer pays an order by UPI: `{"payment": …, "event_ids": […], "checkout": …}`."""
+        paid = self.nouns.orders.pay(order_id, payment)
+        self._watch_late(paid["payment"]["id"])
+        return self._saved(paid)
+
+    def authorize_payment(self, payment_id: str) -> JsonObject:
+        """The bank authorises a failed payment after all; what follows is as if it had at once."""
+        payment = self.state.payments.get(payment_id)
+        if payment is None:
+            raise ControlError(f"no payment {payment_id}")
+        self.nouns.payments.authorise(payment)
+        followed = self.nouns.orders.authorised if payment.order_id else self.nouns.qr_codes.authorised
+        events = followed(payment)
+        return self._saved({"payment": payment.view(), "event_ids": events})
 
     def move_kyc(self, account_id: str, move: KycMove, clarifications: list[JsonObject] | None = None) -> JsonObject:
         """A reviewer decides on a linked account. Returns the account and how it stands."""
@@ -201,6 +219,9 @@ class World:
         self.webhooks.take_up()  # first: what is overdue below emits events of its own
         for qr in list(state.qr_codes.values()):
             nouns.qr_codes.watch(qr)
+        for payment in list(state.payments.values()):
+            nouns.payments.watch(payment)
+            self._watch_late(payment.id)
         for refund in list(state.refunds.values()):
             nouns.refunds.watch(refund)
         for transfer in list(state.transfers.values()):
@@ -220,6 +241,18 @@ class World:
         self.save()
 
     # -- inside
+
+    def _watch_late(self, payment_id: str) -> None:
+        """Let a payment that failed be authorised after all, when its time comes."""
+        payment = self.state.payments[payment_id]
+        if payment.status != "failed" or payment.late_at is None:
+            return
+
+        def authorise() -> None:
+            if payment.status == "failed":  # the control API may have been there before
+                self.authorize_payment(payment_id)
+
+        self.core.at(f"late authorisation of {payment_id}", payment.late_at, authorise)
 
     def _saved(self, result: T) -> T:
         self.save()
