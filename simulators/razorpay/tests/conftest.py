@@ -50,7 +50,8 @@ class Receiver:
     on_post: Callable[[Post], Awaitable[None]] | None = None
 
     async def handle(self, request: web.Request) -> web.Response:
-        post = Post(await request.read(), request.headers["X-Razorpay-Signature"], request.headers["x-razorpay-event-id"])
+        signature = request.headers.get("X-Razorpay-Signature", "")
+        post = Post(await request.read(), signature, request.headers["x-razorpay-event-id"])
         self.posts.append(post)
         if self.on_post is not None:
             await self.on_post(post)

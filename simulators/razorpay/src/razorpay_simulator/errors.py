@@ -31,6 +31,7 @@ LINKED_ACCOUNT_NOT_ACTIVATED = "Linked account is not activated for transfers"
 TRANSFER_AFTER_REFUND = "Transfer on a payment cannot be requested once a refund has been initiated"
 REVERSE_ALL_ON_PART = "reverse_all is possible with the refund of the whole payment only"
 NOT_AS_LINKED_ACCOUNT = "The sandbox does not serve this to a linked account (X-Razorpay-Account)"
+TOO_MANY_WEBHOOKS = "Only 30 webhooks can be set up for an account"
 TOO_MANY_REQUESTS = "Too many requests"
 BODY_NOT_JSON = "The request body could not be parsed as JSON."
 

@@ -46,7 +46,8 @@ LINKED_VIEW = {
 _SLOW: web.RequestKey[float] = web.RequestKey("slow", float)
 _WORLD: web.RequestKey[World] = web.RequestKey("world", World)
 
-Handler = Callable[[web.Request], Awaitable[JsonObject]]
+Answer = JsonObject | list[object]
+Handler = Callable[[web.Request], Awaitable[Answer]]
 
 
 class RestApi:
@@ -59,7 +60,7 @@ class RestApi:
         self._never = never
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        plain: list[tuple[str, str, Callable[[web.Request], JsonObject | None]]] = [
+        plain: list[tuple[str, str, Callable[[web.Request], Answer]]] = [
             ("POST", "/v1/orders", lambda r: _n(r).orders.create(r[_BODY])),
             ("GET", "/v1/orders", lambda r: _n(r).orders.fetch_all(r.query, _expand(r))),
             ("GET", "/v1/orders/{id}", lambda r: _n(r).orders.fetch(_id(r), _expand(r))),
@@ -88,6 +89,15 @@ class RestApi:
             ("GET", "/v1/settlements", lambda r: _n(r).settlements.fetch_all(r.query, _account(r))),
             ("GET", "/v1/settlements/recon/combined", lambda r: _n(r).settlements.recon(r.query, _account(r))),
             ("GET", "/v1/settlements/{id}", lambda r: _n(r).settlements.fetch(_id(r), _account(r))),
+            ("POST", "/v1/webhooks", lambda r: _n(r).receivers.create(r[_BODY], None)),
+            ("GET", "/v1/webhooks", lambda r: _n(r).receivers.fetch_all(r.query, None)),
+            ("GET", "/v1/webhooks/{id}", lambda r: _n(r).receivers.fetch(_id(r), None)),
+            ("PUT", "/v1/webhooks/{id}", lambda r: _n(r).receivers.update(_id(r), r[_BODY], None)),
+            ("POST", "/v2/accounts/{id}/webhooks", lambda r: _n(r).receivers.create(r[_BODY], _id(r))),
+            ("GET", "/v2/accounts/{id}/webhooks", lambda r: _n(r).receivers.fetch_all(r.query, _id(r))),
+            ("GET", "/v2/accounts/{id}/webhooks/{sub}", lambda r: _n(r).receivers.fetch(_sub(r), _id(r))),
+            ("PATCH", "/v2/accounts/{id}/webhooks/{sub}", lambda r: _n(r).receivers.update(_sub(r), r[_BODY], _id(r))),
+            ("DELETE", "/v2/accounts/{id}/webhooks/{sub}", lambda r: _n(r).receivers.delete(_sub(r), _id(r))),
             ("POST", "/v2/accounts", lambda r: _n(r).accounts.create(r[_BODY])),
             ("GET", "/v2/accounts/{id}", lambda r: _n(r).accounts.fetch(_id(r))),
             ("PATCH", "/v2/accounts/{id}", lambda r: _n(r).accounts.update(_id(r), r[_BODY])),
@@ -116,10 +126,10 @@ class RestApi:
 
     # -- handlers
 
-    def _plain(self, call: Callable[[web.Request], JsonObject | None]) -> Handler:
-        async def handle(request: web.Request) -> JsonObject:
+    def _plain(self, call: Callable[[web.Request], Answer]) -> Handler:
+        async def handle(request: web.Request) -> Answer:
             await self._take_time(request)
-            return call(request) or {}
+            return call(request)
 
         return handle
 
@@ -307,7 +317,7 @@ async def _read(request: web.Request) -> Any:
     return body
 
 
-def _json(status: int, answer: JsonObject) -> tuple[int, JsonObject, web.Response]:
+def _json(status: int, answer: Answer) -> tuple[int, Answer, web.Response]:
     return status, answer, web.Response(status=status, body=orjson.dumps(answer), content_type="application/json")
 
 

@@ -84,6 +84,18 @@ class SandboxSettings(BaseModel):
     retry_factor: float = Field(default=2.0, ge=1)
     retry_cap_seconds: float = Field(default=HOUR, gt=0)
     retry_horizon_seconds: float = Field(default=DAY, gt=0, description="After this the receiver is disabled.")
+    retry_schedule_seconds: list[float] = Field(
+        default_factory=list, description="The waits one by one, the last of them over and over; empty: first, factor and cap."
+    )
+    webhook_time_scale: float = Field(
+        default=1.0, gt=0, description="How much faster than life webhooks are retried and given up: 60 makes a day 24 minutes."
+    )
+    event_spread_seconds: float = Field(
+        default=0.0, ge=0, description="Every event is first sent at a random moment within this: order is no promise."
+    )
+    webhook_urls: Literal["any", "public"] = Field(
+        default="any", description="public: as Razorpay, /v1/webhooks takes public hosts and the ports 80 and 443 only."
+    )
     captured_twin: bool = Field(default=True, description="A QR payment also fires payment.captured, as Razorpay does.")
     kyc_events: Literal["both", "account", "product"] = "both"
     settlement_with_transfers: bool = Field(default=False, description="Put a `transfers` list into settlement.processed.")
@@ -104,6 +116,19 @@ class SandboxSettings(BaseModel):
     def mode(self) -> Mode:
         """Razorpay tells its two modes by the key alone."""
         return "live" if self.key_id.startswith(LIVE_KEY_PREFIX) else "test"
+
+    def retry_wait(self, attempts: int) -> float:
+        """Seconds from the failure of this many attempts to the next one."""
+        if self.retry_schedule_seconds:
+            wait = self.retry_schedule_seconds[min(attempts, len(self.retry_schedule_seconds)) - 1]
+        else:
+            wait = min(self.retry_first_seconds * self.retry_factor ** min(attempts - 1, 64), self.retry_cap_seconds)
+        return wait / self.webhook_time_scale
+
+    @property
+    def retry_horizon(self) -> float:
+        """Seconds from an event to the moment in which Razorpay gives it up."""
+        return self.retry_horizon_seconds / self.webhook_time_scale
 
     @model_validator(mode="after")
     def _two_modes_are_two(self) -> Self:

@@ -18,6 +18,7 @@ from razorpay_simulator.outcomes import OutcomeRule
 from razorpay_simulator.payments import PaymentPatch, Payments
 from razorpay_simulator.products import Products
 from razorpay_simulator.qr_codes import QrCodes, QrPayment
+from razorpay_simulator.receivers import Receivers
 from razorpay_simulator.refunds import Refunds
 from razorpay_simulator.settings import SandboxSettings
 from razorpay_simulator.settlements import Settlements
@@ -41,6 +42,7 @@ class Nouns:
     products: Products
     transfers: Transfers
     settlements: Settlements
+    receivers: Receivers
 
 
 class World:
@@ -75,6 +77,7 @@ class World:
             products=Products(core, accounts, self._kyc),
             transfers=transfers,
             settlements=settlements,
+            receivers=Receivers(core, accounts),
         )
 
     def now(self) -> int:
