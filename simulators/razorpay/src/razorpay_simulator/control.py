@@ -42,7 +42,12 @@ class SettleOrder(_Strict):
 
 
 class FundsOrder(_Strict):
-    amount: int
+    amount: int = Field(default=0, description="Added to the balance; negative: taken from it.")
+    reserve: int | None = Field(default=None, ge=0, description="How far the balance may be overdrawn from now on.")
+
+
+class ClockOrder(_Strict):
+    forward: float = Field(ge=0, description="Seconds to skip.")
 
 
 class EndpointPatch(_Strict):
@@ -69,15 +74,20 @@ class ControlApi:
         routes: list[tuple[str, str, Callable[[web.Request], Awaitable[Any]]]] = [
             ("GET", "/health", self._health),
             ("POST", "/reset", self._reset),
+            ("GET", "/clock", self._time),
+            ("POST", "/clock", self._set_clock),
             ("POST", "/qr/{id}/pay", self._pay),
             ("POST", "/orders/{id}/pay", self._pay_order),
             ("PATCH", "/payments/{id}", self._patch_payment),
             ("POST", "/payments/{id}/authorize", self._authorize),
             ("POST", "/accounts/{id}/kyc", self._kyc),
+            ("POST", "/accounts/{id}/penny-test-failure", self._penny_test),
             ("POST", "/settle", self._settle),
             ("GET", "/balances", self._balances),
             ("POST", "/funds", self._funds),
+            ("GET", "/outcomes", self._outcomes),
             ("POST", "/outcomes", self._add_outcome),
+            ("DELETE", "/outcomes", self._clear_outcomes),
             ("GET", "/faults", self._faults),
             ("POST", "/faults", self._add_fault),
             ("DELETE", "/faults", self._clear_faults),
@@ -105,6 +115,12 @@ class ControlApi:
         await self._simulator.reset()
         return {}
 
+    async def _time(self, _request: web.Request) -> JsonObject:
+        return {"now": self._simulator.now()}
+
+    async def _set_clock(self, request: web.Request) -> JsonObject:
+        return {"now": self._simulator.set_clock_forward((await _parse(request, ClockOrder)).forward)}
+
     def _world(self, request: web.Request) -> World:
         """`?mode=live` looks at that world; without it, at the one of the settings' own key."""
         mode = request.query.get("mode")
@@ -126,6 +142,9 @@ class ControlApi:
         order = await _parse(request, KycOrder)
         return self._world(request).move_kyc(request.match_info["id"], order.state, order.clarifications)
 
+    async def _penny_test(self, request: web.Request) -> JsonObject:
+        return self._world(request).fail_penny_test(request.match_info["id"])
+
     async def _settle(self, request: web.Request) -> JsonObject:
         order = await _parse(request, SettleOrder)
         if order.own:
@@ -134,10 +153,21 @@ class ControlApi:
         return {"settlements": self._world(request).settle(order.account)}
 
     async def _balances(self, request: web.Request) -> JsonObject:
-        return {"parent": self._world(request).settings.account_id, "balances": self._world(request).balances()}
+        world = self._world(request)
+        return {"parent": world.settings.account_id, "balances": world.balances(), "reserve": world.core.reserve}
 
     async def _funds(self, request: web.Request) -> JsonObject:
-        return {"balance": self._world(request).add_funds((await _parse(request, FundsOrder)).amount)}
+        order, world = await _parse(request, FundsOrder), self._world(request)
+        if order.reserve is not None:
+            world.set_reserve(order.reserve)
+        return {"balance": world.add_funds(order.amount) if order.amount else world.core.available, "reserve": world.core.reserve}
+
+    async def _outcomes(self, request: web.Request) -> list[BaseModel]:
+        return list(self._world(request).outcomes)
+
+    async def _clear_outcomes(self, request: web.Request) -> JsonObject:
+        self._world(request).clear_outcomes()
+        return {}
 
     async def _add_outcome(self, request: web.Request) -> JsonObject:
         self._world(request).add_outcome(await _parse(request, OutcomeRule))
@@ -173,26 +203,14 @@ class ControlApi:
 
     async def _add_webhook(self, request: web.Request) -> BaseModel:
         wanted = await _parse(request, WebhookSettings)
-        endpoint = self._world(request).webhooks.add_endpoint(wanted.url, wanted.secret, wanted.events)
-        self._world(request).save()
-        return endpoint
+        return self._world(request).webhooks.add_endpoint(wanted.url, wanted.secret, wanted.events)
 
     async def _patch_webhook(self, request: web.Request) -> BaseModel:
         patch = await _parse(request, EndpointPatch)
-        endpoint = self._world(request).webhooks.endpoint(request.match_info["id"])
-        endpoint.secret = patch.secret or endpoint.secret
-        if "events" in patch.model_fields_set:
-            endpoint.events = patch.events
-        if patch.enabled is not None:
-            endpoint.disabled_at = None if patch.enabled else self._world(request).now()
-        self._world(request).save()
-        return endpoint
+        return self._world(request).webhooks.change_endpoint(request.match_info["id"], **patch.model_dump())
 
     async def _delete_webhook(self, request: web.Request) -> BaseModel:
-        endpoint = self._world(request).webhooks.endpoint(request.match_info["id"])
-        del self._world(request).state.endpoints[endpoint.id]
-        self._world(request).save()
-        return endpoint
+        return self._world(request).webhooks.remove_endpoint(request.match_info["id"])
 
     async def _events(self, request: web.Request) -> list[BaseModel]:
         return list(self._world(request).events)

@@ -206,6 +206,8 @@ class Account(Record):
     live: bool = False
     hold_funds: bool = False
     submitted_at: int | None = None
+    bank: Literal["initiated", "verified", "failed"] = "initiated"
+    """How the penny test of its bank account stands."""
 
     def view(self) -> JsonObject:
         """The account as /v2 shows it, which is without its KYC state: that is the product configuration's."""

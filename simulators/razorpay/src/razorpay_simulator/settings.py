@@ -44,6 +44,13 @@ class SandboxSettings(BaseModel):
     instant_refund_fee: int = Field(default=0, ge=0, description="Charged on a refund sent instantly; returned when it fails.")
     instant_refund_minimum: int = Field(default=100, ge=1, description="Razorpay's pages disagree on refunds under ₹1.")
     route_code_support: bool = Field(default=True, description="The feature that allows `reference_id` on linked accounts.")
+    account_oddities: bool = Field(
+        default=False, description="As seen live: business_type individual comes back as not_yet_registered, phones with +91."
+    )
+    silent_subcategories: list[str] = Field(
+        default_factory=list,
+        description="As seen live: these leave a complete product waiting, without requirement or event.",
+    )
     multiple_use_closable: bool = Field(default=True, description="The dashboard's docs say a multiple_use QR cannot be closed.")
     closed_qr: Literal["auto_refund", "leak"] = Field(
         default="auto_refund", description="A payment on a closed QR code is returned to the payer, or credited all the same."

@@ -21,7 +21,10 @@ class Settlements:
         self._core = core
 
     def settle_linked(self, account_id: str) -> JsonObject | None:
-        """Settle now all transfers of a linked account that are not on hold. None: there are none, or no balance."""
+        """Settle now all transfers of a linked account that are not on hold.
+
+        None: there are none, or no balance, or the account's funds are held.
+        """
         if account_id not in self._core.state.accounts:
             raise ControlError(f"no linked account {account_id}")
         return self._settle_linked(account_id, self._core.timestamp(), lambda _: True)
@@ -90,6 +93,8 @@ class Settlements:
 
     def _settle_linked(self, account_id: str, now: float, wanted: Callable[[Transfer], bool]) -> JsonObject | None:
         core = self._core
+        if core.state.accounts[account_id].hold_funds:
+            return None
         transfers = [
             transfer
             for transfer in core.state.transfers.values()

@@ -22,8 +22,9 @@ SHUTDOWN_SECONDS = 1.0
 class RazorpaySimulator(World):
     """A Razorpay account in a process.
 
-    Between `start()` and `stop()` it serves Razorpay's REST API at `base_url` (`/v1`, `/v2`) and its own control API at
-    `base_url/_sandbox`, and posts signed webhooks to the receivers in its settings. All time is the injected clock's.
+    Between `start()` and `stop()` it serves Razorpay's REST API at `base_url` (`/v1`, `/v2`), its own control API at
+    `base_url/_sandbox` and a page for payers at `base_url/pay`, and posts signed webhooks to the receivers in its settings.
+    All time is the injected clock's.
 
     It is the world of its settings' keys. Where they have keys of the other mode too, that is a second world,
     `simulator.world("live")`, with the same methods.
@@ -105,6 +106,16 @@ class RazorpaySimulator(World):
             if world.settings.mode == mode:
                 return world
         raise ControlError(f"this sandbox has no keys for the mode {mode}")
+
+    def set_clock_forward(self, seconds: float) -> int:
+        """Skip time, where the clock is the machine's own. Returns the new time in Unix seconds.
+
+        What falls due on the way happens at its end. A webhook that is being posted meanwhile counts as timed out.
+        """
+        if not isinstance(self._clock, SystemClock):
+            raise ControlError("this sandbox runs on the clock of its test: step that one")
+        self._clock.set_forward(seconds)
+        return self.now()
 
     # -- what goes wrong, in whichever mode
 

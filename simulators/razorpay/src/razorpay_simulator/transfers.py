@@ -5,7 +5,7 @@ from functools import partial
 
 from razorpay_simulator import fields
 from razorpay_simulator.core import Core, collection, page
-from razorpay_simulator.entities import Entry, JsonObject, Payment, Reversal, Transfer
+from razorpay_simulator.entities import Account, Entry, JsonObject, Payment, Reversal, Transfer
 from razorpay_simulator.errors import (
     AMOUNT_BELOW_MINIMUM,
     LINKED_ACCOUNT_NOT_ACTIVATED,
@@ -104,6 +104,12 @@ class Transfers:
                     return
                 due = max(due, float(transfer.on_hold_until))
             self._core.at(f"settlement of {transfer.id}", due, lambda: self._settlements.settle_due(transfer.recipient, due))
+
+    def resume(self, account: Account) -> None:
+        """An account's funds are no longer held: settle what waited for that, each transfer when it is due."""
+        for transfer in list(self._core.state.transfers.values()):
+            if transfer.recipient == account.id and transfer.settlement_status is not None:
+                self.watch(transfer)
 
     def fetch(self, transfer_id: str, expand: list[str], linked_account: str | None) -> JsonObject:
         transfer = self._find(transfer_id)

@@ -1,5 +1,6 @@
 """One mode of a Razorpay account, test or live: a world of its own, and what people, banks and bad luck do in it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
@@ -7,7 +8,7 @@ from razorpay_simulator.accounts import Accounts
 from razorpay_simulator.activity import Activity
 from razorpay_simulator.clock import Clock
 from razorpay_simulator.core import Core
-from razorpay_simulator.entities import Entry, JsonObject
+from razorpay_simulator.entities import Account, Entry, JsonObject
 from razorpay_simulator.errors import ControlError
 from razorpay_simulator.events import EventRecord
 from razorpay_simulator.idempotency import IdempotencyKeys
@@ -62,10 +63,12 @@ class World:
         webhooks = Webhooks(settings=settings, clock=clock, ids=ids, state=state, activity=activity, save=self.save)
         self.core = core = Core(settings=settings, clock=clock, ids=ids, state=state, activity=activity, webhooks=webhooks)
         self.keys = IdempotencyKeys(core)
-        self._kyc = Kyc(core)
+        self.released: list[Callable[[Account], None]] = sibling.released if sibling else []
+        self._kyc = Kyc(core, self.released)
         self._sibling = sibling
         settlements, accounts = Settlements(core), Accounts(core, self._kyc)
         transfers = Transfers(core, settlements)
+        self.released.append(transfers.resume)
         refunds = Refunds(core, transfers)
         payments = Payments(core, refunds, settlements)
         self.nouns = Nouns(
@@ -110,11 +113,15 @@ class World:
 
     def move_kyc(self, account_id: str, move: KycMove, clarifications: list[JsonObject] | None = None) -> JsonObject:
         """A reviewer decides on a linked account. Returns the account and how it stands."""
-        account = self.state.accounts.get(account_id)
-        if account is None:
-            raise ControlError(f"no linked account {account_id}")
+        account = self._account(account_id)
         self._kyc.move(account, move, clarifications)
-        return self._saved({"account": account.view(), "activation": account.activation, "hold_funds": account.hold_funds})
+        return self._saved(_standing(account))
+
+    def fail_penny_test(self, account_id: str) -> JsonObject:
+        """The bank account of a linked account cannot be verified. Returns the account and how it stands."""
+        account = self._account(account_id)
+        self._kyc.fail_penny_test(account)
+        return self._saved(_standing(account))
 
     def settle(self, account_id: str | None = None) -> list[JsonObject]:
         """Settle one linked account now, or all of them. Returns the settlements; an account with nothing due has none."""
@@ -131,6 +138,12 @@ class World:
         self._adjust(amount)
         return self._saved(self.core.available)
 
+    def set_reserve(self, amount: int) -> None:
+        """How far refunds and transfers may overdraw the parent's balance, until a restart takes the settings' again."""
+        if amount < 0:
+            raise ControlError("a reserve is not negative")
+        self.core.reserve = amount
+
     def patch_payment(self, payment_id: str, patch: PaymentPatch) -> JsonObject:
         return self._saved(self.nouns.payments.patch(payment_id, patch))
 
@@ -138,6 +151,13 @@ class World:
 
     def add_outcome(self, rule: OutcomeRule) -> None:
         self.core.outcomes.add(rule)
+
+    @property
+    def outcomes(self) -> list[OutcomeRule]:
+        return self.core.outcomes.rules
+
+    def clear_outcomes(self) -> None:
+        self.core.outcomes.clear()
 
     def add_webhook_rule(self, rule: WebhookRule) -> None:
         self.webhooks.rules.add(rule)
@@ -240,10 +260,17 @@ class World:
         self.webhooks.clear()
         self.core.outcomes.clear()
         self.core.busy_payments.clear()
+        self.core.reserve = self.settings.reserve_balance
         self._open_books()
         self.save()
 
     # -- inside
+
+    def _account(self, account_id: str) -> Account:
+        account = self.state.accounts.get(account_id)
+        if account is None:
+            raise ControlError(f"no linked account {account_id}")
+        return account
 
     def _watch_late(self, payment_id: str) -> None:
         """Let a payment that failed be authorised after all, when its time comes."""
@@ -277,3 +304,7 @@ class World:
                 created_at=self.core.now(),
             )
         )
+
+
+def _standing(account: Account) -> JsonObject:
+    return {"account": account.view(), "activation": account.activation, "hold_funds": account.hold_funds, "bank": account.bank}
