@@ -11,6 +11,7 @@ from razorpay_simulator.control import ControlApi
 from razorpay_simulator.errors import ControlError
 from razorpay_simulator.faults import FaultRule, Faults, RequestLog, RequestRecord
 from razorpay_simulator.ids import Ids, RandomIds
+from razorpay_simulator.payer import PayerPages
 from razorpay_simulator.rest import RestApi
 from razorpay_simulator.settings import SandboxSettings
 from razorpay_simulator.world import World
@@ -52,6 +53,7 @@ class RazorpaySimulator(World):
         app = web.Application(client_max_size=self.settings.body_limit)
         RestApi(self.worlds, self._faults, self._log, self._never).add_routes(app.router)
         ControlApi(self).add_routes(app.router)
+        PayerPages(self).add_routes(app.router)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
         for world in self.worlds:
