@@ -1,6 +1,7 @@
 """The control API: each control is there over HTTP and in Python, and does what it says."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from aiohttp import web
 
 from razorpay_simulator import OutcomeRule, RazorpaySimulator, SystemClock
 from razorpay_simulator.control import ControlApi
+from razorpay_simulator.faults import Faults, RequestLog
+from razorpay_simulator.rest import RestApi
 from razorpay_simulator.settings import DAY
 from testkit.clock import SteppingClock
 
@@ -66,6 +69,22 @@ async def test_every_control_is_there_in_python_too() -> None:
         target: Any = simulator
         for name in attribute.split("."):
             target = getattr(target, name)
+
+
+async def test_the_readme_names_every_route() -> None:
+    simulator = RazorpaySimulator()
+
+    async def never() -> None: ...
+
+    rest = routes(RestApi(simulator.worlds, Faults(), RequestLog(1), never))
+    told = re.sub(r"\{[a-z]+\}", "{id}", README.read_text())
+    missing = []
+    for name in rest | routes(ControlApi(simulator)):
+        method, _, path = re.sub(r"\{[a-z]+\}", "{id}", name).partition(" ")
+        line = rf"`[A-Z ]*\b{method}\b[A-Z ]* {re.escape(path.removeprefix('/_sandbox'))}`"
+        if method != "*" and not re.search(line, told):
+            missing.append(name)
+    assert missing == [], "add them to the tables in simulators/razorpay/README.md"
 
 
 class TestClock:

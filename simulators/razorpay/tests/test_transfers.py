@@ -81,6 +81,18 @@ async def test_a_forced_failure_returns_the_money(api: Any, sandbox: RazorpaySim
     assert sandbox.balances()[sandbox.settings.account_id] == 100_000_00
 
 
+async def test_a_failure_may_be_spelt_as_one_page_of_the_docs_does(
+    build: Any, connect: Any, account_body: Any, receiver: Any
+) -> None:
+    sandbox = await build(transfer_balance_check="async", transfer_failed_event="transfers.failed")
+    api = connect(sandbox)
+    _, account = await api("POST", "/v2/accounts", account_body)
+    sandbox.move_kyc(account["id"], "activated")
+    await api("POST", TRANSFERS, order(account["id"]))
+    await sandbox.wait_idle()
+    assert len(receiver.of("transfers.failed")) == 1
+
+
 async def test_an_uncovered_transfer_may_fail_later(
     build: Any, connect: Any, clock: SteppingClock, account_body: Any, receiver: Any
 ) -> None:

@@ -132,7 +132,7 @@ class Payment(Record):
         return shown
 
     def webhook_view(self) -> JsonObject:
-        """Payments inside refund events carry two more amounts."""
+        """Payments inside payment, order and refund events carry two more amounts."""
         return self.view() | {"base_amount": self.amount, "amount_transferred": self.amount_transferred}
 
 

@@ -22,6 +22,7 @@ REFUND_BALANCE = (
     "Your account does not have enough balance to carry out the refund operation. "
     "You can add funds to your account from your Razorpay dashboard or capture new payments."
 )
+REFUND_BALANCE_SEEN = "invalid request sent"
 TRANSFER_BALANCE = "Transfer cannot be made due to insufficient balance"
 REVERSAL_BALANCE = "The linked account does not have sufficient balance to process reversal."
 ACCOUNT_LOCKED = "Merchant activation form has been locked for editing by admin"

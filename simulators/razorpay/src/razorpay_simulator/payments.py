@@ -194,9 +194,9 @@ class Payments:
             payment.settles_at = core.timestamp() + core.settings.own_settlement_seconds
             self.watch(payment)
 
-    def told(self, payment: Payment) -> JsonObject:
-        """The payment's part of a webhook."""
-        entity = payment.view()
+    def told(self, payment: Payment, *, amounts: bool = True) -> JsonObject:
+        """The payment's part of a webhook. `amounts`: with the two that only webhooks show, and those of QR codes do not."""
+        entity = payment.webhook_view() if amounts else payment.view()
         if payment.terms is not None and payment.terms.shown != "webhook":
             entity |= {"fee": None, "tax": None}
         return {"payment": {"entity": entity}}

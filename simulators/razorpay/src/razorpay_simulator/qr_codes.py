@@ -134,15 +134,15 @@ class QrCodes:
             self._payments.give_back(payment)
             return []
         self._payments.capture(payment)
-        told = self._payments.told(payment)
-        credited = told | {"qr_code": {"entity": qr.view()}}  # a snapshot from before the counters go up
+        # A snapshot from before the counters go up.
+        credited = self._payments.told(payment, amounts=False) | {"qr_code": {"entity": qr.view()}}
         qr.payments_amount_received += payment.amount
         qr.payments_count_received += 1
         if qr.usage == "single_use":
             qr.status, qr.closed_at, qr.close_reason = "closed", core.now(), "paid"
         events = [core.emit("qr_code.credited", credited, delay=delay)]
         if core.settings.captured_twin:
-            events.append(core.emit("payment.captured", told, delay=delay))
+            events.append(core.emit("payment.captured", self._payments.told(payment), delay=delay))
         return events
 
     def watch(self, qr: QrCode) -> None:

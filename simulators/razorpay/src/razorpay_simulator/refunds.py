@@ -8,6 +8,7 @@ from razorpay_simulator.entities import Entry, JsonObject, Payment, Refund
 from razorpay_simulator.errors import (
     AMOUNT_BELOW_MINIMUM,
     REFUND_BALANCE,
+    REFUND_BALANCE_SEEN,
     REVERSE_ALL_ON_PART,
     ApiError,
     not_applicable,
@@ -45,7 +46,8 @@ class Refunds:
         fee = settings.instant_refund_fee if instant else 0
         comes_back = self._transfers.reversible(payment) if reverse_all else 0
         if not self._core.covers(amount + fee - comes_back):
-            raise ApiError(REFUND_BALANCE)
+            documented = settings.low_balance_text == "documented"
+            raise ApiError(REFUND_BALANCE) if documented else not_applicable(REFUND_BALANCE_SEEN)
         delay = settings.instant_refund_seconds if instant else settings.normal_refund_seconds
         refund = Refund(
             id=self._core.ids.new("rfnd_"),

@@ -63,6 +63,13 @@ class SandboxSettings(BaseModel):
     )
     key_reuse_status_refund: int = Field(default=409, description="The docs' table says 409, their prose BAD_REQUEST.")
     key_reuse_status_transfer: int = 400
+    low_balance_text: Literal["documented", "seen"] = Field(
+        default="documented",
+        description="Of a refund beyond the balance. seen: `invalid request sent`, as the live API was seen to say.",
+    )
+    transfer_failed_event: Literal["transfer.failed", "transfers.failed"] = Field(
+        default="transfer.failed", description="One page of the docs spells it with an s."
+    )
 
     # -- how long things take
     instant_refund_seconds: float = Field(default=2.0, ge=0)

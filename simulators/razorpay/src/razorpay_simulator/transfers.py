@@ -269,7 +269,7 @@ class Transfers:
                 self._post(core.settings.account_id, "adjustment", transfer.id, transfer.amount, credit=back)
             if transfer.payment_id is not None:
                 core.state.payments[transfer.payment_id].amount_transferred -= transfer.amount
-            core.emit("transfer.failed", {"transfer": {"entity": transfer.view()}})
+            core.emit(core.settings.transfer_failed_event, {"transfer": {"entity": transfer.view()}})
             return
         if not transfer.debited:
             self._debit(transfer)
