@@ -262,3 +262,37 @@ async def test_lists_and_notes(api: Any, ordered: Any, pay: Any, clock: Stepping
     assert (await api("PATCH", f"{ORDERS}/{first['id']}", {"amount": 5}))[0] == 400
     status, answer = await api("GET", f"{ORDERS}/order_AAAAAAAAAAAAAA/payments")
     assert (status, answer["error"]["description"]) == (400, "The id provided does not exist")
+
+
+async def test_what_waits_for_its_capture_may_come_too_late(
+    api: Any, ordered: Any, pay: Any, clock: SteppingClock, receiver: Any
+) -> None:
+    order = await ordered()
+    failed = (await pay(order, outcome="failed"))["payment"]
+    waiting = (await pay(order, outcome="authorized"))["payment"]
+    await api("POST", f"/_sandbox/payments/{failed['id']}/authorize")
+    assert (await api("GET", f"{ORDERS}/{order['id']}"))[1]["status"] == "paid"
+    status, answer = await api("POST", f"/v1/payments/{waiting['id']}/capture", {"amount": 20_000})
+    assert (status, answer["error"]["description"]) == (400, "Your payment has been declined as the order is already paid")
+    await clock.advance(3 * DAY)
+    (post,) = receiver.of("refund.created")
+    assert post.json["payload"]["refund"]["entity"]["payment_id"] == waiting["id"]
+
+
+async def test_a_late_part_that_is_more_than_what_is_due_goes_back(api: Any, ordered: Any, pay: Any) -> None:
+    order = await ordered(partial_payment=True)
+    failed = (await pay(order, outcome="failed", amount=15_000))["payment"]
+    await pay(order, amount=6_000)
+    _, late = await api("POST", f"/_sandbox/payments/{failed['id']}/authorize")
+    assert late["payment"]["captured"] is False
+    assert (await api("GET", f"{ORDERS}/{order['id']}"))[1]["amount_due"] == 14_000
+
+
+async def test_a_capture_of_more_than_what_is_due_by_then_is_declined(api: Any, ordered: Any, pay: Any) -> None:
+    order = await ordered(partial_payment=True)
+    failed = (await pay(order, outcome="failed", amount=15_000))["payment"]
+    waiting = (await pay(order, outcome="authorized"))["payment"]
+    await api("POST", f"/_sandbox/payments/{failed['id']}/authorize")
+    status, answer = await api("POST", f"/v1/payments/{waiting['id']}/capture", {"amount": 20_000})
+    assert (status, answer["error"]["description"]) == (400, "Your payment has been declined as the order is already paid")
+    assert (await api("GET", f"{ORDERS}/{order['id']}"))[1]["amount_due"] == 5_000

@@ -129,6 +129,19 @@ async def test_a_full_refund_may_reverse_all(api: Any, activated: Any, paid: Any
     assert {transfer.status for transfer in sandbox.state.transfers.values()} == {"reversed"}
 
 
+async def test_what_is_reversed_pays_for_the_refund(
+    api: Any, activated: Any, paid: Any, split: Any, sandbox: RazorpaySimulator
+) -> None:
+    account, payment = await activated(), await paid(20_000)
+    await split(payment, part(account, 15_000))
+    await sandbox.wait_idle()
+    sandbox.add_funds(5_000 - sandbox.balances()[sandbox.settings.account_id])
+    path = f"/v1/payments/{payment['id']}/refund"
+    assert (await api("POST", path, {}))[0] == 400, "5,000 and no more"
+    assert (await api("POST", path, {"reverse_all": True}))[0] == 200
+    assert sandbox.balances() == {sandbox.settings.account_id: 0, account: 0}
+
+
 async def test_reverse_all_is_all_or_nothing(api: Any, activated: Any, paid: Any, split: Any, sandbox: RazorpaySimulator) -> None:
     one, two, payment = await activated(1), await activated(2), await paid(20_000)
     await split(payment, part(one, 5_000), part(two, 3_000))

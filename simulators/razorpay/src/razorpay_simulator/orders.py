@@ -104,7 +104,7 @@ class Orders:
         """Capture what a payer's bank authorised. Only orders have such payments: at QR codes they arrive captured."""
         payment = self._payments.find(payment_id)
         self._payments.check_capture(payment, raw)
-        if payment.order_id is not None and self.find(payment.order_id).status == "paid":
+        if payment.order_id is not None and not _takes(self.find(payment.order_id), payment):
             raise ApiError("Your payment has been declined as the order is already paid")
         self._capture(payment)
         return payment.view()
@@ -156,7 +156,7 @@ class Orders:
         """Follow up on an authorised payment: capture it, or wait, or send it back where the order is paid already."""
         events = [self._core.emit("payment.authorized", self._payments.told(payment), delay=delay)]
         order = self._core.state.orders[payment.order_id or ""]
-        if order.status == "paid" or payment.amount > order.amount_due:
+        if not _takes(order, payment):
             self._payments.give_back(payment)
         elif payment.captures:
             events += self._capture(payment, delay=delay)
@@ -184,6 +184,11 @@ class Orders:
 
     def _shown(self, order: Order, expand: list[str]) -> JsonObject:
         return order.view() | ({"payments": self.payments(order.id)} if "payments" in expand else {})
+
+
+def _takes(order: Order, payment: Payment) -> bool:
+    """Whether an order still has room for a payment: others may have come first."""
+    return payment.amount <= order.amount_due
 
 
 def _least(body: JsonObject, amount: int, *, partial: bool) -> int | None:

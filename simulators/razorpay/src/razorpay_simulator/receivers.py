@@ -79,7 +79,7 @@ class Receivers:
         if "url" in body:
             endpoint.url = self._url(body)
         if "events" in body:
-            endpoint.events = self._events(body["events"], own=endpoint.owner_id is None)
+            endpoint.events = self._events(fields.required(body, "events"), own=endpoint.owner_id is None)
         endpoint.secret = fields.text(body, "secret") or endpoint.secret
         if (email := fields.text(body, "alert_email")) is not None:
             if not EMAIL.match(email):
@@ -102,17 +102,17 @@ class Receivers:
     def _events(self, wanted: object, *, own: bool) -> list[str]:
         """The names. /v1 takes an object of name → 1 (and reads an array's positions as names), /v2 an array as well."""
         if isinstance(wanted, list):
-            names = [str(number) for number in range(len(wanted))] if own else wanted
+            names = [str(number) for number in range(len(wanted))] if own else [str(name) for name in wanted]
             chosen = names
         elif isinstance(wanted, dict):
             names = list(wanted)
             chosen = [name for name, on in wanted.items() if on in (1, "1", True)]
         else:
             raise ApiError("The events must be an array.", field="events")
-        unknown = [str(name) for name in names if name not in EVENTS]
+        unknown = [name for name in names if name not in EVENTS]
         if unknown:
             raise ApiError(f"Invalid event name/names: {', '.join(unknown)}", field="events")
-        return list(chosen)
+        return chosen
 
     def _shown(self, endpoint: Endpoint) -> JsonObject:
         owner = endpoint.owner_id or self._core.settings.account_id

@@ -1,6 +1,7 @@
 """Sends webhooks: at least once, in no promised order, for a day, on the injected clock."""
 
 import asyncio
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from razorpay_simulator.settings import SandboxSettings
 from razorpay_simulator.state import State
 from razorpay_simulator.webhook_rules import Plan, Variant, WebhookRule, WebhookRules, altered
 
+_log = logging.getLogger(__name__)
 USER_AGENT = "Razorpay-Webhook/v1"
 
 
@@ -282,6 +284,7 @@ class Webhooks:
             if delivery.next_at > delivery.started_at + settings.retry_horizon:
                 delivery.state = "failed"
                 endpoint.disabled_at = int(self._now())
+                _log.warning("the webhook to %s is disabled; Razorpay would write to %s", delivery.url, endpoint.alert_email)
                 return
             self._save()
             if not first.done():
