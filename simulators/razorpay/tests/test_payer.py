@@ -126,6 +126,18 @@ async def test_names_are_shown_and_never_run(page: Page, make: Any) -> None:
         assert "&lt;img src=x onerror=alert(1)&gt;&quot;&amp;" in html
 
 
+async def test_what_is_typed_is_shown_again_and_never_run(page: Page, make: Any) -> None:
+    qr = await make()
+    for field in ("amount", "vpa", "contact", "tap", "bank"):
+        typed = {"amount": "1,00", "vpa": "asha@okaxis"} | {field: '"><b>x'}
+        status, html, _ = await page(f"/pay/qr/{qr['id']}", **typed)
+        assert status == 400
+        assert "<b>" not in html
+        assert field == "bank" or 'value="&quot;&gt;&lt;b&gt;x"' in html
+    _, html, _ = await page("/pay?q=%22%3E%3Cb%3Ex&page=2")
+    assert "<b>" not in html
+
+
 async def test_nothing_may_be_loaded_from_anywhere(sandbox: RazorpaySimulator) -> None:
     async with aiohttp.ClientSession(sandbox.base_url) as session, session.get("/pay") as answer:
         policy = answer.headers["Content-Security-Policy"]
