@@ -1,10 +1,11 @@
 """Direct transfers, reversals, settlements."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from razorpay_simulator import OutcomeRule, RazorpaySimulator
+from razorpay_simulator import OutcomeRule, QrPayment, RazorpaySimulator
 from razorpay_simulator.settings import DAY
 from testkit.clock import SteppingClock
 
@@ -252,3 +253,18 @@ async def test_the_own_settlement_may_come_by_itself(build: Any, connect: Any, c
     assert sandbox.balances()[sandbox.settings.account_id] == 5_000
     await clock.advance(DAY)
     assert [s.amount for s in sandbox.state.settlements.values()] == [17_000, 5_000]
+
+
+async def test_an_own_settlement_that_fell_due_meanwhile_comes_after_the_restart(
+    build: Any, connect: Any, clock: SteppingClock, qr_body: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "razorpay.json"
+    first = await build(own_settlement_seconds=2 * DAY, state_file=file)
+    _, qr = await connect(first)("POST", "/v1/payments/qr_codes", qr_body)
+    first.pay(qr["id"], QrPayment(amount=20_000, fee=0))
+    await first.stop()
+    await clock.advance(3 * DAY)
+    second = await build(own_settlement_seconds=2 * DAY, state_file=file)
+    await clock.advance(1)
+    assert [settlement.amount for settlement in second.state.settlements.values()] == [20_000]
+    assert second.balances()[second.settings.account_id] == 0

@@ -172,7 +172,7 @@ class Payments:
         """The money is the merchant's: amount less fee goes to the balance."""
         core = self._core
         terms = payment.terms or _terms(UpiPayment(), payment.amount, core.settings.payment_fee_bps)
-        payment.status, payment.captured, payment.expires_at = "captured", True, None
+        payment.status, payment.captured = "captured", True
         if terms.shown != "never":
             payment.fee, payment.tax = terms.fee, terms.tax
         payment.charged_fee, payment.charged_tax = terms.charged_fee, terms.charged_tax
@@ -206,12 +206,17 @@ class Payments:
         if payment.status == "authorized" and (expires := payment.expires_at) is not None:
 
             def expire() -> None:
-                if payment.status == "authorized" and payment.expires_at == expires:
+                if payment.status == "authorized":
                     self.give_back(payment)
 
             self._core.at(f"end of the authorisation of {payment.id}", expires, expire)
-        if payment.captured and (due := payment.settles_at) is not None and due >= self._core.timestamp():
-            self._core.at(f"settlement of {payment.id}", due, lambda: self._settlements.settle_own_due(due))
+        if payment.captured and (due := payment.settles_at) is not None:
+
+            def settle() -> None:
+                payment.settles_at = None
+                self._settlements.settle_own_due(due)
+
+            self._core.at(f"settlement of {payment.id}", due, settle)
 
     def patch(self, payment_id: str, patch: PaymentPatch) -> JsonObject:
         """Control: change what a payer or a bank would."""
