@@ -131,7 +131,7 @@ def front_page(addresses: Addresses) -> str:
             "               personas: admin, operator, finance, franchisee, rider",
             f"chargers       {addresses.ocpp_url}/{{charge_point_id}}  (OCPP 1.6-J)",
             f"drivers        {addresses.chargers_url}/chargers  (the simulated charge points: plug, unplug, power)",
-            f"Razorpay       {addresses.razorpay_url}  (sandbox; payers and reviewers: /_sandbox)",
+            f"Razorpay       {addresses.razorpay_url}  (sandbox; pay a QR code: /pay; other controls: /_sandbox)",
             "another        make demo",
         )
     )

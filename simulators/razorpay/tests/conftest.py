@@ -50,7 +50,8 @@ class Receiver:
     on_post: Callable[[Post], Awaitable[None]] | None = None
 
     async def handle(self, request: web.Request) -> web.Response:
-        post = Post(await request.read(), request.headers["X-Razorpay-Signature"], request.headers["x-razorpay-event-id"])
+        signature = request.headers.get("X-Razorpay-Signature", "")
+        post = Post(await request.read(), signature, request.headers["x-razorpay-event-id"])
         self.posts.append(post)
         if self.on_post is not None:
             await self.on_post(post)
@@ -130,12 +131,16 @@ async def sandbox(build: Callable[..., Awaitable[RazorpaySimulator]]) -> Razorpa
 
 
 @pytest.fixture
-async def connect() -> AsyncIterator[Callable[[RazorpaySimulator], Api]]:
-    """`connect(simulator)` gives `api(method, path, body, headers=…)` → (status, parsed answer)."""
+async def connect() -> AsyncIterator[Callable[..., Api]]:
+    """`connect(simulator)` gives `api(method, path, body, headers=…)` → (status, parsed answer).
+
+    With the settings of one of its worlds, it asks with that mode's keys.
+    """
     async with aiohttp.ClientSession() as session:
 
-        def to(simulator: RazorpaySimulator) -> Api:
-            keys = f"{simulator.settings.key_id}:{simulator.settings.key_secret}"
+        def to(simulator: RazorpaySimulator, mode: SandboxSettings | None = None) -> Api:
+            chosen = mode or simulator.settings
+            keys = f"{chosen.key_id}:{chosen.key_secret}"
             basic = "Basic " + base64.b64encode(keys.encode()).decode()
 
             async def api(method: str, path: str, body: Json = None, **options: Any) -> tuple[int, Json]:
@@ -150,7 +155,7 @@ async def connect() -> AsyncIterator[Callable[[RazorpaySimulator], Api]]:
 
 
 @pytest.fixture
-def api(sandbox: RazorpaySimulator, connect: Callable[[RazorpaySimulator], Api]) -> Api:
+def api(sandbox: RazorpaySimulator, connect: Callable[..., Api]) -> Api:
     return connect(sandbox)
 
 

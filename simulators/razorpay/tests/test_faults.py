@@ -167,16 +167,22 @@ async def test_reset_forgets_all_but_the_receivers(
 JUNK: list[Any] = [None, True, 0, -1, 2**63, 1.5, "", "x" * 300, "\x00<>", [], [1], [{}], {}, {"a": 1}, {"a": {"b": []}}]
 
 
-def places(body: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+Place = tuple[str | int, ...]
+
+
+def places(body: Any, path: Place = ()) -> Iterator[Place]:
     """The path of every value in a body, the body's own included."""
     yield path
-    if isinstance(body, dict):
-        for name, value in body.items():
-            yield from places(value, (*path, name))
+    inside = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    for name, value in inside:
+        yield from places(value, (*path, name))
 
 
-def replaced(body: Any, path: tuple[str, ...], junk: Any) -> Any:
-    return junk if not path else body | {path[0]: replaced(body[path[0]], path[1:], junk)}
+def replaced(body: Any, path: Place, junk: Any) -> Any:
+    if not path:
+        return junk
+    inner = replaced(body[path[0]], path[1:], junk)
+    return body | {path[0]: inner} if isinstance(body, dict) else [*body[: path[0]], inner, *body[path[0] + 1 :]]
 
 
 async def test_no_value_anywhere_is_answered_with_a_server_error(
@@ -196,7 +202,20 @@ async def test_no_value_anywhere_is_answered_with_a_server_error(
         "addresses": {"residential": address | {"street": "507, MG Road"}},
     }
     transfer = {"account": made["id"], "amount": 500, "currency": "INR", "notes": {"a": "b"}, "linked_account_notes": ["a"]}
+    order = {"amount": 500, "currency": "INR", "receipt": "r", "notes": {"a": "b"}, "partial_payment": True}
+    order |= {"first_payment_min_amount": 100, "payment_capture": 0, "unique_receipt": False}
+    _, ordered = await api("POST", "/v1/orders", order)
+    _, waiting = await api("POST", f"/_sandbox/orders/{ordered['id']}/pay", {"outcome": "authorized"})
+    hook = {"url": "https://x.example", "secret": "s", "alert_email": "a@x.example", "active": True}
+    _, hooked = await api("POST", "/v1/webhooks", hook | {"events": {"order.paid": 1}})
     requests: list[tuple[str, str, Any]] = [
+        ("POST", "/v1/orders", order),
+        ("PATCH", f"/v1/orders/{ordered['id']}", {"notes": {"a": "b"}}),
+        ("POST", f"/v1/payments/{waiting['payment']['id']}/capture", {"amount": 500, "currency": "INR"}),
+        ("PATCH", f"/v1/payments/{payment['id']}", {"notes": {"a": "b"}}),
+        ("POST", f"/v1/payments/{payment['id']}/transfers", {"transfers": [transfer, transfer]}),
+        ("PUT", f"/v1/webhooks/{hooked['id']}", hook | {"events": {"order.paid": 1}}),
+        ("POST", f"{account}/webhooks", hook | {"events": ["order.paid", "refund.failed"]}),
         ("POST", "/v1/payments/qr_codes", qr_body | {"close_by": None, "description": "x", "customer_id": None}),
         ("POST", "/v2/accounts", account_body | {"notes": {"a": "b"}}),
         ("PATCH", account, {"profile": account_body["profile"], "legal_info": account_body["legal_info"], "notes": {}}),
@@ -211,10 +230,11 @@ async def test_no_value_anywhere_is_answered_with_a_server_error(
         for place in places(body):
             for number, junk in enumerate(JUNK):
                 if path == "/v2/accounts":  # an account that is accepted must not stand in the way of the next
-                    name = "-".join((*place, str(number)))
+                    name = "-".join(map(str, (*place, number)))
                     body |= {"email": f"{name}@x.example"[-60:], "reference_id": name[-20:]}
                 status, answer = await api(method, path, replaced(body, place, junk))
                 assert status in (200, 400), (method, path, place, junk, answer)
     # Whatever was accepted can still be shown, and what was not has changed nothing.
-    for path in ("/v1/payments/qr_codes", "/v1/refunds", "/v1/transfers", account, f"{account}/stakeholders"):
+    shown = ["/v1/orders", "/v1/webhooks", "/v1/payments/qr_codes", "/v1/payments", "/v1/refunds", "/v1/transfers"]
+    for path in [*shown, account, f"{account}/webhooks", f"{account}/stakeholders"]:
         assert (await api("GET", path))[0] == 200

@@ -106,6 +106,14 @@ async def test_payments_that_cannot_be_refunded(api: Any, paid: Any, clock: Step
     await refused(api, old, {}, text)
 
 
+async def test_low_balance_has_another_text_as_well(build: Any, connect: Any, qr_body: Any) -> None:
+    api = connect(await build(low_balance_text="seen"))
+    _, qr = await api("POST", "/v1/payments/qr_codes", qr_body)
+    _, answer = await api("POST", f"/_sandbox/qr/{qr['id']}/pay", {"amount": 20_000})
+    _, answer = await api("POST", f"/v1/payments/{answer['payment']['id']}/refund")
+    assert (answer["error"]["description"], answer["error"]["reason"]) == ("invalid request sent", "NA")
+
+
 async def test_a_refund_needs_balance(build: Any, connect: Any, qr_body: Any) -> None:
     sandbox = await build()
     api = connect(sandbox)

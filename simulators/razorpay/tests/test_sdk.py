@@ -8,7 +8,7 @@ import pytest
 import razorpay
 from razorpay.errors import BadRequestError, SignatureVerificationError
 
-from razorpay_simulator import QrPayment, RazorpaySimulator
+from razorpay_simulator import OrderPayment, QrPayment, RazorpaySimulator
 from testkit.clock import SteppingClock
 
 Call = Callable[..., Awaitable[Any]]
@@ -135,3 +135,106 @@ async def test_errors_arrive_as_the_sdks_own(sdk: razorpay.Client, call: Call) -
         await call(sdk.payment.fetch, "pay_AAAAAAAAAAAAAA")
     with pytest.raises(BadRequestError, match="The selected usage is invalid"):
         await call(sdk.qrcode.create, {"type": "upi_qr", "usage": "often"})
+
+
+async def test_an_order_from_creation_to_proof(sdk: razorpay.Client, call: Call, sandbox: RazorpaySimulator) -> None:
+    order = await call(sdk.order.create, {"amount": 50_000, "currency": "INR", "receipt": "wallet_17", "notes": {"rider": "17"}})
+    assert (await call(sdk.order.fetch, order["id"])) == order
+    assert [item["id"] for item in (await call(sdk.order.all, {"receipt": "wallet_17"}))["items"]] == [order["id"]]
+    edited = await call(sdk.order.edit, order["id"], {"notes": {"rider": "18"}})
+    assert edited["notes"] == {"rider": "18"}
+
+    failed = sandbox.pay_order(order["id"], OrderPayment(outcome="failed"))["payment"]
+    assert (await call(sdk.order.fetch, order["id"]))["status"] == "attempted"
+    paid = sandbox.pay_order(order["id"], OrderPayment(vpa="asha@okaxis"))
+    assert (await call(sdk.order.fetch, order["id"]))["status"] == "paid"
+    items = (await call(sdk.order.payments, order["id"]))["items"]
+    assert [item["id"] for item in items] == [paid["payment"]["id"], failed["id"]]
+    assert sdk.utility.verify_payment_signature(paid["checkout"])
+    with pytest.raises(SignatureVerificationError):
+        sdk.utility.verify_payment_signature(paid["checkout"] | {"razorpay_payment_id": failed["id"]})
+
+
+async def test_a_payment_is_captured_shown_and_noted(sdk: razorpay.Client, call: Call, sandbox: RazorpaySimulator) -> None:
+    order = await call(sdk.order.create, {"amount": 50_000, "currency": "INR", "payment_capture": 0})
+    payment = sandbox.pay_order(order["id"], OrderPayment())["payment"]
+    with pytest.raises(BadRequestError, match="Capture amount must be equal to the amount authorized"):
+        await call(sdk.payment.capture, payment["id"], 100, {"currency": "INR"})
+    captured = await call(sdk.payment.capture, payment["id"], 50_000, {"currency": "INR"})
+    assert (captured["status"], captured["fee"]) == ("captured", 1180)
+    await call(sdk.payment.edit, payment["id"], {"notes": {"txn": "17"}})
+    (listed,) = (await call(sdk.payment.all, {"count": 1, "expand[]": "transaction"}))["items"]
+    assert (listed["notes"], listed["transaction"]["credit"]) == ({"txn": "17"}, 50_000 - 1180)
+
+
+async def test_refunds_by_both_doors(sdk: razorpay.Client, call: Call, paid: Call) -> None:
+    payment = await paid(20_000)
+    body = {"payment_id": payment["id"], "amount": 5_000, "speed": "normal", "receipt": "r1"}
+    refund = await call(sdk.refund.create, body, headers={"X-Refund-Idempotency": "qr_payment_1"})
+    assert refund["payment_id"] == payment["id"]
+    with pytest.raises(BadRequestError, match="Different request with the same idempotency key"):
+        await call(sdk.refund.create, body | {"amount": 5_001}, headers={"X-Refund-Idempotency": "qr_payment_1"})
+    with pytest.raises(BadRequestError, match="Duplicate receipt found"):
+        await call(sdk.payment.refund, payment["id"], {"amount": 500, "receipt": "r1"})
+    assert (await call(sdk.payment.fetch_refund_id, payment["id"], refund["id"])) == refund
+    assert (await call(sdk.refund.edit, refund["id"], {"notes": {"a": "b"}}))["notes"] == {"a": "b"}
+
+
+async def test_a_code_is_closed(sdk: razorpay.Client, call: Call, qr_body: Any) -> None:
+    qr = await call(sdk.qrcode.create, qr_body)
+    assert (await call(sdk.qrcode.close, qr["id"]))["close_reason"] == "on_demand"
+
+
+async def test_transfers_out_of_a_payment_and_holds(
+    sdk: razorpay.Client, call: Call, sandbox: RazorpaySimulator, activated: Call, paid: Call
+) -> None:
+    account, payment = await activated(), await paid(20_000)
+    part = {"account": account, "amount": 5_000, "currency": "INR", "on_hold": True}
+    (item,) = (await call(sdk.payment.transfer, payment["id"], {"transfers": [part]}))["items"]
+    assert item["status"] == "pending"
+    await sandbox.wait_idle()
+    (item,) = (await call(sdk.payment.transfers, payment["id"]))["items"]
+    assert (item["status"], item["settlement_status"]) == ("processed", "on_hold")
+    assert (await call(sdk.transfer.edit, item["id"], {"on_hold": False}))["settlement_status"] == "pending"
+    assert (await call(sdk.transfer.all, {"payment_id": payment["id"]}))["items"][0]["id"] == item["id"]
+    seen = await call(sdk.transfer.all, headers={"X-Razorpay-Account": account})
+    assert [transfer["id"] for transfer in seen["items"]] == [item["id"]]
+
+
+async def test_an_account_is_changed_and_suspended(sdk: razorpay.Client, call: Call, account_body: Any) -> None:
+    account = await call(sdk.account.create, account_body)
+    holder = await call(sdk.stakeholder.create, account["id"], {"name": "Asha Rao", "email": "asha@x.example"})
+    changed = await call(sdk.stakeholder.edit, account["id"], holder["id"], {"percentage_ownership": 40})
+    assert changed["percentage_ownership"] == 40
+    assert (await call(sdk.account.delete, account["id"]))["status"] == "suspended"
+    with pytest.raises(BadRequestError, match="locked for editing"):
+        await call(sdk.account.edit, account["id"], {"contact_name": "Asha R"})
+
+
+async def test_webhooks_are_managed(sdk: razorpay.Client, call: Call, activated: Call, receiver: Any) -> None:
+    hook = {"url": receiver.url, "secret": "s", "alert_email": "a@x.example", "events": {"order.paid": 1}}
+    own = await call(sdk.webhook.create, hook)
+    assert (await call(sdk.webhook.fetch, own["id"], None)) == own
+    assert own["id"] in [item["id"] for item in (await call(sdk.webhook.all))["items"]]
+    edited = await call(sdk.webhook.edit, own["id"], None, {"url": receiver.url, "events": {"refund.processed": 1}})
+    assert edited["events"] == ["refund.processed"]
+
+    account = await activated()
+    linked = await call(sdk.webhook.create, hook | {"events": ["settlement.processed"]}, account)
+    assert (await call(sdk.webhook.all, {}, account))["items"] == [linked]
+    edited = await call(sdk.webhook.edit, linked["id"], account, {"events": ["account.suspended"]})
+    assert (await call(sdk.webhook.fetch, linked["id"], account)) == edited
+    assert (await call(sdk.webhook.delete, linked["id"], account)) == []
+    assert (await call(sdk.webhook.all, {}, account))["items"] == []
+
+
+async def test_the_mode_is_the_keys(build: Call, call: Call, qr_body: Any) -> None:
+    sandbox = await build(other_key_id="rzp_live_sandbox0000001")
+    clients = {
+        world.settings.mode: razorpay.Client(auth=(world.settings.key_id, world.settings.key_secret), base_url=sandbox.base_url)
+        for world in sandbox.worlds
+    }
+    qr = await call(clients["live"].qrcode.create, qr_body)
+    assert (await call(clients["live"].qrcode.fetch, qr["id"])) == qr
+    with pytest.raises(BadRequestError, match="The id provided does not exist"):
+        await call(clients["test"].qrcode.fetch, qr["id"])

@@ -1,10 +1,11 @@
 """Direct transfers, reversals, settlements."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from razorpay_simulator import OutcomeRule, RazorpaySimulator
+from razorpay_simulator import OutcomeRule, QrPayment, RazorpaySimulator
 from razorpay_simulator.settings import DAY
 from testkit.clock import SteppingClock
 
@@ -79,6 +80,18 @@ async def test_a_forced_failure_returns_the_money(api: Any, sandbox: RazorpaySim
     assert transfer["error"]["code"] == "BAD_REQUEST_TRANSFER_INSUFFICIENT_BALANCE"
     assert len(receiver.of("transfer.failed")) == 1
     assert sandbox.balances()[sandbox.settings.account_id] == 100_000_00
+
+
+async def test_a_failure_may_be_spelt_as_one_page_of_the_docs_does(
+    build: Any, connect: Any, account_body: Any, receiver: Any
+) -> None:
+    sandbox = await build(transfer_balance_check="async", transfer_failed_event="transfers.failed")
+    api = connect(sandbox)
+    _, account = await api("POST", "/v2/accounts", account_body)
+    sandbox.move_kyc(account["id"], "activated")
+    await api("POST", TRANSFERS, order(account["id"]))
+    await sandbox.wait_idle()
+    assert len(receiver.of("transfers.failed")) == 1
 
 
 async def test_an_uncovered_transfer_may_fail_later(
@@ -180,3 +193,78 @@ async def test_a_charged_fee_first_shows_in_recon(api: Any, sandbox: RazorpaySim
         ("year=2026&month=1&count=0", "The count must be at least 1."),
     ]:
         assert (await api("GET", f"/v1/settlements/recon/combined?{query}"))[1]["error"]["description"] == text
+
+
+@pytest.mark.parametrize(
+    ("setting", "payment_notes", "refund_notes", "transfer_notes"),
+    [
+        ("mixed", '{"charger": "CHG-0042"}', {"a": "b"}, None),
+        ("text", '{"charger": "CHG-0042"}', '{"a": "b"}', "{}"),
+        ("object", {"charger": "CHG-0042"}, {"a": "b"}, []),
+        ("null", None, None, None),
+    ],
+)
+async def test_recon_shows_notes_in_every_shape_and_comes_in_pages(
+    api: Any,
+    sandbox: RazorpaySimulator,
+    paid: Any,
+    activated: Any,
+    clock: SteppingClock,
+    setting: Any,
+    payment_notes: Any,
+    refund_notes: Any,
+    transfer_notes: Any,
+) -> None:
+    sandbox.settings.recon_notes = setting
+    account, payment = await activated(), await paid(20_000)
+    await api("POST", f"/v1/payments/{payment['id']}/refund", {"amount": 500, "notes": {"a": "b"}})
+    await api("POST", TRANSFERS, order(account, 500))
+    own = sandbox.settle_own()
+    assert own is not None
+    now = clock.now()
+    path = f"/v1/settlements/recon/combined?year={now.year}&month={now.month}"
+    _, recon = await api("GET", path)
+    by_type = {row["type"]: row for row in recon["items"]}
+    assert by_type["payment"]["notes"] == payment_notes
+    assert by_type["refund"]["notes"] == refund_notes
+    assert by_type["transfer"]["notes"] == transfer_notes
+    assert "credit_type" not in by_type["adjustment"]
+    assert sum(row["credit"] - row["debit"] for row in recon["items"]) == own["amount"], "it adds up to what was paid out"
+    assert {row["settlement_id"] for row in recon["items"]} == {own["id"]}
+    paged = [row for skip in range(4) for row in (await api("GET", f"{path}&count=1&skip={skip}"))[1]["items"]]
+    assert paged == recon["items"]
+
+
+async def test_the_own_settlement_may_come_by_itself(build: Any, connect: Any, clock: SteppingClock, qr_body: Any) -> None:
+    sandbox = await build(own_settlement_seconds=2 * DAY)
+    api = connect(sandbox)
+    _, qr = await api("POST", "/v1/payments/qr_codes", qr_body)
+
+    async def pay(amount: int) -> Any:
+        return (await api("POST", f"/_sandbox/qr/{qr['id']}/pay", {"amount": amount, "fee": 0}))[1]["payment"]
+
+    first = await pay(20_000)
+    await clock.advance(DAY)
+    await pay(5_000)
+    await api("POST", f"/v1/payments/{first['id']}/refund", {"amount": 3_000})
+    await clock.advance(DAY)
+    _, settled = await api("GET", "/v1/settlements")
+    assert [item["amount"] for item in settled["items"]] == [17_000], "the old payment less the refund; the new one is not due"
+    assert sandbox.balances()[sandbox.settings.account_id] == 5_000
+    await clock.advance(DAY)
+    assert [s.amount for s in sandbox.state.settlements.values()] == [17_000, 5_000]
+
+
+async def test_an_own_settlement_that_fell_due_meanwhile_comes_after_the_restart(
+    build: Any, connect: Any, clock: SteppingClock, qr_body: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "razorpay.json"
+    first = await build(own_settlement_seconds=2 * DAY, state_file=file)
+    _, qr = await connect(first)("POST", "/v1/payments/qr_codes", qr_body)
+    first.pay(qr["id"], QrPayment(amount=20_000, fee=0))
+    await first.stop()
+    await clock.advance(3 * DAY)
+    second = await build(own_settlement_seconds=2 * DAY, state_file=file)
+    await clock.advance(1)
+    assert [settlement.amount for settlement in second.state.settlements.values()] == [20_000]
+    assert second.balances()[second.settings.account_id] == 0

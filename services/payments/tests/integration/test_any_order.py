@@ -314,7 +314,7 @@ async def test_every_paisa_ends_in_one_place(
         if all(refund["status"] == "PROCESSED" or refund["next_attempt_at"] is None for refund in await session.row("refunds")):
             break
     await session.check_end()
-    bench.sandbox._core.outcomes.clear()
+    bench.sandbox.clear_outcomes()
 
 
 async def test_a_bill_can_be_read_as_it_was_announced(bench: Bench) -> None:

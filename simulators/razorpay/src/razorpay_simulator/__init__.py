@@ -4,6 +4,7 @@ from razorpay_simulator.clock import Clock, SystemClock
 from razorpay_simulator.errors import ControlError
 from razorpay_simulator.faults import FaultRule, RequestRecord
 from razorpay_simulator.ids import Ids, RandomIds
+from razorpay_simulator.orders import OrderPayment
 from razorpay_simulator.outcomes import OutcomeRule
 from razorpay_simulator.payments import PaymentPatch
 from razorpay_simulator.qr_codes import QrPayment
@@ -16,6 +17,7 @@ __all__ = [
     "ControlError",
     "FaultRule",
     "Ids",
+    "OrderPayment",
     "OutcomeRule",
     "PaymentPatch",
     "QrPayment",

@@ -45,6 +45,10 @@ class Accounts:
         self._check(body)
         details = {name: value for name, value in body.items() if name not in ("type", "notes")}
         details.setdefault("customer_facing_business_name", body["legal_business_name"])
+        if self._core.settings.account_oddities:
+            details["phone"] = "+91" + str(details["phone"]).removeprefix("+91")
+            if details["business_type"] == "individual":
+                details["business_type"] = "not_yet_registered"
         account = Account(
             id=self._core.ids.new("acc_"),
             details=details | {"notes": fields.notes(body)},

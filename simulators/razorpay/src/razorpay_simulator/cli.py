@@ -31,6 +31,10 @@ def serve(
     webhook_secret: Annotated[str, typer.Option(envvar="RAZORPAY_WEBHOOK_SECRET")] = "sandbox-webhook-secret",  # noqa: S107
     key_id: Annotated[str, typer.Option(envvar="RAZORPAY_KEY_ID")] = DEFAULTS.key_id,
     key_secret: Annotated[str, typer.Option(envvar="RAZORPAY_KEY_SECRET")] = DEFAULTS.key_secret,
+    other_key_id: Annotated[
+        str | None, typer.Option(help="A key of the other mode (rzp_live_… beside rzp_test_…): a world of its own.")
+    ] = None,
+    other_key_secret: Annotated[str, typer.Option(help="The other mode's secret.")] = DEFAULTS.other_key_secret,
     account_id: Annotated[str, typer.Option(help="The account's own id.")] = DEFAULTS.account_id,
     state: Annotated[Path | None, typer.Option(help="JSON file in which the state survives a restart.")] = None,
     opening_balance: Annotated[int, typer.Option(help="Paise in an empty sandbox.")] = 0,
@@ -50,6 +54,15 @@ def serve(
     webhook_retry_after: Annotated[float, typer.Option(help="Seconds until a webhook is sent again; each retry doubles it.")] = (
         DEFAULTS.retry_first_seconds
     ),
+    webhook_time_scale: Annotated[float, typer.Option(help="How much faster than life webhooks are retried and given up.")] = (
+        DEFAULTS.webhook_time_scale
+    ),
+    event_spread: Annotated[float, typer.Option(help="Events are first sent at a random moment within these seconds.")] = (
+        DEFAULTS.event_spread_seconds
+    ),
+    settle_own_after: Annotated[
+        float | None, typer.Option(help="Seconds until a captured payment is paid out to the parent (default: only on demand).")
+    ] = None,
 ) -> None:
     """Serve until interrupted."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
@@ -60,6 +73,8 @@ def serve(
             webhooks=[WebhookSettings(url=url, secret=webhook_secret) for url in webhook_url or []],
             key_id=key_id,
             key_secret=key_secret,
+            other_key_id=other_key_id,
+            other_key_secret=other_key_secret,
             account_id=account_id,
             state_file=state,
             opening_balance=opening_balance,
@@ -69,6 +84,9 @@ def serve(
             linked_settlement_seconds=settle_after,
             activation_seconds=activate_after,
             retry_first_seconds=webhook_retry_after,
+            webhook_time_scale=webhook_time_scale,
+            event_spread_seconds=event_spread,
+            own_settlement_seconds=settle_own_after,
         )
     except ValidationError as error:
         for problem in error.errors():
@@ -91,6 +109,6 @@ async def _serve(settings: SandboxSettings) -> None:
     except OSError as error:
         typer.echo(f"cannot serve at {settings.host}:{settings.port}: {error}", err=True)
         raise typer.Exit(1) from None
-    typer.echo(f"Razorpay sandbox at {simulator.base_url}  (key {settings.key_id}, control API under /_sandbox)")
+    typer.echo(f"Razorpay sandbox at {simulator.base_url}  (key {settings.key_id}, control API under /_sandbox, payers at /pay)")
     await interrupted.wait()
     await simulator.stop()

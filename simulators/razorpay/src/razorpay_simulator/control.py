@@ -11,11 +11,13 @@ from razorpay_simulator.entities import JsonObject
 from razorpay_simulator.errors import ControlError
 from razorpay_simulator.faults import FaultRule
 from razorpay_simulator.kyc import KycMove
+from razorpay_simulator.orders import OrderPayment
 from razorpay_simulator.outcomes import OutcomeRule
 from razorpay_simulator.payments import PaymentPatch
 from razorpay_simulator.qr_codes import QrPayment
 from razorpay_simulator.settings import WebhookSettings
 from razorpay_simulator.webhook_rules import WebhookRule
+from razorpay_simulator.world import World
 
 if TYPE_CHECKING:
     from razorpay_simulator.simulator import RazorpaySimulator
@@ -40,7 +42,12 @@ class SettleOrder(_Strict):
 
 
 class FundsOrder(_Strict):
-    amount: int
+    amount: int = Field(default=0, description="Added to the balance; negative: taken from it.")
+    reserve: int | None = Field(default=None, ge=0, description="How far the balance may be overdrawn from now on.")
+
+
+class ClockOrder(_Strict):
+    forward: float = Field(ge=0, description="Seconds to skip.")
 
 
 class EndpointPatch(_Strict):
@@ -67,13 +74,20 @@ class ControlApi:
         routes: list[tuple[str, str, Callable[[web.Request], Awaitable[Any]]]] = [
             ("GET", "/health", self._health),
             ("POST", "/reset", self._reset),
+            ("GET", "/clock", self._time),
+            ("POST", "/clock", self._set_clock),
             ("POST", "/qr/{id}/pay", self._pay),
+            ("POST", "/orders/{id}/pay", self._pay_order),
             ("PATCH", "/payments/{id}", self._patch_payment),
+            ("POST", "/payments/{id}/authorize", self._authorize),
             ("POST", "/accounts/{id}/kyc", self._kyc),
+            ("POST", "/accounts/{id}/penny-test-failure", self._penny_test),
             ("POST", "/settle", self._settle),
             ("GET", "/balances", self._balances),
             ("POST", "/funds", self._funds),
+            ("GET", "/outcomes", self._outcomes),
             ("POST", "/outcomes", self._add_outcome),
+            ("DELETE", "/outcomes", self._clear_outcomes),
             ("GET", "/faults", self._faults),
             ("POST", "/faults", self._add_fault),
             ("DELETE", "/faults", self._clear_faults),
@@ -101,31 +115,62 @@ class ControlApi:
         await self._simulator.reset()
         return {}
 
+    async def _time(self, _request: web.Request) -> JsonObject:
+        return {"now": self._simulator.now()}
+
+    async def _set_clock(self, request: web.Request) -> JsonObject:
+        return {"now": self._simulator.set_clock_forward((await _parse(request, ClockOrder)).forward)}
+
+    def _world(self, request: web.Request) -> World:
+        """`?mode=live` looks at that world; without it, at the one of the settings' own key."""
+        mode = request.query.get("mode")
+        return self._simulator if mode is None else self._simulator.world(mode)
+
     async def _pay(self, request: web.Request) -> JsonObject:
-        return self._simulator.pay(request.match_info["id"], await _parse(request, QrPayment))
+        return self._world(request).pay(request.match_info["id"], await _parse(request, QrPayment))
+
+    async def _pay_order(self, request: web.Request) -> JsonObject:
+        return self._world(request).pay_order(request.match_info["id"], await _parse(request, OrderPayment))
+
+    async def _authorize(self, request: web.Request) -> JsonObject:
+        return self._world(request).authorize_payment(request.match_info["id"])
 
     async def _patch_payment(self, request: web.Request) -> JsonObject:
-        return self._simulator.patch_payment(request.match_info["id"], await _parse(request, PaymentPatch))
+        return self._world(request).patch_payment(request.match_info["id"], await _parse(request, PaymentPatch))
 
     async def _kyc(self, request: web.Request) -> JsonObject:
         order = await _parse(request, KycOrder)
-        return self._simulator.move_kyc(request.match_info["id"], order.state, order.clarifications)
+        return self._world(request).move_kyc(request.match_info["id"], order.state, order.clarifications)
+
+    async def _penny_test(self, request: web.Request) -> JsonObject:
+        return self._world(request).fail_penny_test(request.match_info["id"])
 
     async def _settle(self, request: web.Request) -> JsonObject:
         order = await _parse(request, SettleOrder)
         if order.own:
-            own = self._simulator.settle_own()
+            own = self._world(request).settle_own()
             return {"settlements": [own] if own else []}
-        return {"settlements": self._simulator.settle(order.account)}
+        return {"settlements": self._world(request).settle(order.account)}
 
-    async def _balances(self, _request: web.Request) -> JsonObject:
-        return {"parent": self._simulator.settings.account_id, "balances": self._simulator.balances()}
+    async def _balances(self, request: web.Request) -> JsonObject:
+        world = self._world(request)
+        return {"parent": world.settings.account_id, "balances": world.balances(), "reserve": world.core.reserve}
 
     async def _funds(self, request: web.Request) -> JsonObject:
-        return {"balance": self._simulator.add_funds((await _parse(request, FundsOrder)).amount)}
+        order, world = await _parse(request, FundsOrder), self._world(request)
+        if order.reserve is not None:
+            world.set_reserve(order.reserve)
+        return {"balance": world.add_funds(order.amount) if order.amount else world.core.available, "reserve": world.core.reserve}
+
+    async def _outcomes(self, request: web.Request) -> list[BaseModel]:
+        return list(self._world(request).outcomes)
+
+    async def _clear_outcomes(self, request: web.Request) -> JsonObject:
+        self._world(request).clear_outcomes()
+        return {}
 
     async def _add_outcome(self, request: web.Request) -> JsonObject:
-        self._simulator.add_outcome(await _parse(request, OutcomeRule))
+        self._world(request).add_outcome(await _parse(request, OutcomeRule))
         return {}
 
     async def _faults(self, _request: web.Request) -> list[BaseModel]:
@@ -142,60 +187,48 @@ class ControlApi:
     async def _requests(self, request: web.Request) -> list[BaseModel]:
         return list(self._simulator.requests(request.query.get("method", "*"), request.query.get("path", "*")))
 
-    async def _rules(self, _request: web.Request) -> list[BaseModel]:
-        return list(self._simulator.webhook_rules)
+    async def _rules(self, request: web.Request) -> list[BaseModel]:
+        return list(self._world(request).webhook_rules)
 
     async def _add_rule(self, request: web.Request) -> JsonObject:
-        self._simulator.add_webhook_rule(await _parse(request, WebhookRule))
+        self._world(request).add_webhook_rule(await _parse(request, WebhookRule))
         return {}
 
-    async def _clear_rules(self, _request: web.Request) -> JsonObject:
-        self._simulator.clear_webhook_rules()
+    async def _clear_rules(self, request: web.Request) -> JsonObject:
+        self._world(request).clear_webhook_rules()
         return {}
 
-    async def _webhooks(self, _request: web.Request) -> list[BaseModel]:
-        return list(self._simulator.state.endpoints.values())
+    async def _webhooks(self, request: web.Request) -> list[BaseModel]:
+        return list(self._world(request).state.endpoints.values())
 
     async def _add_webhook(self, request: web.Request) -> BaseModel:
         wanted = await _parse(request, WebhookSettings)
-        endpoint = self._simulator.webhooks.add_endpoint(wanted.url, wanted.secret, wanted.events)
-        self._simulator.save()
-        return endpoint
+        return self._world(request).webhooks.add_endpoint(wanted.url, wanted.secret, wanted.events)
 
     async def _patch_webhook(self, request: web.Request) -> BaseModel:
         patch = await _parse(request, EndpointPatch)
-        endpoint = self._simulator.webhooks.endpoint(request.match_info["id"])
-        endpoint.secret = patch.secret or endpoint.secret
-        if "events" in patch.model_fields_set:
-            endpoint.events = patch.events
-        if patch.enabled is not None:
-            endpoint.disabled_at = None if patch.enabled else self._simulator.now()
-        self._simulator.save()
-        return endpoint
+        return self._world(request).webhooks.change_endpoint(request.match_info["id"], **patch.model_dump())
 
     async def _delete_webhook(self, request: web.Request) -> BaseModel:
-        endpoint = self._simulator.webhooks.endpoint(request.match_info["id"])
-        del self._simulator.state.endpoints[endpoint.id]
-        self._simulator.save()
-        return endpoint
+        return self._world(request).webhooks.remove_endpoint(request.match_info["id"])
 
-    async def _events(self, _request: web.Request) -> list[BaseModel]:
-        return list(self._simulator.events)
+    async def _events(self, request: web.Request) -> list[BaseModel]:
+        return list(self._world(request).events)
 
     async def _send_event(self, request: web.Request) -> BaseModel:
         order = await _parse(request, EventOrder)
-        return self._simulator.send_event(
+        return self._world(request).send_event(
             order.event, order.payload, account_id=order.account_id, event_id=order.event_id, secret=order.secret
         )
 
-    async def _replay_all(self, _request: web.Request) -> JsonObject:
-        return {"replayed": self._simulator.webhooks.replay()}
+    async def _replay_all(self, request: web.Request) -> JsonObject:
+        return {"replayed": self._world(request).webhooks.replay()}
 
     async def _replay(self, request: web.Request) -> JsonObject:
-        return {"replayed": self._simulator.webhooks.replay(request.match_info["id"])}
+        return {"replayed": self._world(request).webhooks.replay(request.match_info["id"])}
 
-    async def _deliveries(self, _request: web.Request) -> list[BaseModel]:
-        return list(self._simulator.attempts)
+    async def _deliveries(self, request: web.Request) -> list[BaseModel]:
+        return list(self._world(request).attempts)
 
 
 async def _parse(request: web.Request, shape: type[M]) -> M:

@@ -32,6 +32,8 @@ class Core:
         self.activity = activity
         self.webhooks = webhooks
         self.outcomes = Outcomes()
+        self.reserve = settings.reserve_balance
+        """How far refunds and transfers may overdraw the parent's balance, in paise."""
         self.busy_payments: set[str] = set()
         """Payments with an operation under way: Razorpay refuses a second one meanwhile."""
 
@@ -67,7 +69,7 @@ class Core:
 
     def covers(self, amount: int) -> bool:
         """Whether the parent's balance, with its reserve, can pay `amount`."""
-        return self.available - amount >= -self.settings.reserve_balance
+        return self.available - amount >= -self.reserve
 
     def post(self, entry: Entry) -> None:
         self.state.post(entry)

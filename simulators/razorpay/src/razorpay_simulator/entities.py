@@ -55,13 +55,28 @@ class QrCode(Record):
     close_reason: Literal["on_demand", "paid"] | None = None
 
 
+class Terms(BaseModel):
+    """What a capture will charge, fixed when the payer paid."""
+
+    fee: int
+    """What is told, including tax."""
+    tax: int
+    charged_fee: int
+    """What is really taken, as a settlement's recon will say."""
+    charged_tax: int
+    shown: Literal["webhook", "api", "never"]
+
+
 class Payment(Record):
-    """A UPI payment made by scanning a QR code."""
+    """A UPI payment, made by scanning a QR code or for an order."""
 
     entity: ClassVar[str] = "payment"
     hidden: ClassVar[frozenset[str]] = frozenset(
-        {"qr_code_id", "charged_fee", "charged_tax", "disputed", "instant_refunds", "amount_transferred"}
-    )
+        {
+            "qr_code_id", "charged_fee", "charged_tax", "disputed", "instant_refunds", "amount_transferred", "terms",
+            "captures", "expires_at", "settles_at", "late_at",
+        }
+    )  # fmt: skip
 
     amount: int
     currency: str = "INR"
@@ -93,7 +108,16 @@ class Payment(Record):
     created_at: int
     upi: JsonObject
 
-    qr_code_id: str
+    qr_code_id: str | None = None
+    terms: Terms | None = None
+    captures: bool = True
+    """Whether the money is captured as soon as the bank has authorised it."""
+    expires_at: float | None = None
+    """When money that is authorised but still not captured goes back by itself."""
+    late_at: float | None = None
+    """When the bank authorises after all what has failed."""
+    settles_at: float | None = None
+    """When the parent's own settlement takes it along, where the settings say so."""
     charged_fee: int
     """What Razorpay really took, which the API may not (yet) tell and a settlement's recon may show for the first time."""
     charged_tax: int
@@ -108,8 +132,37 @@ class Payment(Record):
         return shown
 
     def webhook_view(self) -> JsonObject:
-        """Payments inside refund events carry two more amounts."""
+        """Payments inside payment, order and refund events carry two more amounts."""
         return self.view() | {"base_amount": self.amount, "amount_transferred": self.amount_transferred}
+
+
+class Order(Record):
+    """https://razorpay.com/docs/api/orders: a sum to be paid once, in however many attempts."""
+
+    entity: ClassVar[str] = "order"
+    hidden: ClassVar[frozenset[str]] = frozenset({"captures", "partial", "least", "unique"})
+
+    amount: int
+    amount_paid: int = 0
+    amount_due: int
+    currency: str = "INR"
+    receipt: str | None
+    offer_id: str | None = None
+    status: Literal["created", "attempted", "paid"] = "created"
+    attempts: int = 0
+    notes: JsonObject
+    created_at: int
+
+    captures: bool | None = None
+    """`payment_capture` as asked; None: as the account is set."""
+    partial: bool = False
+    least: int | None = None
+    """`first_payment_min_amount` of an order that may be paid in parts."""
+    unique: bool = False
+    """Asked with `unique_receipt`: the same receipt again is the same order."""
+
+    def view(self) -> JsonObject:
+        return super().view() | ({} if self.least is None else {"first_payment_min_amount": self.least})
 
 
 class Refund(Record):
@@ -153,6 +206,8 @@ class Account(Record):
     live: bool = False
     hold_funds: bool = False
     submitted_at: int | None = None
+    bank: Literal["initiated", "verified", "failed"] = "initiated"
+    """How the penny test of its bank account stands."""
 
     def view(self) -> JsonObject:
         """The account as /v2 shows it, which is without its KYC state: that is the product configuration's."""
@@ -198,7 +253,7 @@ class Product(Record):
 
 
 class Transfer(Record):
-    """A direct transfer from the parent's balance to a linked account."""
+    """Money on its way to a linked account: a direct transfer from the parent's balance, or one out of a payment."""
 
     entity: ClassVar[str] = "transfer"
     hidden: ClassVar[frozenset[str]] = frozenset({"due_at", "outcome", "debited", "settles_at", "error_fields"})
@@ -209,8 +264,8 @@ class Transfer(Record):
     amount: int
     currency: str = "INR"
     amount_reversed: int = 0
-    fees: int
-    tax: int
+    fees: int = 0
+    tax: int = 0
     notes: JsonObject
     linked_account_notes: list[str] = Field(default_factory=list)
     on_hold: bool = False
@@ -232,7 +287,15 @@ class Transfer(Record):
 
     def view(self) -> JsonObject:
         empty = dict.fromkeys(("code", "description", "reason", "field", "step", "source", "metadata"))
-        return super().view() | {"error": empty | {"id": self.id} | self.error_fields}
+        shown = super().view() | {"error": empty | {"id": self.id} | self.error_fields}
+        if self.payment_id is not None and self.status == "pending":
+            del shown["fees"], shown["tax"]  # told once it is processed
+        return shown
+
+    @property
+    def payment_id(self) -> str | None:
+        """The payment that it is made out of; None: a direct transfer."""
+        return self.source if self.source.startswith("pay_") else None
 
 
 class Reversal(Record):

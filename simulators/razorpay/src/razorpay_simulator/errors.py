@@ -22,12 +22,17 @@ REFUND_BALANCE = (
     "Your account does not have enough balance to carry out the refund operation. "
     "You can add funds to your account from your Razorpay dashboard or capture new payments."
 )
+REFUND_BALANCE_SEEN = "invalid request sent"
 TRANSFER_BALANCE = "Transfer cannot be made due to insufficient balance"
 REVERSAL_BALANCE = "The linked account does not have sufficient balance to process reversal."
 ACCOUNT_LOCKED = "Merchant activation form has been locked for editing by admin"
 
 # Razorpay publishes no wording for these; the sandbox's own, each in one place.
 LINKED_ACCOUNT_NOT_ACTIVATED = "Linked account is not activated for transfers"
+TRANSFER_AFTER_REFUND = "Transfer on a payment cannot be requested once a refund has been initiated"
+REVERSE_ALL_ON_PART = "reverse_all is possible with the refund of the whole payment only"
+NOT_AS_LINKED_ACCOUNT = "The sandbox does not serve this to a linked account (X-Razorpay-Account)"
+TOO_MANY_WEBHOOKS = "Only 30 webhooks can be set up for an account"
 TOO_MANY_REQUESTS = "Too many requests"
 BODY_NOT_JSON = "The request body could not be parsed as JSON."
 

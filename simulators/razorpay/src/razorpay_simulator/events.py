@@ -7,23 +7,50 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from razorpay_simulator.entities import JsonObject
+from razorpay_simulator.entities import JsonObject, Record
+
+_FAMILIES = {
+    "payment": "authorized captured failed",
+    "payment.dispute": "created won lost closed under_review action_required",
+    "payment.downtime": "started updated resolved",
+    "order": "paid",
+    "invoice": "paid partially_paid expired",
+    "payment_link": "paid partially_paid expired cancelled",
+    "virtual_account": "created credited closed",
+    "qr_code": "created credited closed",
+    "refund": "created processed failed speed_changed",
+    "transfer": "processed failed",
+    "settlement": "processed",
+    "product.route": "under_review needs_clarification activated",
+    "account": (
+        "instantly_activated payments_enabled under_review needs_clarification activated_kyc_pending activated rejected "
+        "funds_hold funds_unhold suspended"
+    ),
+}
+EVENTS = frozenset(f"{family}.{name}" for family, names in _FAMILIES.items() for name in names.split())
+"""What can be subscribed to; of these the sandbox sends those of its own entities."""
 
 EventState = Literal["pending", "delivered", "failed", "disabled", "dropped"]
 
 
-class Endpoint(BaseModel):
+class Endpoint(Record):
     """A receiver of webhooks."""
 
     id: str
     url: str
     secret: str
+    """Empty: what is sent bears no signature."""
     events: list[str] | None = None
     disabled_at: int | None = None
-    """When a day of failures disabled it; events that happen while it is disabled are not sent."""
+    """When a day of failures, or somebody, disabled it; events that happen while it is disabled are not sent."""
+    owner_id: str | None = None
+    """The linked account whose events it hears; None: the parent's, which hears everything."""
+    alert_email: str | None = None
+    created_at: int = 0
+    updated_at: int = 0
 
-    def wants(self, event: str) -> bool:
-        return self.events is None or event in self.events
+    def wants(self, event: str, account_id: str) -> bool:
+        return (self.events is None or event in self.events) and self.owner_id in (None, account_id)
 
 
 class Delivery(BaseModel):

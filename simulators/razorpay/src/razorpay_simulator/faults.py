@@ -101,6 +101,8 @@ class RequestRecord(BaseModel):
     status: int | None = None
     answer: Any = None
     fault: str | None = None
+    mode: str | None = None
+    """test or live, by the key; None where there was no valid key."""
 
 
 class RequestLog:

@@ -4,6 +4,7 @@
 account receives is not settled by the documentation, so the sandbox sends both unless told otherwise.
 """
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from razorpay_simulator.business import BUSINESS_PAPERS_OPTIONAL, BUSINESS_TYPES, OWNERS_PAN_NEEDED
@@ -37,6 +38,10 @@ _RESULTS: dict[KycMove, _Result] = {
     "funds_unhold": _Result(None, hold_funds=False, activated=None, live=None),
     "suspended": _Result(None, hold_funds=True, activated=False, live=False),
 }
+_PENNY_TEST: JsonObject = {
+    "field_reference": "settlements.ifsc_code",
+    "description": "Max retry exceeded for bank account details.",
+}
 _NEXT = {
     "under_review": ["needs_clarification", "activated", "rejected", "activated_mcc_pending", "activated_kyc_pending"],
     "needs_clarification": ["under_review"],
@@ -46,12 +51,14 @@ _NEXT = {
 class Kyc:
     """Moves accounts from state to state. A complete form goes under review; the rest is the reviewer's, or a timer's."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, released: list[Callable[[Account], None]]) -> None:
+        """`released` is called, each of it, when an account's funds are no longer held: what waited may be settled."""
         self._core = core
+        self._released = released
 
     def move(self, account: Account, move: KycMove, clarifications: list[JsonObject] | None = None) -> None:
         """Bring about one state and tell of it. `clarifications` are the requirements of `needs_clarification`."""
-        result = _RESULTS[move]
+        result, held = _RESULTS[move], account.hold_funds
         if move == "suspended":
             account.status, account.suspended_at = "suspended", self._core.now()
         if result.activation is not None:
@@ -61,6 +68,8 @@ class Kyc:
         account.live = account.live if result.live is None else result.live
         if account.activation == "activated" and account.activated_at is None:
             account.activated_at = self._core.now()
+        if move == "activated":
+            account.bank = "verified"
         if move not in ("funds_hold", "funds_unhold"):
             for product in self.products(account):
                 product.activates_at = None  # a decision was taken, the timer's is void
@@ -68,11 +77,21 @@ class Kyc:
             self._move_products(account, move, clarifications or [])
         if self._core.settings.kyc_events in ("both", "account"):
             self._core.emit(f"account.{move}", {"account": {"entity": self._merchant(account)}}, account_id=account.id)
+        if held and not account.hold_funds:
+            for release in self._released:
+                release(account)
+
+    def fail_penny_test(self, account: Account) -> None:
+        """The bank account cannot be verified: the product asks for another one."""
+        account.bank = "failed"
+        self.move(account, "needs_clarification", [dict(_PENNY_TEST)])
 
     def reconsider(self, account: Account) -> None:
         """After a change of the form: complete → under review; incomplete → its product asks for what is missing."""
         if account.status == "suspended":
             return
+        if account.details["profile"]["subcategory"] in self._core.settings.silent_subcategories:
+            return  # Razorpay was seen to leave such an account waiting, with no requirement and no event
         for product in self.products(account):
             if product.activation_status == "needs_clarification" and not self.missing(account, product):
                 product.clarifications.clear()
@@ -94,8 +113,13 @@ class Kyc:
         due = product.activates_at
 
         def activate() -> None:
-            if product.activation_status == "under_review" and product.activates_at == due:
-                self.move(self._core.state.accounts[product.account_id], "activated")
+            if product.activation_status != "under_review" or product.activates_at != due:
+                return
+            account = self._core.state.accounts[product.account_id]
+            if self._core.outcomes.take("penny_test") == "failed":
+                self.fail_penny_test(account)
+            else:
+                self.move(account, "activated")
 
         self._core.at(f"activation of {product.id}", product.activates_at, activate)
 
@@ -185,7 +209,7 @@ class Kyc:
                 "issue_fields": ",".join(fields_at_issue) or None,
                 "issue_fields_reason": "Details are missing or need clarification." if fields_at_issue else None,
                 "kyc_clarification_reasons": None,
-                "bank_details_verification_status": "verified" if activation == "activated" else "initiated",
+                "bank_details_verification_status": account.bank,
                 "submitted": account.submitted_at is not None,
                 "submitted_at": account.submitted_at,
             },

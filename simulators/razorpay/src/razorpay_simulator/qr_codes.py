@@ -4,54 +4,37 @@ from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from razorpay_simulator import fields
 from razorpay_simulator.core import Core, page
-from razorpay_simulator.entities import Entry, JsonObject, Payment, QrCode
+from razorpay_simulator.entities import JsonObject, Payment, PaymentStatus, QrCode
 from razorpay_simulator.errors import ApiError, ControlError, invalid_id
-from razorpay_simulator.fees import Fee, percentage_fee, tax_within
 from razorpay_simulator.ids import is_id
-from razorpay_simulator.refunds import Refunds
+from razorpay_simulator.payments import Payments, UpiPayment
 
 SHORTEST_LIFE = 2 * 60
 LONGEST_LIFE = 2 * 60 * 60
 """Seconds. A single_use code lives between these; Razorpay's older pages say 15 minutes to 45 days."""
-RRN_DIGITS = 12
 MERCHANT_CATEGORY = "5411"
 _FIELDS = {
     "type", "name", "usage", "fixed_amount", "payment_amount", "description", "customer_id", "close_by", "notes"
 }  # fmt: skip
 
 
-class QrPayment(BaseModel):
-    """What a payer does at a QR code. Only the amount and the VPA are theirs to choose; the rest bends the sandbox."""
-
-    model_config = ConfigDict(extra="forbid")
+class QrPayment(UpiPayment):
+    """What a payer does at a QR code."""
 
     amount: int = Field(ge=1, description="Paise.")
-    vpa: str = Field(default="rider@okhdfcbank", min_length=3)
-    contact: str | None = None
-    email: str | None = None
-    customer_id: str | None = None
-    fee: int | None = Field(default=None, ge=0, description="Razorpay's fee including GST; None: by its percentage.")
-    tax: int | None = Field(default=None, ge=0)
-    fee_shown: Literal["webhook", "api", "never"] = Field(
-        default="webhook", description="Where the fee is first told: api leaves it null in the webhook, never also in the API."
-    )
-    recon_fee: int | None = Field(default=None, ge=0, description="What was really charged, as the settlement's recon will say.")
-    payer_account_type: Literal["bank_account", "credit_card", "wallet", "credit_line"] = "bank_account"
     outcome: Literal["captured", "failed"] = "captured"
-    delay: float = Field(default=0, ge=0, description="Seconds from the payment to its webhooks.")
-    instant_refunds: bool = Field(default=True, description="Whether refunds at optimum speed are possible.")
 
 
 class QrCodes:
     """Creates, shows and closes QR codes, and lets them be paid."""
 
-    def __init__(self, core: Core, refunds: Refunds) -> None:
+    def __init__(self, core: Core, payments: Payments) -> None:
         self._core = core
-        self._refunds = refunds
+        self._payments = payments
 
     def create(self, raw: object) -> JsonObject:
         body = fields.object_body(raw)
@@ -133,42 +116,34 @@ class QrCodes:
             raise ControlError(f"no QR code {qr_id}")
         if qr.fixed_amount and order.amount != qr.payment_amount:
             raise ControlError(f"this QR code takes exactly {qr.payment_amount} paise")
-        refused = qr.status == "closed" and core.settings.closed_qr == "auto_refund"
-        payment = self._payment(qr, order, captured=order.outcome == "captured" and not refused)
-        core.state.payments[payment.id] = payment
-        in_webhook = payment.view()
-        if order.fee_shown != "webhook":
-            in_webhook |= {"fee": None, "tax": None}
-        parts: JsonObject = {"payment": {"entity": in_webhook}}
-        if order.outcome == "failed":
-            events = [core.emit("payment.failed", parts, delay=order.delay)]
-        elif refused:
-            self._refunds.automatic(payment)
-            events = []
+        if core.settings.mode == "test" and not core.settings.test_qr_payable:
+            raise ControlError("a QR code of the test mode cannot be scanned")
+        order = order.model_copy(update={"customer_id": order.customer_id or qr.customer_id})
+        status: PaymentStatus = "failed" if order.outcome == "failed" else "authorized"
+        payment = self._payments.make(order, order.amount, status, description="QRv2 Payment", notes=qr.notes, qr_code_id=qr.id)
+        if payment.status == "failed":
+            events = [core.emit("payment.failed", self._payments.told(payment), delay=order.delay)]
         else:
-            credited = parts | {"qr_code": {"entity": qr.view()}}  # a snapshot from before the counters go up
-            core.post(
-                Entry(
-                    account_id=core.settings.account_id,
-                    type="payment",
-                    entity_id=payment.id,
-                    payment_id=payment.id,
-                    amount=payment.amount,
-                    credit=max(payment.amount - payment.charged_fee, 0),
-                    debit=max(payment.charged_fee - payment.amount, 0),
-                    fee=payment.charged_fee,
-                    tax=payment.charged_tax,
-                    created_at=payment.created_at,
-                )
-            )
-            qr.payments_amount_received += payment.amount
-            qr.payments_count_received += 1
-            if qr.usage == "single_use":
-                qr.status, qr.closed_at, qr.close_reason = "closed", core.now(), "paid"
-            events = [core.emit("qr_code.credited", credited, delay=order.delay)]
-            if core.settings.captured_twin:
-                events.append(core.emit("payment.captured", parts, delay=order.delay))
+            events = self.authorised(payment, delay=order.delay)
         return {"payment": payment.view(), "event_ids": events}
+
+    def authorised(self, payment: Payment, *, delay: float = 0) -> list[str]:
+        """The money is there: credit it, or send it back where the code is closed. No event tells of the authorisation."""
+        core, qr = self._core, self._core.state.qr_codes[payment.qr_code_id or ""]
+        if qr.status == "closed" and core.settings.closed_qr == "auto_refund":
+            self._payments.give_back(payment)
+            return []
+        self._payments.capture(payment)
+        # A snapshot from before the counters go up.
+        credited = self._payments.told(payment, amounts=False) | {"qr_code": {"entity": qr.view()}}
+        qr.payments_amount_received += payment.amount
+        qr.payments_count_received += 1
+        if qr.usage == "single_use":
+            qr.status, qr.closed_at, qr.close_reason = "closed", core.now(), "paid"
+        events = [core.emit("qr_code.credited", credited, delay=delay)]
+        if core.settings.captured_twin:
+            events.append(core.emit("payment.captured", self._payments.told(payment), delay=delay))
+        return events
 
     def watch(self, qr: QrCode) -> None:
         """A code with an end closes by itself then; Razorpay sends no event for that."""
@@ -222,37 +197,3 @@ class QrCodes:
         if amount is not None:
             parts["am"] = f"{amount // 100}.{amount % 100:02d}"
         return "upi://pay?" + "&".join(f"{key}={quote(value, safe='@.-_')}" for key, value in parts.items())
-
-    def _payment(self, qr: QrCode, order: QrPayment, *, captured: bool) -> Payment:
-        core, rate = self._core, self._core.settings.payment_fee_bps
-        failed = order.outcome == "failed"
-        said = percentage_fee(order.amount, rate)
-        if order.fee is not None:
-            said = Fee(order.fee, order.tax if order.tax is not None else tax_within(order.fee))
-        charged = said if order.recon_fee is None else Fee(order.recon_fee, tax_within(order.recon_fee))
-        shown = captured and order.fee_shown != "never"
-        return Payment(
-            id=core.ids.new("pay_"),
-            amount=order.amount,
-            status="captured" if captured else "failed" if failed else "authorized",
-            captured=captured,
-            vpa=order.vpa,
-            email=order.email,
-            contact=order.contact,
-            customer_id=order.customer_id or qr.customer_id,
-            notes=dict(qr.notes),
-            fee=said.total if shown else None,
-            tax=said.tax if shown else None,
-            acquirer_data={"rrn": None if failed else core.ids.digits(RRN_DIGITS)},
-            created_at=core.now(),
-            upi={"payer_account_type": order.payer_account_type, "vpa": order.vpa},
-            qr_code_id=qr.id,
-            charged_fee=charged.total if captured else 0,
-            charged_tax=charged.tax if captured else 0,
-            instant_refunds=order.instant_refunds,
-            error_code="BAD_REQUEST_ERROR" if failed else None,
-            error_description="Payment failed" if failed else None,
-            error_source="issuer" if failed else None,
-            error_step="payment_authorization" if failed else None,
-            error_reason="payment_failed" if failed else None,
-        )

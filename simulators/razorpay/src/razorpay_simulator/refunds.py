@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from razorpay_simulator import fields
 from razorpay_simulator.core import Core, page
 from razorpay_simulator.entities import Entry, JsonObject, Payment, Refund
-from razorpay_simulator.errors import AMOUNT_BELOW_MINIMUM, REFUND_BALANCE, ApiError, not_applicable, unknown_id
+from razorpay_simulator.errors import (
+    AMOUNT_BELOW_MINIMUM,
+    REFUND_BALANCE,
+    REFUND_BALANCE_SEEN,
+    REVERSE_ALL_ON_PART,
+    ApiError,
+    not_applicable,
+    unknown_id,
+)
+from razorpay_simulator.transfers import Transfers
 
 NORMAL_MINIMUM = 100
 """Paise: the least a normal refund may be."""
@@ -17,8 +26,9 @@ _FIELDS = {"amount", "speed", "notes", "receipt", "reverse_all"}
 class Refunds:
     """Creates refunds and walks them: pending → processed, or failed; optimum speed may fall back to normal first."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, transfers: Transfers) -> None:
         self._core = core
+        self._transfers = transfers
 
     def create(self, payment_id: str, raw: object) -> JsonObject:
         body = {} if raw is None else fields.object_body(raw)
@@ -28,11 +38,16 @@ class Refunds:
         receipt = fields.text(body, "receipt", longest=40)
         amount = self._amount(payment, body, speed)
         self._refuse(payment, receipt, speed)
+        reverse_all = fields.boolean(body, "reverse_all")
+        if reverse_all and amount != payment.amount:
+            raise ApiError(REVERSE_ALL_ON_PART, field="reverse_all")
         instant = speed == "optimum"
         settings = self._core.settings
         fee = settings.instant_refund_fee if instant else 0
-        if not self._core.covers(amount + fee):
-            raise ApiError(REFUND_BALANCE)
+        comes_back = self._transfers.reversible(payment) if reverse_all else 0
+        if not self._core.covers(amount + fee - comes_back):
+            documented = settings.low_balance_text == "documented"
+            raise ApiError(REFUND_BALANCE) if documented else not_applicable(REFUND_BALANCE_SEEN)
         delay = settings.instant_refund_seconds if instant else settings.normal_refund_seconds
         refund = Refund(
             id=self._core.ids.new("rfnd_"),
@@ -46,6 +61,8 @@ class Refunds:
             outcome=self._core.outcomes.take("refund"),
             fee=fee,
         )
+        if reverse_all:
+            self._transfers.reverse_all(payment, refund.id)
         self._book(refund, debit=amount + fee)
         self._core.state.refunds[refund.id] = refund
         self._count(payment, amount)

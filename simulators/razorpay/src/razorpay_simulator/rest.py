@@ -4,112 +4,121 @@ import base64
 import binascii
 import hmac
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from razorpay_simulator.accounts import Accounts
-from razorpay_simulator.core import Core
 from razorpay_simulator.entities import JsonObject
-from razorpay_simulator.errors import BODY_NOT_JSON, PAYMENT_BUSY, UNKNOWN_URL, ApiError, not_applicable, server_error
+from razorpay_simulator.errors import (
+    BODY_NOT_JSON,
+    NOT_AS_LINKED_ACCOUNT,
+    PAYMENT_BUSY,
+    UNKNOWN_URL,
+    ApiError,
+    not_applicable,
+    server_error,
+)
 from razorpay_simulator.faults import HTML_ERROR, FaultRule, Faults, RequestLog, RequestRecord
 from razorpay_simulator.idempotency import (
     REFUND_HEADER,
     REFUND_KEYS,
     TRANSFER_HEADER,
     TRANSFER_KEYS,
-    IdempotencyKeys,
     KeyRules,
 )
-from razorpay_simulator.payments import Payments
-from razorpay_simulator.products import Products
-from razorpay_simulator.qr_codes import QrCodes
-from razorpay_simulator.refunds import Refunds
-from razorpay_simulator.settlements import Settlements
-from razorpay_simulator.transfers import Transfers
+from razorpay_simulator.world import Nouns, World
 
 ACCOUNT_HEADER = "X-Razorpay-Account"
 LAST_BMP_CHARACTER = 0xFFFF
 _log = logging.getLogger(__name__)
 _BODY: web.RequestKey[Any] = web.RequestKey("body", object)
+LINKED_VIEW = {
+    ("GET", "/v1/transfers"),
+    ("GET", "/v1/transfers/{id}"),
+    ("GET", "/v1/settlements"),
+    ("GET", "/v1/settlements/{id}"),
+    ("GET", "/v1/settlements/recon/combined"),
+}
+"""What a request may look at as a linked account. Elsewhere the header would silently show the parent's world."""
 _SLOW: web.RequestKey[float] = web.RequestKey("slow", float)
+_WORLD: web.RequestKey[World] = web.RequestKey("world", World)
 
-Handler = Callable[[web.Request], Awaitable[JsonObject]]
-
-
-@dataclass(frozen=True)
-class Nouns:
-    """The parts of the sandbox behind the API."""
-
-    qr_codes: QrCodes
-    payments: Payments
-    refunds: Refunds
-    accounts: Accounts
-    products: Products
-    transfers: Transfers
-    settlements: Settlements
+Answer = JsonObject | list[object]
+Handler = Callable[[web.Request], Awaitable[Answer]]
 
 
 class RestApi:
     """Routes under /v1 and /v2. Every answer is JSON; every failure has Razorpay's error body."""
 
-    def __init__(self, core: Core, nouns: Nouns, faults: Faults, log: RequestLog, never: Callable[[], Awaitable[None]]) -> None:
-        self._core = core
-        self._nouns = nouns
+    def __init__(self, worlds: Sequence[World], faults: Faults, log: RequestLog, never: Callable[[], Awaitable[None]]) -> None:
+        self._worlds = worlds
         self._faults = faults
         self._log = log
         self._never = never
-        self.keys = IdempotencyKeys(core)
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
-        n = self._nouns
-        plain: list[tuple[str, str, Callable[[web.Request], JsonObject | None]]] = [
-            ("POST", "/v1/payments/qr_codes", lambda r: n.qr_codes.create(r[_BODY])),
-            ("GET", "/v1/payments/qr_codes", lambda r: n.qr_codes.fetch_all(r.query)),
-            ("GET", "/v1/payments/qr_codes/{id}", lambda r: n.qr_codes.fetch(_id(r))),
-            ("PATCH", "/v1/payments/qr_codes/{id}", lambda r: n.qr_codes.update(_id(r), r[_BODY])),
-            ("GET", "/v1/payments/qr_codes/{id}/payments", lambda r: n.qr_codes.payments(_id(r), r.query)),
-            ("POST", "/v1/payments/qr_codes/{id}/close", lambda r: n.qr_codes.close(_id(r))),
-            ("GET", "/v1/payments", lambda r: n.payments.fetch_all(r.query)),
-            ("GET", "/v1/payments/{id}", lambda r: n.payments.fetch(_id(r), _expand(r))),
-            ("PATCH", "/v1/payments/{id}", lambda r: n.payments.update(_id(r), r[_BODY])),
-            ("POST", "/v1/payments/{id}/capture", lambda r: n.payments.capture(_id(r), r[_BODY])),
-            ("GET", "/v1/payments/{id}/refunds", lambda r: n.refunds.fetch_all(r.query, _id(r))),
-            ("GET", "/v1/payments/{id}/refunds/{refund}", lambda r: n.refunds.fetch(r.match_info["refund"], _id(r))),
-            ("GET", "/v1/refunds", lambda r: n.refunds.fetch_all(r.query)),
-            ("GET", "/v1/refunds/{id}", lambda r: n.refunds.fetch(_id(r))),
-            ("PATCH", "/v1/refunds/{id}", lambda r: n.refunds.update(_id(r), r[_BODY])),
-            ("GET", "/v1/transfers", lambda r: n.transfers.fetch_all(r.query, _expand(r), self._account(r))),
-            ("GET", "/v1/transfers/{id}", lambda r: n.transfers.fetch(_id(r), _expand(r))),
-            ("PATCH", "/v1/transfers/{id}", lambda r: n.transfers.update(_id(r), r[_BODY])),
-            ("POST", "/v1/transfers/{id}/reversals", lambda r: n.transfers.reverse(_id(r), r[_BODY])),
-            ("GET", "/v1/transfers/{id}/reversals", lambda r: n.transfers.reversals(_id(r))),
-            ("GET", "/v1/settlements", lambda r: n.settlements.fetch_all(r.query, self._account(r))),
-            ("GET", "/v1/settlements/recon/combined", lambda r: n.settlements.recon(r.query, self._account(r))),
-            ("GET", "/v1/settlements/{id}", lambda r: n.settlements.fetch(_id(r))),
-            ("POST", "/v2/accounts", lambda r: n.accounts.create(r[_BODY])),
-            ("GET", "/v2/accounts/{id}", lambda r: n.accounts.fetch(_id(r))),
-            ("PATCH", "/v2/accounts/{id}", lambda r: n.accounts.update(_id(r), r[_BODY])),
-            ("DELETE", "/v2/accounts/{id}", lambda r: n.accounts.delete(_id(r))),
-            ("POST", "/v2/accounts/{id}/stakeholders", lambda r: n.accounts.create_stakeholder(_id(r), r[_BODY])),
-            ("GET", "/v2/accounts/{id}/stakeholders", lambda r: n.accounts.stakeholders(_id(r))),
-            ("GET", "/v2/accounts/{id}/stakeholders/{sub}", lambda r: n.accounts.stakeholder(_id(r), _sub(r))),
+        plain: list[tuple[str, str, Callable[[web.Request], Answer]]] = [
+            ("POST", "/v1/orders", lambda r: _n(r).orders.create(r[_BODY])),
+            ("GET", "/v1/orders", lambda r: _n(r).orders.fetch_all(r.query, _expand(r))),
+            ("GET", "/v1/orders/{id}", lambda r: _n(r).orders.fetch(_id(r), _expand(r))),
+            ("PATCH", "/v1/orders/{id}", lambda r: _n(r).orders.update(_id(r), r[_BODY])),
+            ("GET", "/v1/orders/{id}/payments", lambda r: _n(r).orders.payments(_id(r))),
+            ("POST", "/v1/payments/qr_codes", lambda r: _n(r).qr_codes.create(r[_BODY])),
+            ("GET", "/v1/payments/qr_codes", lambda r: _n(r).qr_codes.fetch_all(r.query)),
+            ("GET", "/v1/payments/qr_codes/{id}", lambda r: _n(r).qr_codes.fetch(_id(r))),
+            ("PATCH", "/v1/payments/qr_codes/{id}", lambda r: _n(r).qr_codes.update(_id(r), r[_BODY])),
+            ("GET", "/v1/payments/qr_codes/{id}/payments", lambda r: _n(r).qr_codes.payments(_id(r), r.query)),
+            ("POST", "/v1/payments/qr_codes/{id}/close", lambda r: _n(r).qr_codes.close(_id(r))),
+            ("GET", "/v1/payments", lambda r: _n(r).payments.fetch_all(r.query, _expand(r))),
+            ("GET", "/v1/payments/{id}", lambda r: _n(r).payments.fetch(_id(r), _expand(r))),
+            ("PATCH", "/v1/payments/{id}", lambda r: _n(r).payments.update(_id(r), r[_BODY])),
+            ("GET", "/v1/payments/{id}/transfers", lambda r: _n(r).transfers.of_payment(_id(r))),
+            ("GET", "/v1/payments/{id}/refunds", lambda r: _n(r).refunds.fetch_all(r.query, _id(r))),
+            ("GET", "/v1/payments/{id}/refunds/{refund}", lambda r: _n(r).refunds.fetch(r.match_info["refund"], _id(r))),
+            ("GET", "/v1/refunds", lambda r: _n(r).refunds.fetch_all(r.query)),
+            ("GET", "/v1/refunds/{id}", lambda r: _n(r).refunds.fetch(_id(r))),
+            ("PATCH", "/v1/refunds/{id}", lambda r: _n(r).refunds.update(_id(r), r[_BODY])),
+            ("GET", "/v1/transfers", lambda r: _n(r).transfers.fetch_all(r.query, _expand(r), _account(r))),
+            ("GET", "/v1/transfers/{id}", lambda r: _n(r).transfers.fetch(_id(r), _expand(r), _account(r))),
+            ("PATCH", "/v1/transfers/{id}", lambda r: _n(r).transfers.update(_id(r), r[_BODY])),
+            ("POST", "/v1/transfers/{id}/reversals", lambda r: _n(r).transfers.reverse(_id(r), r[_BODY])),
+            ("GET", "/v1/transfers/{id}/reversals", lambda r: _n(r).transfers.reversals(_id(r))),
+            ("GET", "/v1/settlements", lambda r: _n(r).settlements.fetch_all(r.query, _account(r))),
+            ("GET", "/v1/settlements/recon/combined", lambda r: _n(r).settlements.recon(r.query, _account(r))),
+            ("GET", "/v1/settlements/{id}", lambda r: _n(r).settlements.fetch(_id(r), _account(r))),
+            ("POST", "/v1/webhooks", lambda r: _n(r).receivers.create(r[_BODY], None)),
+            ("GET", "/v1/webhooks", lambda r: _n(r).receivers.fetch_all(r.query, None)),
+            ("GET", "/v1/webhooks/{id}", lambda r: _n(r).receivers.fetch(_id(r), None)),
+            ("PUT", "/v1/webhooks/{id}", lambda r: _n(r).receivers.update(_id(r), r[_BODY], None)),
+            ("POST", "/v2/accounts/{id}/webhooks", lambda r: _n(r).receivers.create(r[_BODY], _id(r))),
+            ("GET", "/v2/accounts/{id}/webhooks", lambda r: _n(r).receivers.fetch_all(r.query, _id(r))),
+            ("GET", "/v2/accounts/{id}/webhooks/{sub}", lambda r: _n(r).receivers.fetch(_sub(r), _id(r))),
+            ("PATCH", "/v2/accounts/{id}/webhooks/{sub}", lambda r: _n(r).receivers.update(_sub(r), r[_BODY], _id(r))),
+            ("DELETE", "/v2/accounts/{id}/webhooks/{sub}", lambda r: _n(r).receivers.delete(_sub(r), _id(r))),
+            ("POST", "/v2/accounts", lambda r: _n(r).accounts.create(r[_BODY])),
+            ("GET", "/v2/accounts/{id}", lambda r: _n(r).accounts.fetch(_id(r))),
+            ("PATCH", "/v2/accounts/{id}", lambda r: _n(r).accounts.update(_id(r), r[_BODY])),
+            ("DELETE", "/v2/accounts/{id}", lambda r: _n(r).accounts.delete(_id(r))),
+            ("POST", "/v2/accounts/{id}/stakeholders", lambda r: _n(r).accounts.create_stakeholder(_id(r), r[_BODY])),
+            ("GET", "/v2/accounts/{id}/stakeholders", lambda r: _n(r).accounts.stakeholders(_id(r))),
+            ("GET", "/v2/accounts/{id}/stakeholders/{sub}", lambda r: _n(r).accounts.stakeholder(_id(r), _sub(r))),
             (
                 "PATCH",
                 "/v2/accounts/{id}/stakeholders/{sub}",
-                lambda r: n.accounts.update_stakeholder(_id(r), _sub(r), r[_BODY]),
+                lambda r: _n(r).accounts.update_stakeholder(_id(r), _sub(r), r[_BODY]),
             ),
-            ("POST", "/v2/accounts/{id}/products", lambda r: n.products.request(_id(r), r[_BODY])),
-            ("GET", "/v2/accounts/{id}/products/{sub}", lambda r: n.products.fetch(_id(r), _sub(r))),
-            ("PATCH", "/v2/accounts/{id}/products/{sub}", lambda r: n.products.update(_id(r), _sub(r), r[_BODY])),
+            ("POST", "/v2/accounts/{id}/products", lambda r: _n(r).products.request(_id(r), r[_BODY])),
+            ("GET", "/v2/accounts/{id}/products/{sub}", lambda r: _n(r).products.fetch(_id(r), _sub(r))),
+            ("PATCH", "/v2/accounts/{id}/products/{sub}", lambda r: _n(r).products.update(_id(r), _sub(r), r[_BODY])),
         ]
         for method, path, call in plain:
-            router.add_route(method, path, self._gate(self._plain(call)))
+            router.add_route(method, path, self._gate(self._plain(call), linked=(method, path) in LINKED_VIEW))
         router.add_route("POST", "/v1/payments/{id}/refund", self._gate(self._refund_payment))
+        router.add_route("POST", "/v1/payments/{id}/capture", self._gate(self._capture))
+        router.add_route("POST", "/v1/payments/{id}/transfers", self._gate(self._transfer_payment))
         router.add_route("POST", "/v1/refunds", self._gate(self._refund))
         router.add_route("POST", "/v1/transfers", self._gate(self._transfer))
         for version in ("/v1", "/v2"):
@@ -117,18 +126,30 @@ class RestApi:
 
     # -- handlers
 
-    def _plain(self, call: Callable[[web.Request], JsonObject | None]) -> Handler:
-        async def handle(request: web.Request) -> JsonObject:
+    def _plain(self, call: Callable[[web.Request], Answer]) -> Handler:
+        async def handle(request: web.Request) -> Answer:
             await self._take_time(request)
-            return call(request) or {}
+            return call(request)
 
         return handle
 
     async def _refund_payment(self, request: web.Request) -> JsonObject:
         payment_id = _id(request)
         return await self._keyed(
-            request, REFUND_KEYS, lambda: self._nouns.refunds.create(payment_id, request[_BODY]), payment_id=payment_id
+            request, REFUND_KEYS, lambda: _n(request).refunds.create(payment_id, request[_BODY]), payment_id=payment_id
         )
+
+    async def _transfer_payment(self, request: web.Request) -> JsonObject:
+        payment_id = _id(request)
+        with _one_operation(request[_WORLD].core.busy_payments, payment_id):
+            await self._take_time(request)
+            return _n(request).transfers.create_from_payment(payment_id, request[_BODY])
+
+    async def _capture(self, request: web.Request) -> JsonObject:
+        payment_id = _id(request)
+        with _one_operation(request[_WORLD].core.busy_payments, payment_id):
+            await self._take_time(request)
+            return _n(request).orders.capture(payment_id, request[_BODY])
 
     async def _refund(self, request: web.Request) -> JsonObject:
         """The other door to a refund: its payment is named in the body."""
@@ -137,11 +158,11 @@ class RestApi:
             raise ApiError("The payment id field is required.", field="payment_id")
         payment_id, rest = body["payment_id"], {key: value for key, value in body.items() if key != "payment_id"}
         return await self._keyed(
-            request, REFUND_KEYS, lambda: self._nouns.refunds.create(payment_id, rest), payment_id=payment_id
+            request, REFUND_KEYS, lambda: _n(request).refunds.create(payment_id, rest), payment_id=payment_id
         )
 
     async def _transfer(self, request: web.Request) -> JsonObject:
-        return await self._keyed(request, TRANSFER_KEYS, lambda: self._nouns.transfers.create(request[_BODY]))
+        return await self._keyed(request, TRANSFER_KEYS, lambda: _n(request).transfers.create(request[_BODY]))
 
     async def _unknown(self, _request: web.Request) -> JsonObject:
         raise ApiError(UNKNOWN_URL)
@@ -150,42 +171,30 @@ class RestApi:
         self, request: web.Request, rules: KeyRules, create: Callable[[], JsonObject], *, payment_id: str | None = None
     ) -> JsonObject:
         """Create at most once per idempotency key, and one operation at a time on a payment."""
-        key = request.headers.get(rules.header)
+        key, keys = request.headers.get(rules.header), request[_WORLD].keys
         if key is not None:
-            stored = self.keys.stored(rules, key, request.path, request[_BODY])
+            stored = keys.stored(rules, key, request.path, request[_BODY])
             if stored is not None:
                 await self._take_time(request)
                 return stored
-        with self._one_operation(payment_id), self.keys.under_way(rules, key) if key is not None else nullcontext():
+        busy = request[_WORLD].core.busy_payments
+        with _one_operation(busy, payment_id), keys.under_way(rules, key) if key is not None else nullcontext():
             await self._take_time(request)
             answer = create()
         if key is not None:
-            self.keys.keep(rules, key, request.path, request[_BODY], answer)
+            keys.keep(rules, key, request.path, request[_BODY], answer)
         return answer
 
     async def _take_time(self, request: web.Request) -> None:
         if request[_SLOW]:
-            await self._core.clock.sleep(request[_SLOW])
-
-    @contextmanager
-    def _one_operation(self, payment_id: str | None) -> Iterator[None]:
-        if payment_id is None:
-            yield
-            return
-        if payment_id in self._core.busy_payments:
-            raise ApiError(PAYMENT_BUSY)
-        self._core.busy_payments.add(payment_id)
-        try:
-            yield
-        finally:
-            self._core.busy_payments.discard(payment_id)
+            await request[_WORLD].core.clock.sleep(request[_SLOW])
 
     # -- the way in and out
 
-    def _gate(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _gate(self, handler: Handler, *, linked: bool = False) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
             record = RequestRecord(
-                at=self._core.timestamp(),
+                at=self._worlds[0].core.timestamp(),
                 method=request.method,
                 path=request.path,
                 query=dict(request.query),
@@ -194,18 +203,21 @@ class RestApi:
                 body=None,
             )
             self._log.add(record)
-            record.status, record.answer, response = await self._serve(request, handler, record)
+            record.status, record.answer, response = await self._serve(request, handler, record, linked=linked)
             return response
 
         return handle
 
     async def _serve(
-        self, request: web.Request, handler: Handler, record: RequestRecord
+        self, request: web.Request, handler: Handler, record: RequestRecord, *, linked: bool
     ) -> tuple[int | None, Any, web.StreamResponse]:
         """Status and answer for the log (None: never answered), and the response."""
         try:
-            self._authenticate(request)
+            request[_WORLD] = world = self._authenticate(request)
+            record.mode = world.settings.mode
             request[_BODY] = record.body = await _read(request)
+            if record.account is not None and not linked:
+                raise ApiError(NOT_AS_LINKED_ACCOUNT)
         except ApiError as error:
             return _json(error.status, error.body())
         fault = self._faults.take(request.method, request.path)
@@ -219,8 +231,8 @@ class RestApi:
         try:
             answer = await handler(request)
             if request.method != "GET":
-                self._core.save()
-            await self._core.webhooks.answer_may_go()
+                world.save()
+            await world.webhooks.answer_may_go()
             result = _json(200, answer)
         except ApiError as error:
             result = _json(error.status, error.body())
@@ -230,7 +242,7 @@ class RestApi:
         if fault is not None and fault.when == "after_effect":
             if fault.kind != "slow":
                 return await self._fail(request, fault)
-            await self._core.clock.sleep(fault.seconds)
+            await world.core.clock.sleep(fault.seconds)
         return result
 
     async def _fail(self, request: web.Request, fault: FaultRule) -> tuple[int | None, Any, web.StreamResponse]:
@@ -247,22 +259,45 @@ class RestApi:
             case _:
                 return _json(*fault.answer())
 
-    def _authenticate(self, request: web.Request) -> None:
+    def _authenticate(self, request: web.Request) -> World:
+        """The world whose keys the request bears."""
         scheme, _, encoded = request.headers.get("Authorization", "").partition(" ")
         try:
             given = base64.b64decode(encoded, validate=True) if scheme == "Basic" else b""
         except binascii.Error:
             given = b""
         key_id, _, secret = given.partition(b":")
-        if not hmac.compare_digest(key_id, self._core.settings.key_id.encode()):
-            raise not_applicable("The api key provided is invalid", status=401)
-        if not hmac.compare_digest(secret, self._core.settings.key_secret.encode()):
-            raise not_applicable("The api secret provided is invalid", status=401)
+        for world in self._worlds:
+            if hmac.compare_digest(key_id, world.settings.key_id.encode()):
+                if not hmac.compare_digest(secret, world.settings.key_secret.encode()):
+                    raise not_applicable("The api secret provided is invalid", status=401)
+                return world
+        raise not_applicable("The api key provided is invalid", status=401)
 
-    def _account(self, request: web.Request) -> str | None:
-        """The linked account as which the request looks at things."""
-        account_id = request.headers.get(ACCOUNT_HEADER)
-        return None if account_id is None else self._core.find(self._core.state.accounts, account_id, "acc_").id
+
+def _n(request: web.Request) -> Nouns:
+    return request[_WORLD].nouns
+
+
+def _account(request: web.Request) -> str | None:
+    """The linked account as which the request looks at things."""
+    account_id, core = request.headers.get(ACCOUNT_HEADER), request[_WORLD].core
+    return None if account_id is None else core.find(core.state.accounts, account_id, "acc_").id
+
+
+@contextmanager
+def _one_operation(busy: set[str], payment_id: str | None) -> Iterator[None]:
+    """Razorpay refuses a second operation on a payment while one is under way."""
+    if payment_id is None:
+        yield
+        return
+    if payment_id in busy:
+        raise ApiError(PAYMENT_BUSY)
+    busy.add(payment_id)
+    try:
+        yield
+    finally:
+        busy.discard(payment_id)
 
 
 async def _read(request: web.Request) -> Any:
@@ -282,7 +317,7 @@ async def _read(request: web.Request) -> Any:
     return body
 
 
-def _json(status: int, answer: JsonObject) -> tuple[int, JsonObject, web.Response]:
+def _json(status: int, answer: Answer) -> tuple[int, Answer, web.Response]:
     return status, answer, web.Response(status=status, body=orjson.dumps(answer), content_type="application/json")
 
 

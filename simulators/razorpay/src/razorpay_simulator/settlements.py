@@ -1,11 +1,12 @@
 """Settlements and their reconciliation: https://razorpay.com/docs/api/settlements."""
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
 from razorpay_simulator.core import Core, page, page_bounds
 from razorpay_simulator.entities import Entry, JsonObject, Settlement, Transfer
-from razorpay_simulator.errors import ApiError, ControlError
+from razorpay_simulator.errors import ApiError, ControlError, unknown_id
 
 RECON_PAGE = 1000
 IST = timezone(timedelta(hours=5, minutes=30))
@@ -20,7 +21,10 @@ class Settlements:
         self._core = core
 
     def settle_linked(self, account_id: str) -> JsonObject | None:
-        """Settle now all transfers of a linked account that are not on hold. None: there are none, or no balance."""
+        """Settle now all transfers of a linked account that are not on hold.
+
+        None: there are none, or no balance, or the account's funds are held.
+        """
         if account_id not in self._core.state.accounts:
             raise ControlError(f"no linked account {account_id}")
         return self._settle_linked(account_id, self._core.timestamp(), lambda _: True)
@@ -34,20 +38,32 @@ class Settlements:
 
     def settle_own(self) -> JsonObject | None:
         """Settle the parent's whole balance to its own bank. None: there is nothing to pay out."""
+        return self._settle_own(lambda _: True)
+
+    def settle_own_due(self, due: float) -> None:
+        """Settle what was captured long enough before `due`, less all that was taken from the balance by now."""
+        wait = self._core.settings.own_settlement_seconds or 0
+        self._settle_own(lambda entry: entry.debit > 0 or entry.created_at <= due - wait)
+
+    def _settle_own(self, wanted: Callable[[Entry], bool]) -> JsonObject | None:
         core, account_id = self._core, self._core.settings.account_id
-        amount = core.available
+        entries = [e for e in core.state.entries if e.account_id == account_id and e.settlement_id is None and wanted(e)]
+        amount = sum(entry.credit - entry.debit for entry in entries)
         if amount <= 0:
             return None
         settlement = self._record(account_id, amount)
-        for entry in core.state.entries:
-            if entry.account_id == account_id and entry.settlement_id is None:
-                entry.settlement_id, entry.settled_at = settlement.id, settlement.created_at
+        for entry in entries:
+            entry.settlement_id, entry.settled_at = settlement.id, settlement.created_at
         self._pay_out(settlement)
         core.emit("settlement.processed", {"settlement": {"entity": settlement.view()}})
         return settlement.view()
 
-    def fetch(self, settlement_id: str) -> JsonObject:
-        return self._core.find(self._core.state.settlements, settlement_id, "setl_").view()
+    def fetch(self, settlement_id: str, linked_account: str | None) -> JsonObject:
+        """Any settlement of the parent's or its linked accounts'; as a linked account, its own."""
+        settlement = self._core.find(self._core.state.settlements, settlement_id, "setl_")
+        if linked_account not in (None, settlement.account_id):
+            raise unknown_id()
+        return settlement.view()
 
     def fetch_all(self, query: Mapping[str, str], linked_account: str | None) -> JsonObject:
         """The parent's own settlements, or with `X-Razorpay-Account` a linked account's."""
@@ -77,6 +93,8 @@ class Settlements:
 
     def _settle_linked(self, account_id: str, now: float, wanted: Callable[[Transfer], bool]) -> JsonObject | None:
         core = self._core
+        if core.state.accounts[account_id].hold_funds:
+            return None
         transfers = [
             transfer
             for transfer in core.state.transfers.values()
@@ -134,6 +152,7 @@ class Settlements:
     def _row(self, entry: Entry) -> JsonObject:
         settlement = self._core.state.settlements.get(entry.settlement_id or "")
         payment = self._core.state.payments.get(entry.payment_id or "")
+        order = self._core.state.orders.get(payment.order_id or "") if payment else None
         row: JsonObject = {
             "entity_id": entry.entity_id,
             "type": entry.type,
@@ -151,11 +170,11 @@ class Settlements:
             "posted_at": None,
             "credit_type": "default",
             "description": payment.description if payment and entry.type == "payment" else None,
-            "notes": "{}",  # Razorpay sends text here, not an object
+            "notes": self._notes(entry),
             "payment_id": entry.payment_id,
             "settlement_utr": settlement.utr if settlement else None,
-            "order_id": None,
-            "order_receipt": None,
+            "order_id": order.id if order else None,
+            "order_receipt": order.receipt if order else None,
             "method": payment.method if payment else None,
             "card_network": None,
             "card_issuer": None,
@@ -165,3 +184,15 @@ class Settlements:
         if entry.type == "adjustment":
             del row["credit_type"]
         return row
+
+    def _notes(self, entry: Entry) -> JsonObject | list[object] | str | None:
+        """The notes of what moved. Razorpay's samples show text, objects and null: by default the sandbox does all three."""
+        state = self._core.state
+        record = state.payments.get(entry.entity_id) or state.refunds.get(entry.entity_id) or state.transfers.get(entry.entity_id)
+        notes: JsonObject = {} if record is None else record.notes
+        shape: str = self._core.settings.recon_notes
+        if shape == "mixed":
+            shape = {"payment": "text", "refund": "object"}.get(entry.type, "null")
+        if shape == "null":
+            return None
+        return json.dumps(notes) if shape == "text" else notes or []

@@ -9,6 +9,7 @@ from razorpay_simulator.entities import (
     Account,
     Entry,
     IdempotentAnswer,
+    Order,
     Payment,
     Product,
     QrCode,
@@ -27,6 +28,7 @@ class State(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     qr_codes: dict[str, QrCode] = Field(default_factory=dict)
+    orders: dict[str, Order] = Field(default_factory=dict)
     payments: dict[str, Payment] = Field(default_factory=dict)
     refunds: dict[str, Refund] = Field(default_factory=dict)
     accounts: dict[str, Account] = Field(default_factory=dict)
@@ -57,6 +59,10 @@ class State(BaseModel):
 
     def balances(self) -> dict[str, int]:
         return dict(self._balances)
+
+    def share_accounts(self, other: "State") -> None:
+        """Linked accounts are one world's as much as the other's: a change in either is seen in both."""
+        self.accounts, self.stakeholders, self.products = other.accounts, other.stakeholders, other.products
 
     def clear(self) -> None:
         """Forget everything but the receivers of webhooks, in place: the parts of the sandbox share this object."""

@@ -17,6 +17,7 @@ class WebhookRule(BaseModel):
     - `duplicate`: once acknowledged, sent `count` more times, one after the other, with the same event id;
     - `concurrent`: every attempt is `count` posts at once;
     - `delay`: first sent `seconds` after it happened;
+    - `shuffle`: first sent at some moment within `seconds`, so that events overtake each other at random;
     - `reorder`: held until `count` events are held, then sent newest first, one after the other;
     - `drop`: never sent; it can be replayed;
     - `before_answer`: sent, and answered by the receiver, before the API call that caused it is answered;
@@ -28,7 +29,7 @@ class WebhookRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Literal["duplicate", "concurrent", "delay", "reorder", "drop", "before_answer"] | Hostile
+    kind: Literal["duplicate", "concurrent", "delay", "shuffle", "reorder", "drop", "before_answer"] | Hostile
     event: str = Field(default="*", description="A shell pattern over the event's name, such as `refund.*`.")
     times: int | None = Field(default=1, ge=1, description="None: until cleared.")
     count: int = Field(default=2, ge=1)
@@ -42,6 +43,7 @@ class Plan(BaseModel):
     duplicates: int = 0
     at_once: int = 1
     delay: float = 0
+    spread: float = 0
     drop: bool = False
     before_answer: bool = False
     hostile: list[Hostile] = Field(default_factory=list)
@@ -73,6 +75,8 @@ class WebhookRules:
                     plan.at_once = max(plan.at_once, rule.count)
                 case "delay":
                     plan.delay += rule.seconds
+                case "shuffle":
+                    plan.spread = max(plan.spread, rule.seconds)
                 case "reorder":
                     if holder is not None:
                         continue

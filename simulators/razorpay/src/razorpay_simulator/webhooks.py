@@ -1,6 +1,7 @@
 """Sends webhooks: at least once, in no promised order, for a day, on the injected clock."""
 
 import asyncio
+import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,7 @@ from razorpay_simulator.settings import SandboxSettings
 from razorpay_simulator.state import State
 from razorpay_simulator.webhook_rules import Plan, Variant, WebhookRule, WebhookRules, altered
 
+_log = logging.getLogger(__name__)
 USER_AGENT = "Razorpay-Webhook/v1"
 
 
@@ -89,8 +91,29 @@ class Webhooks:
     # -- receivers
 
     def add_endpoint(self, url: str, secret: str, events: list[str] | None = None) -> Endpoint:
-        endpoint = Endpoint(id=self._ids.new(""), url=url, secret=secret, events=events)
+        now = int(self._now())
+        endpoint = Endpoint(id=self._ids.new(""), url=url, secret=secret, events=events, created_at=now, updated_at=now)
         self._state.endpoints[endpoint.id] = endpoint
+        self._save()
+        return endpoint
+
+    def change_endpoint(
+        self, endpoint_id: str, *, secret: str | None = None, events: list[str] | None = None, enabled: bool | None = None
+    ) -> Endpoint:
+        """Change what is given. A new secret signs from the next event on: retries keep that of their time."""
+        endpoint = self.endpoint(endpoint_id)
+        endpoint.secret = secret or endpoint.secret
+        endpoint.events = endpoint.events if events is None else events
+        if enabled is not None:
+            endpoint.disabled_at = None if enabled else int(self._now())
+        endpoint.updated_at = int(self._now())
+        self._save()
+        return endpoint
+
+    def remove_endpoint(self, endpoint_id: str) -> Endpoint:
+        endpoint = self.endpoint(endpoint_id)
+        del self._state.endpoints[endpoint_id]
+        self._save()
         return endpoint
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
@@ -118,7 +141,7 @@ class Webhooks:
             body=encode(body).decode("ascii"),
         )
         for endpoint in self._state.endpoints.values():
-            if endpoint.wants(event):
+            if endpoint.wants(event, str(body["account_id"])):
                 state = "dropped" if plan.drop else "pending" if endpoint.disabled_at is None else "disabled"
                 record.deliveries.append(
                     Delivery(
@@ -127,7 +150,7 @@ class Webhooks:
                         secret=secret or endpoint.secret,
                         state=state,
                         started_at=now,
-                        next_at=now + delay + plan.delay,
+                        next_at=now + delay + plan.delay + self._jitter(plan),
                     )
                 )
         self._state.events[record.id] = record
@@ -187,6 +210,11 @@ class Webhooks:
         self.finished.clear()
 
     # -- delivery
+
+    def _jitter(self, plan: Plan) -> float:
+        """Somewhere between now and the widest spread that is asked for, in parts of a thousand."""
+        spread = max(plan.spread, self._settings.event_spread_seconds)
+        return spread * int(self._ids.digits(3)) / 1000 if spread else 0.0
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -252,11 +280,11 @@ class Webhooks:
             if best.accepted:
                 delivery.state = "delivered"
                 return
-            wait = settings.retry_first_seconds * settings.retry_factor ** min(delivery.attempts - 1, 64)
-            delivery.next_at = self._now() + min(wait, settings.retry_cap_seconds)
-            if delivery.next_at > delivery.started_at + settings.retry_horizon_seconds:
+            delivery.next_at = self._now() + settings.retry_wait(delivery.attempts)
+            if delivery.next_at > delivery.started_at + settings.retry_horizon:
                 delivery.state = "failed"
                 endpoint.disabled_at = int(self._now())
+                _log.warning("the webhook to %s is disabled; Razorpay would write to %s", delivery.url, endpoint.alert_email)
                 return
             self._save()
             if not first.done():
@@ -266,7 +294,9 @@ class Webhooks:
     async def _post(self, record: EventRecord, delivery: Delivery, variant: Variant) -> Attempt:
         """One post, cut off after the timeout on the injected clock, and its line in the log."""
         event_id, body, signature = self._wire(record, delivery, variant)
-        headers = {"Content-Type": "application/json", "X-Razorpay-Signature": signature, "x-razorpay-event-id": event_id}
+        headers = {"Content-Type": "application/json", "x-razorpay-event-id": event_id}
+        if delivery.secret:
+            headers["X-Razorpay-Signature"] = signature
         at, status, error = self._now(), None, None
         post = asyncio.ensure_future(self._status(delivery.url, body, headers))
         timer = asyncio.ensure_future(self._clock.sleep(self._settings.webhook_timeout_seconds))
