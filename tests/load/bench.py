@@ -71,14 +71,14 @@ async def run(chargers: int, seconds: float, fleets: Sequence[int], fleet: int, 
     alone = await gateway.run(fleets, seconds / 3)
     say(f"The bare server: {chargers} chargers for {seconds:.0f} s ...")
     bare_us = await bare(chargers, seconds)
-    async with installed(max(chargers, fleet) + count) as system:
+    async with installed(max(chargers, fleet) + count + 1) as system:
         say(f"The whole path: {chargers} chargers for {seconds:.0f} s ...")
         whole = await whole_path(system, chargers, seconds)
         say(f"{count} payments, one after the other ...")
         quiet = await payments.measure(system, count)
         async with drivers(system.installation.ocpp_url, fleet, 0, "--idle"):
             say(f"{fleet} chargers leave all at once; one more payment ...")
-        behind = await payments.measure(system, 1)
+        behind = await payments.measure(system, 1, skip=count)
     report(bare_us, whole, quiet, (fleet, behind.first))
     say()
     say("The gateway alone:")

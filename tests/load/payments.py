@@ -3,13 +3,15 @@
     python -m tests.load payments [--payments 40] [--fleet 1500]
 
 A fleet that connects and leaves all at once fills the chargers' lanes with its news; the next rider's payment must not wait
-for all of it. The first payment after the fleet left is told apart.
+for all of it. The first payment after the fleet left is told apart. Then the fleet comes and goes once more and nobody pays:
+what its news cost charging and PostgreSQL, per event.
 """
 
 import argparse
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 
 from charger_simulator import ChargePoint
@@ -19,7 +21,12 @@ from voltlync.plan import Installation
 from voltlync.world import Addresses, Json, World, until
 
 WAIT_SECONDS_MAX = 60.0
-"""Longest wait for one payment's RemoteStart: a bench that hangs says nothing."""
+"""Longest wait for one payment's RemoteStart, and for the fleet's news: a bench that hangs says nothing."""
+
+EVENTS_OF_A_VISIT = 3
+"""Connected, Boot, disconnected."""
+
+LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -50,10 +57,14 @@ async def _active(world: World, qr_code_id: str) -> Json | None:
     return seen if seen["status"] == "ACTIVE" else None
 
 
-async def measure(system: Installed, payments: int) -> Latency:
-    """One payment after the other, each at a charger that has just connected."""
+async def measure(system: Installed, payments: int, *, skip: int = 0) -> Latency:
+    """One payment after the other, each at a charger that has just connected: the last registered ones, but for `skip` of them.
+
+    A charger has one QR code, so each serves for one payment of a run.
+    """
     latencies: list[float] = []
-    rows = await system.query("SELECT charge_point_id FROM charging.chargers ORDER BY id DESC LIMIT $1", payments)
+    newest_first = "SELECT charge_point_id FROM charging.chargers ORDER BY id DESC LIMIT $1 OFFSET $2"
+    rows = await system.query(newest_first, payments, skip)
     async with World.at(addresses(system.installation)) as world:
         for row in rows:
             point = ChargePoint(row["charge_point_id"], system.installation.ocpp_url, password=PASSWORD)
@@ -75,15 +86,44 @@ async def measure(system: Installed, payments: int) -> Latency:
     return Latency(first, percentile(latencies, 0.5), percentile(latencies, 0.99))
 
 
+@dataclass(frozen=True)
+class Visit:
+    """What a fleet that comes and goes costs, sweeps of the meantime included."""
+
+    seconds: float
+    """From its leaving until charging had seen the last one gone."""
+    cpu_us: dict[str, float]
+    """Of charging and PostgreSQL, per event of the fleet."""
+
+
+async def visit(system: Installed, fleet: int) -> Visit:
+    """The fleet comes and goes, and nobody else is there."""
+    before = system.cpu()
+    began = datetime.now(UTC)
+    async with drivers(system.installation.ocpp_url, fleet, 0, "--idle"):
+        left = time.perf_counter()
+    seen_gone = "SELECT count(*) FROM charging.chargers WHERE booted_at > $1 AND boot_epoch = epoch AND NOT online"
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        while await system.number(seen_gone, began) < fleet:
+            await asyncio.sleep(LOOK_SECONDS)
+    seconds = time.perf_counter() - left
+    events = EVENTS_OF_A_VISIT * fleet
+    after = system.cpu()
+    return Visit(seconds, {name: 1e6 * (after[name] - before[name]) / events for name in ("charging", "PostgreSQL")})
+
+
 async def run(payments: int, fleet: int) -> None:
-    """Quiet, then right behind a fleet that left."""
-    async with installed(fleet + payments) as system:
+    """Quiet, then right behind a fleet that left, then that fleet alone."""
+    async with installed(fleet + 2 * payments) as system:
         quiet = await measure(system, payments)
         say(f"in quiet:          first {quiet.first:.0f} ms, p50 {quiet.p50:.0f} ms, p99 {quiet.p99:.0f} ms")
         async with drivers(system.installation.ocpp_url, fleet, 0, "--idle"):
             say(f"{fleet} chargers are here; now they leave all at once ...")
-        behind = await measure(system, payments)
+        behind = await measure(system, payments, skip=payments)
         say(f"behind that fleet: first {behind.first:.0f} ms, p50 {behind.p50:.0f} ms, p99 {behind.p99:.0f} ms")
+        alone = await visit(system, fleet)
+        parts = ", ".join(f"{name} {value:.0f} µs" for name, value in alone.cpu_us.items())
+        say(f"the fleet alone:   seen gone {alone.seconds:.1f} s after it left; CPU per event {parts}")
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from charging.domain.transaction import Transaction
 from charging.tables import chargers, connectors, tariffs
 from chassis.database import UnitOfWork
 from contracts.charging import StopReason
+from contracts.ocpp_gateway import BootNotificationReceived, StatusNotificationReceived
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Charger:
     epoch: int
     gateway: str | None
     online: bool
+    online_since: datetime | None
     offline_since: datetime | None
     last_seen_at: datetime | None
     boot_epoch: int
@@ -63,6 +65,16 @@ async def load_chargers(uow: UnitOfWork, charge_point_ids: Collection[str]) -> d
     """Chargers by charge_point_id, as spelled in the table. What is not there is left out."""
     driver = await uow.asyncpg()
     rows = await driver.fetch(_LOAD_CHARGERS, list(charge_point_ids))
+    return {row["charge_point_id"]: Charger(*row.values()) for row in rows}
+
+
+_LOCK_CHARGERS = f"{_LOAD_CHARGERS} ORDER BY id FOR NO KEY UPDATE"
+
+
+async def lock_chargers(uow: UnitOfWork, charge_point_ids: Collection[str]) -> dict[str, Charger]:
+    """The same, locked until the commit, for whoever writes them back from memory. Rows that refer to them can be written."""
+    driver = await uow.asyncpg()
+    rows = await driver.fetch(_LOCK_CHARGERS, list(charge_point_ids))
     return {row["charge_point_id"]: Charger(*row.values()) for row in rows}
 
 
@@ -89,6 +101,59 @@ async def note_seen(uow: UnitOfWork, seen: Mapping[int, datetime]) -> None:
         )
 
 
+_CONNECTION = (
+    ("epoch", "bigint"),
+    ("gateway", "text"),
+    ("online", "boolean"),
+    ("online_since", "timestamptz"),
+    ("offline_since", "timestamptz"),
+    ("last_seen_at", "timestamptz"),
+)
+_BOOT = (
+    ("vendor", "text", "charge_point_vendor"),
+    ("model", "text", "charge_point_model"),
+    ("serial_number", "text", "charge_point_serial_number"),
+    ("box_serial_number", "text", "charge_box_serial_number"),
+    ("firmware_version", "text", "firmware_version"),
+    ("iccid", "text", "iccid"),
+    ("imsi", "text", "imsi"),
+    ("meter_type", "text", "meter_type"),
+    ("meter_serial_number", "text", "meter_serial_number"),
+    ("booted_at", "timestamptz", "received_at"),
+    ("boot_epoch", "bigint", "epoch"),
+    ("boot_seq", "bigint", "seq"),
+)
+"""Column, PostgreSQL's type, field of BootNotificationReceived."""
+
+
+def _update_from_arrays(table: str, columns: Sequence[tuple[str, str]]) -> str:
+    """UPDATE of these columns from one array each; the first array is of ids."""
+    sets = ", ".join(f"{name} = u.{name}" for name, _ in columns)
+    arrays = ", ".join(f"${index}::{kind}[]" for index, (_, kind) in enumerate((("id", "bigint"), *columns), start=1))
+    names = ", ".join(("id", *(name for name, _ in columns)))
+    return f"UPDATE {table} t SET {sets} FROM unnest({arrays}) AS u({names}) WHERE t.id = u.id"  # noqa: S608
+
+
+_SAVE_CONNECTIONS = _update_from_arrays("chargers", _CONNECTION)
+_SAVE_BOOTS = _update_from_arrays("chargers", [(name, kind) for name, kind, _ in _BOOT])
+_connection_of: Callable[[Charger], tuple[Any, ...]] = attrgetter("id", *(name for name, _ in _CONNECTION))
+_boot_of: Callable[[BootNotificationReceived], tuple[Any, ...]] = attrgetter(*(field for _, _, field in _BOOT))
+
+
+async def save_connections(uow: UnitOfWork, changed: Collection[Charger]) -> None:
+    """Write back what is known of these chargers' connections, in one statement. The caller is their lane."""
+    if changed:
+        driver = await uow.asyncpg()
+        await driver.execute(_SAVE_CONNECTIONS, *zip(*map(_connection_of, changed), strict=True))
+
+
+async def save_boots(uow: UnitOfWork, boots: Mapping[int, BootNotificationReceived]) -> None:
+    """Write what each of these chargers said of itself at boot, in one statement."""
+    if boots:
+        driver = await uow.asyncpg()
+        await driver.execute(_SAVE_BOOTS, list(boots), *zip(*map(_boot_of, boots.values()), strict=True))
+
+
 @dataclass(slots=True)
 class Connector:
     """What the lane needs to know of a connector."""
@@ -105,12 +170,63 @@ class Connector:
 
 
 _CONNECTOR_COLUMNS = tuple(connectors.c[field.name] for field in fields(Connector))
+_LOAD_CONNECTORS = (
+    f"SELECT {', '.join(field.name for field in fields(Connector))}"  # noqa: S608  (names of our own fields)
+    " FROM connectors WHERE charger_id = ANY($1::bigint[])"
+)
+_WITH_OPEN_ERRORS = (
+    "SELECT DISTINCT charger_id, connector_id FROM charger_errors WHERE resolved_at IS NULL AND charger_id = ANY($1::bigint[])"
+)
 
 
 async def load_connectors(uow: UnitOfWork, charger_id: int) -> dict[int, Connector]:
     """A charger's connectors by number, connector 0 (the charger itself) included."""
     statement = sa.select(*_CONNECTOR_COLUMNS).where(connectors.c.charger_id == charger_id)
     return {row.connector_id: Connector(*row) for row in await uow.connection.execute(statement)}
+
+
+_STATUS = (
+    ("status", "text"),
+    ("error_code", "text"),
+    ("info", "text"),
+    ("vendor_id", "text"),
+    ("vendor_error_code", "text"),
+    ("timestamp", "timestamptz"),
+    ("received_at", "timestamptz"),
+    ("epoch", "bigint"),
+    ("seq", "bigint"),
+)
+"""Field of StatusNotificationReceived, PostgreSQL's type of its column."""
+_STATUS_COLUMNS = tuple({"timestamp": "status_at", "received_at": "status_received_at"}.get(field, field) for field, _ in _STATUS)
+_status_of: Callable[[StatusNotificationReceived], tuple[Any, ...]] = attrgetter(*(field for field, _ in _STATUS))
+_SAVE_STATUSES = (
+    f"INSERT INTO connectors (charger_id, connector_id, late_transaction_id, {', '.join(_STATUS_COLUMNS)})"  # noqa: S608
+    " SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[], "
+    + ", ".join(f"${index}::{kind}[]" for index, (_, kind) in enumerate(_STATUS, start=4))
+    + ") ON CONFLICT (charger_id, connector_id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in ("late_transaction_id", *_STATUS_COLUMNS))
+)
+
+
+async def load_connectors_of(uow: UnitOfWork, charger_ids: Collection[int]) -> dict[tuple[int, int], Connector]:
+    """Connectors of many chargers by (charger, number), connectors 0 included."""
+    driver = await uow.asyncpg()
+    rows = await driver.fetch(_LOAD_CONNECTORS, list(charger_ids))
+    return {(row["charger_id"], row["connector_id"]): Connector(*row.values()) for row in rows}
+
+
+async def save_statuses(uow: UnitOfWork, told: Collection[tuple[Connector, StatusNotificationReceived]]) -> None:
+    """Write what these connectors, made on sight, last said of themselves, in one statement. The caller is their lane."""
+    if told:
+        driver = await uow.asyncpg()
+        rows = [(c.charger_id, c.connector_id, c.late_transaction_id, *_status_of(event)) for c, event in told]
+        await driver.execute(_SAVE_STATUSES, *zip(*rows, strict=True))
+
+
+async def with_open_errors(uow: UnitOfWork, charger_ids: Collection[int]) -> set[tuple[int, int]]:
+    """(charger, connector number) of what these chargers reported and did not resolve."""
+    driver = await uow.asyncpg()
+    return {tuple(row) for row in await driver.fetch(_WITH_OPEN_ERRORS, list(charger_ids))}
 
 
 async def only_connectors(uow: UnitOfWork, charger_ids: Collection[int]) -> dict[int, int]:
@@ -316,12 +432,8 @@ turns_of: Callable[[Transaction], Any] = attrgetter(*(path for column, _, path i
 
 def _update(columns: Sequence[tuple[str, str, str]]) -> tuple[str, Callable[[Transaction], Any]]:
     """(UPDATE of these columns from one array each, what gives a transaction's values in that order)."""
-    named = [("id", "bigint", "id"), *columns]
-    sets = ", ".join(f"{name} = u.{name}" for name, _, _ in columns)
-    arrays = ", ".join(f"${index}::{kind}[]" for index, (_, kind, _) in enumerate(named, start=1))
-    names = ", ".join(name for name, _, _ in named)
-    statement = f"UPDATE transactions t SET {sets} FROM unnest({arrays}) AS u({names}) WHERE t.id = u.id"  # noqa: S608
-    return statement, attrgetter(*(path for _, _, path in named))
+    statement = _update_from_arrays("transactions", [(name, kind) for name, kind, _ in columns])
+    return statement, attrgetter("id", *(path for _, _, path in columns))
 
 
 _SAVE_STEADY = _update(_STEADY)

@@ -9,7 +9,7 @@ from charging.usecases.connection import booted, connected, disconnected
 from charging.usecases.context import Charging
 from charging.usecases.deadline import deadline_due
 from charging.usecases.decide_start import cancel_requested, fee_recorded, start_requested
-from charging.usecases.handle_batch import LaneHandler, in_order_per_charger
+from charging.usecases.handle_batch import LaneHandler, NewsRule, in_order_per_charger
 from charging.usecases.record_bill import record_bill
 from charging.usecases.report_status import status_reported
 from charging.usecases.send_command import command_requested
@@ -27,12 +27,16 @@ from contracts.base import Event, LaneEvent
 
 EventHandler = Callable[[Charging, UnitOfWork, Any], Awaitable[None]]
 
-LANE: Mapping[type[LaneEvent], LaneHandler] = {
-    # chargers' frames and sockets
+NEWS: Mapping[type[LaneEvent], NewsRule] = {
     gateway.ChargePointConnected: connected,
     gateway.ChargePointDisconnected: disconnected,
     gateway.BootNotificationReceived: booted,
     gateway.StatusNotificationReceived: status_reported,
+}
+"""What a whole fleet may say at once: taken together, each event judged by its rule."""
+
+LANE: Mapping[type[LaneEvent], LaneHandler] = {
+    # chargers' frames
     gateway.StartTransactionReceived: start_transaction,
     gateway.StopTransactionReceived: stop_transaction,
     gateway.DataTransferReceived: data_transferred,
@@ -48,14 +52,14 @@ LANE: Mapping[type[LaneEvent], LaneHandler] = {
     # time
     own.DeadlineDue: deadline_due,
 }
-"""MeterValues are not here: `handle_batch` takes them together."""
+"""MeterValues are in neither table: `handle_batch` takes them together."""
 
 LANE_MODELS: Mapping[str, type[LaneEvent]] = {
-    **{model.TYPE: model for model in LANE},
+    **{model.TYPE: model for model in (*NEWS, *LANE)},
     gateway.MeterValuesReceived.TYPE: gateway.UnparsedMeterValuesReceived,
 }
 
-handle_batch = in_order_per_charger(LANE)
+handle_batch = in_order_per_charger(NEWS, LANE)
 
 EVENTS: Mapping[type[Event], EventHandler] = {
     payments.PaymentBilled: record_bill,

@@ -21,12 +21,14 @@ from charging.domain.start import Place, Tariff, normalise_id_tag, refusal, tari
 from charging.domain.states import CommandHappening
 from charging.domain.stopping import DEFAULT_ESCALATION, StopMeans, means_of_attempt, stop_command
 from charging.ocpp_schemas import check_command
+from charging.subscriptions import NEWS
 from charging.usecases.handle_batch import _rounds
 from chassis.messaging import Received
 from contracts.charging import StartRefusal
 from contracts.ocpp_gateway import (
     CommandOutcome,
     DisconnectReason,
+    FirmwareStatusReceived,
     StatusNotificationReceived,
     UnparsedMeterValuesReceived,
 )
@@ -218,22 +220,37 @@ def test_stops_go_first():
     assert priority_of("RemoteStopTransaction") < priority_of("RemoteStartTransaction") < priority_of("Reset")
 
 
-def test_a_batch_keeps_each_chargers_order_and_takes_meter_values_together():
-    def event(name, seq, *, meter):
-        head = {"charge_point_id": name, "epoch": 1, "seq": seq, "received_at": NOW, "gateway": "g", "connector_id": 1}
-        model = UnparsedMeterValuesReceived(**head) if meter else StatusNotificationReceived(**head, status="Available")
-        received = Received(type="-", message_id=model.message_id, data=None, occurred_at=NOW, queue="q")
-        received.model = model
-        return received
-
-    batch = [
-        event("A", 1, meter=True),
-        event("B", 1, meter=False),
-        event("A", 2, meter=True),
-        event("A", 3, meter=False),
-        event("B", 2, meter=True),
-        event("A", 4, meter=True),
-        event("A", 5, meter=False),
+def test_a_batch_keeps_each_chargers_order_and_takes_meter_values_and_news_together():
+    models = {
+        "meter": lambda head: UnparsedMeterValuesReceived(**head, connector_id=1),
+        "news": lambda head: StatusNotificationReceived(**head, connector_id=1, status="Available"),
+        "other": lambda head: FirmwareStatusReceived(**head, status="Idle"),
+    }
+    batch = []
+    for number, (name, kind) in enumerate(
+        [
+            ("A", "meter"),
+            ("B", "news"),
+            ("A", "meter"),
+            ("A", "news"),
+            ("C", "other"),
+            ("B", "meter"),
+            ("A", "news"),
+            ("A", "other"),
+            ("C", "other"),
+            ("A", "news"),
+            ("C", "meter"),
+            ("A", "meter"),
+            ("B", "other"),
+        ]
+    ):
+        head = {"charge_point_id": name, "epoch": 1, "seq": number, "received_at": NOW, "gateway": "g"}
+        received = Received(type="-", message_id=f"{name}{number}", data=None, occurred_at=NOW, queue="q")
+        received.model = models[kind](head)
+        batch.append(received)
+    rounds = [[[r.message_id for r in kind] for kind in each] for each in _rounds(batch, NEWS)]
+    assert rounds == [
+        [["A0", "A2"], ["B1", "A3", "A6"], ["C4", "A7", "C8"]],
+        [["B5", "C10"], ["A9"], ["B12"]],
+        [["A11"], [], []],
     ]
-    rounds = [[r.message_id for r in (*meter_values, *others)] for meter_values, others in _rounds(batch)]
-    assert rounds == [["A/1/1", "A/1/2", "B/1/1", "A/1/3"], ["B/1/2", "A/1/4", "A/1/5"]]

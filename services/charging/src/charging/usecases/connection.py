@@ -1,6 +1,7 @@
 """A charger's connections: connected, disconnected, booted, and a gateway that is gone with them all.
 
-The newest epoch wins; late news about an older one changes nothing.
+The newest epoch wins; late news about an older one changes nothing. The news of a whole batch is judged here event by event,
+and read and written together (`known_chargers`).
 """
 
 from datetime import datetime, timedelta
@@ -9,17 +10,16 @@ import sqlalchemy as sa
 
 from charging.domain.deadlines import OUR_DISCONNECTS, SuspensionCause, cause_of, is_stale
 from charging.domain.transaction import Transaction
-from charging.repository import Charger, load_chargers, lock_transactions, save_transactions, update_charger
+from charging.repository import Charger, save_connections, update_charger
 from charging.tables import chargers
 from charging.usecases import announce
 from charging.usecases.context import Charging
 from charging.usecases.finalize import finalize
 from charging.usecases.hand_over_credentials import announce_credentials
+from charging.usecases.known_chargers import KnownChargers, know
 from charging.usecases.send_command import dispatch
 from charging.usecases.stop_session import want_stop
-from charging.usecases.sync_local_list import local_list_of_returned
 from chassis.database import UnitOfWork
-from chassis.messaging import Received
 from contracts.base import ChargerEvent
 from contracts.charging import StopReason
 from contracts.ocpp_gateway import (
@@ -46,8 +46,19 @@ async def alive(uow: UnitOfWork, charger: Charger, event: ChargerEvent) -> None:
 
 async def come_back(uow: UnitOfWork, charger: Charger, event: ChargerEvent) -> None:
     """Take the connection of this frame for one that stands, and hand over what waited for it."""
-    await take_connection(uow, charger, event)
+    take_connection(charger, event)
+    await save_connections(uow, [charger])
     await dispatch(uow, charger)
+
+
+async def heard(uow: UnitOfWork, known: KnownChargers, charger: Charger, event: ChargerEvent) -> None:
+    """`alive` of a known charger: written with the others."""
+    if returned(charger, event):
+        take_connection(charger, event)
+        known.connection_changed(charger)
+        await known.hand_over(uow, charger)
+    elif seen_anew(charger, event):
+        known.connection_changed(charger)
 
 
 def returned(charger: Charger, event: ChargerEvent) -> bool:
@@ -65,30 +76,19 @@ def seen_anew(charger: Charger, event: ChargerEvent) -> bool:
     return True
 
 
-async def take_connection(uow: UnitOfWork, charger: Charger, event: ChargerEvent) -> None:
+def take_connection(charger: Charger, event: ChargerEvent) -> None:
     """The charger is online over the connection of this event."""
     charger.epoch, charger.gateway, charger.online = event.epoch, event.gateway, True
-    charger.last_seen_at = event.received_at
-    await update_charger(
-        uow,
-        charger.id,
-        epoch=event.epoch,
-        gateway=event.gateway,
-        online=True,
-        online_since=event.received_at,
-        last_seen_at=event.received_at,
-    )
+    charger.online_since = charger.last_seen_at = event.received_at
 
 
-async def connected(app: Charging, uow: UnitOfWork, received: Received) -> None:
+async def connected(app: Charging, uow: UnitOfWork, known: KnownChargers, charger: Charger, event: ChargePointConnected) -> None:
     """A socket of the charger is up: what waited for it goes out, and disconnect deadlines give way to the 900 s guard."""
-    event: ChargePointConnected = received.model
-    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
-    if charger is None or event.epoch <= charger.epoch:
+    if event.epoch <= charger.epoch:
         return
-    await take_connection(uow, charger, event)
-    transactions = await lock_transactions(uow, [charger.id], unstopped=True)
-    for transaction in transactions:
+    take_connection(charger, event)
+    known.connection_changed(charger)
+    for transaction in known.transactions_of(charger):
         if transaction.active:
             transaction.socket_returned(event.received_at, app.limits)
         intent = transaction.stop_intent
@@ -96,86 +96,76 @@ async def connected(app: Charging, uow: UnitOfWork, received: Received) -> None:
             # It could not be told, or may not have heard: once more, on this connection.
             transaction.stop_confirm_due_at = None
             await want_stop(app, uow, charger, transaction, intent)
-    await save_transactions(uow, transactions)
-    await local_list_of_returned(uow, charger.id, booted=False)
-    await dispatch(uow, charger)
+    known.connected(charger)
+    await known.hand_over(uow, charger)
 
 
-async def disconnected(app: Charging, uow: UnitOfWork, received: Received) -> None:
+async def disconnected(
+    app: Charging, uow: UnitOfWork, known: KnownChargers, charger: Charger, event: ChargePointDisconnected
+) -> None:
     """The socket is gone: every active session suspends, with its deadline; one that keeps dropping without energy ends."""
-    event: ChargePointDisconnected = received.model
-    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
-    if charger is None or event.epoch != charger.epoch or not charger.online:
+    if event.epoch != charger.epoch or not charger.online:
         return
     if event.reason is DisconnectReason.SUPERSEDED:
         return  # a newer socket is there already; its own news is on the way
-    counts = event.reason not in OUR_DISCONNECTS and not await _was_probe(uow, charger, event)
-    await _dropped(app, uow, charger, event.reason, event.received_at, counts=counts)
+    counts = event.reason not in OUR_DISCONNECTS and not _was_probe(charger, event)
+    _dropped(app, uow, known, charger, event.reason, event.received_at, counts=counts)
 
 
-async def _was_probe(uow: UnitOfWork, charger: Charger, event: ChargePointDisconnected) -> bool:
+def _was_probe(charger: Charger, event: ChargePointDisconnected) -> bool:
     """Whether the socket ended in a moment and without a word: some try the door before they come in (row 2)."""
     if event.seq > 1:
         return False  # seq 0 said that it was made, this one is its end, and there was something between
-    since = await uow.connection.scalar(sa.select(chargers.c.online_since).where(chargers.c.id == charger.id))
+    since = charger.online_since
     return since is not None and event.received_at - since < PROBE
 
 
-async def gateway_lost(app: Charging, uow: UnitOfWork, charger: Charger, epoch: int) -> None:
+async def gateway_lost(app: Charging, uow: UnitOfWork, charge_point_id: str, epoch: int) -> None:
     """The gateway that held this connection is gone (its lease lapsed): taken as dropped, with the longer window."""
-    if charger.online and charger.epoch == epoch:
-        await _dropped(app, uow, charger, DisconnectReason.GATEWAY_LOST, uow.now, counts=False)
+    known = await know(uow, [charge_point_id])
+    charger = known.chargers.get(charge_point_id)
+    if charger is not None and charger.online and charger.epoch == epoch:
+        _dropped(app, uow, known, charger, DisconnectReason.GATEWAY_LOST, uow.now, counts=False)
+        await known.write(uow)
 
 
-async def _dropped(
-    app: Charging, uow: UnitOfWork, charger: Charger, reason: DisconnectReason, at: datetime, *, counts: bool
+def _dropped(
+    app: Charging,
+    uow: UnitOfWork,
+    known: KnownChargers,
+    charger: Charger,
+    reason: DisconnectReason,
+    at: datetime,
+    *,
+    counts: bool,
 ) -> None:
     """`counts`: towards the flap limit."""
-    charger.online = False
-    await update_charger(uow, charger.id, online=False, offline_since=at)
-    transactions = await lock_transactions(uow, [charger.id])
-    for transaction in transactions:
+    charger.online, charger.offline_since = False, at
+    known.connection_changed(charger)
+    for transaction in known.active_of(charger):
         before = transaction.state
         if transaction.suspend(cause_of(reason), at, app.limits):
             announce.stepped(uow, transaction, before, trigger=f"disconnect: {reason.value}", at=at)
             uow.after_commit(app.metrics.disconnect_suspended.inc)
         if counts and transaction.count_disconnect(app.limits):
             finalize(app, uow, transaction, StopReason.FLAP_LIMIT, at=at, trigger="disconnects without energy between")
-    await save_transactions(uow, transactions)
 
 
-async def booted(app: Charging, uow: UnitOfWork, received: Received) -> None:
+async def booted(app: Charging, uow: UnitOfWork, known: KnownChargers, charger: Charger, event: BootNotificationReceived) -> None:
     """BootNotification (§4.2): note what it is; suspend what runs, once per drop, for a sign of life; end what is stale."""
-    event: BootNotificationReceived = received.model
-    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
-    if charger is None or (event.epoch, event.seq) <= (charger.boot_epoch, charger.boot_seq):
+    if (event.epoch, event.seq) <= (charger.boot_epoch, charger.boot_seq):
         return
-    await alive(uow, charger, event)
+    await heard(uow, known, charger, event)
     closed_without_frame = app.quirk_profile_of(charger).close_without_frame
     charger.vendor, charger.model = event.charge_point_vendor, event.charge_point_model
     charger.firmware_version = event.firmware_version
-    await update_charger(
-        uow,
-        charger.id,
-        vendor=event.charge_point_vendor,
-        model=event.charge_point_model,
-        serial_number=event.charge_point_serial_number,
-        box_serial_number=event.charge_box_serial_number,
-        firmware_version=event.firmware_version,
-        iccid=event.iccid,
-        imsi=event.imsi,
-        meter_type=event.meter_type,
-        meter_serial_number=event.meter_serial_number,
-        booted_at=event.received_at,
-        boot_epoch=event.epoch,
-        boot_seq=event.seq,
-    )
+    charger.boot_epoch, charger.boot_seq = event.epoch, event.seq
+    known.booted(charger, event)
     if app.quirk_profile_of(charger).close_without_frame != closed_without_frame:
+        await known.write(uow)  # the row says what it is before the gateways are told
         row = (await uow.connection.execute(sa.select(chargers).where(chargers.c.id == charger.id))).one()
         announce_credentials(app, uow, row)
-    await local_list_of_returned(uow, charger.id, booted=True)
-    transactions = await lock_transactions(uow, [charger.id])
-    for transaction in transactions:
+    for transaction in known.active_of(charger):
         # A session that ran on in silence for longer than that is no more to be gone on with than a suspended one.
         if is_stale(transaction.last_activity_at, event.received_at, app.limits):
             await end_stale(app, uow, charger, transaction, event.received_at, trigger="BootNotification")
@@ -183,7 +173,6 @@ async def booted(app: Charging, uow: UnitOfWork, received: Received) -> None:
         before = transaction.state
         if transaction.suspend(SuspensionCause.BOOT, event.received_at, app.limits):
             announce.stepped(uow, transaction, before, trigger="BootNotification", at=event.received_at)
-    await save_transactions(uow, transactions)
 
 
 async def end_stale(

@@ -43,7 +43,7 @@ async def deadline_due(app: Charging, uow: UnitOfWork, received: Received) -> No
     elif event.kind is DeadlineKind.CONFIGURATION:
         await configure_charger.due(app, uow, charger)
     elif event.kind is DeadlineKind.GATEWAY_LEASE:
-        await gateway_lost(app, uow, charger, int(event.subject_id))
+        await gateway_lost(app, uow, event.charge_point_id, int(event.subject_id))
     elif event.kind is DeadlineKind.LOCAL_LIST:
         await local_list_due(app, uow, charger, int(event.subject_id))
     elif event.kind is DeadlineKind.RESERVATION:

@@ -10,18 +10,23 @@ from charging.domain.charger_errors import OPEN_MAX, reported_error, said_text
 from charging.repository import Charger
 from charging.tables import charger_errors
 from charging.usecases import announce
+from charging.usecases.known_chargers import KnownChargers
 from chassis.database import UnitOfWork
 from contracts.ocpp_gateway import StatusNotificationReceived
 
 log = structlog.get_logger(__name__)
 
 
-async def record_error(uow: UnitOfWork, charger: Charger, event: StatusNotificationReceived) -> None:
+async def record_error(uow: UnitOfWork, known: KnownChargers, charger: Charger, event: StatusNotificationReceived) -> None:
     """Keep what this report says of errors. The caller has made sure that it is newer than the last one of its connector."""
     error = reported_error(event.error_code, event.vendor_id, event.vendor_error_code)
+    place = (charger.id, event.connector_id)
     if error is None:
-        await _resolve(uow, charger, event)
+        if place in known.open_errors:
+            known.open_errors.discard(place)
+            await _resolve(uow, charger, event)
         return
+    known.open_errors.add(place)
     e = charger_errors.c
     identity = {
         "charger_id": charger.id,

@@ -5,21 +5,17 @@ Energy, not status, proves charging (row 46). Only Available may begin a grace; 
 
 from datetime import datetime
 
-import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
-
 from charging.domain.deadlines import ConnectorKind
 from charging.domain.transaction import Transaction
 from charging.grace_cache import cache_grace
-from charging.repository import Charger, load_chargers, lock_transactions, save_transactions
-from charging.tables import connectors
+from charging.repository import Charger, Connector
 from charging.usecases import announce
-from charging.usecases.connection import alive
+from charging.usecases.connection import heard
 from charging.usecases.context import Charging
+from charging.usecases.known_chargers import KnownChargers
 from charging.usecases.record_error import record_error
 from charging.usecases.stop_session import want_stop
 from chassis.database import UnitOfWork
-from chassis.messaging import Received
 from contracts.charging import StopReason
 from contracts.ocpp_gateway import StatusNotificationReceived
 
@@ -33,52 +29,40 @@ SERVING = frozenset({"Charging", "SuspendedEV", "SuspendedEVSE"})
 """Statuses of a connector that serves its session. Preparing is none, nor an end: some never say anything else (row 46)."""
 
 
-async def status_reported(app: Charging, uow: UnitOfWork, received: Received) -> None:
+async def status_reported(
+    app: Charging, uow: UnitOfWork, known: KnownChargers, charger: Charger, event: StatusNotificationReceived
+) -> None:
     """Keep the newest status of the connector (made on sight), and judge the session on it."""
-    event: StatusNotificationReceived = received.model
-    charger = (await load_chargers(uow, [event.charge_point_id])).get(event.charge_point_id)
-    if charger is None:
-        return
-    await alive(uow, charger, event)
-    values = {
-        "status": event.status,
-        "error_code": event.error_code,
-        "info": event.info,
-        "vendor_id": event.vendor_id,
-        "vendor_error_code": event.vendor_error_code,
-        "status_at": event.timestamp,
-        "status_received_at": event.received_at,
-        "epoch": event.epoch,
-        "seq": event.seq,
-    }
-    if event.status in FREE and not await _is_socket(uow, charger, event.connector_id):
-        values["late_transaction_id"] = None
-    applied = await uow.connection.scalar(
-        insert(connectors)
-        .values(charger_id=charger.id, connector_id=event.connector_id, **values)
-        .on_conflict_do_update(
-            index_elements=[connectors.c.charger_id, connectors.c.connector_id],
-            set_=values,
-            where=sa.tuple_(connectors.c.epoch, connectors.c.seq) < sa.tuple_(sa.literal(event.epoch), sa.literal(event.seq)),
-        )
-        .returning(connectors.c.connector_id)
-    )
-    if applied is None:
+    await heard(uow, known, charger, event)
+    connector = known.connectors.get((charger.id, event.connector_id))
+    if connector is None:
+        connector = _made_on_sight(charger, event)
+    elif (event.epoch, event.seq) <= (connector.epoch, connector.seq):
         return  # an older one
-    await record_error(uow, charger, event)
+    connector.status, connector.epoch, connector.seq = event.status, event.epoch, event.seq
+    if event.status in FREE and (connector.kind or charger.connector_kind) != ConnectorKind.SOCKET.value:
+        connector.late_transaction_id = None
+    known.reported(connector, event)
+    await record_error(uow, known, charger, event)
     if event.connector_id == 0:
         return  # the whole box's: that never ends a session (row 47)
-    for transaction in await lock_transactions(uow, [charger.id]):
+    for transaction in known.active_of(charger):
         if transaction.connector_id == event.connector_id:
             await _judge(app, uow, charger, transaction, event.status, event.received_at)
-            await save_transactions(uow, [transaction])
 
 
-async def _is_socket(uow: UnitOfWork, charger: Charger, connector_id: int) -> bool:
-    own = await uow.connection.scalar(
-        sa.select(connectors.c.kind).where(connectors.c.charger_id == charger.id, connectors.c.connector_id == connector_id)
+def _made_on_sight(charger: Charger, event: StatusNotificationReceived) -> Connector:
+    return Connector(
+        charger_id=charger.id,
+        connector_id=event.connector_id,
+        kind=None,
+        rated_power_w=None,
+        operative=True,
+        status=event.status,
+        epoch=event.epoch,
+        seq=event.seq,
+        late_transaction_id=None,
     )
-    return (own or charger.connector_kind) == ConnectorKind.SOCKET.value
 
 
 async def _judge(app: Charging, uow: UnitOfWork, charger: Charger, transaction: Transaction, status: str, at: datetime) -> None:

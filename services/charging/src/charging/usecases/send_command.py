@@ -174,6 +174,15 @@ def read_wire_id(text: str) -> tuple[int, int] | None:
     return (int(command_id), int(attempt)) if dot and command_id.isdecimal() and attempt.isdecimal() else None
 
 
+async def with_waiting_commands(uow: UnitOfWork, charger_ids: Collection[int]) -> set[int]:
+    """Which of these chargers have commands that wait for a connection."""
+    driver = await uow.asyncpg()
+    return {row[0] for row in await driver.fetch(_WITH_WAITING_COMMANDS, list(charger_ids))}
+
+
+_WITH_WAITING_COMMANDS = "SELECT DISTINCT charger_id FROM commands WHERE status = 'PENDING' AND charger_id = ANY($1::bigint[])"
+
+
 async def command_requested(app: Charging, uow: UnitOfWork, received: Received) -> None:
     """The lane's turn of a command that the REST surface wrote: hand it over, or let it wait for the charger to connect."""
     del app

@@ -4,6 +4,7 @@ What makes a comparison due is written to `sync_due_at` (a connection, a boot, a
 the charger's lane, and only the lane talks to the charger.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -80,16 +81,19 @@ async def staff_tags_changed(uow: UnitOfWork) -> None:
     )
 
 
-async def local_list_of_returned(uow: UnitOfWork, charger_id: int, *, booted: bool) -> None:
-    """The charger connected, or booted: its list is compared when it has settled. A boot may have emptied it."""
-    c = local_lists.c
-    values: dict[str, Any] = {"sync_due_at": sa.func.coalesce(c.sync_due_at, uow.now + SETTLE)}
-    statement = sa.update(local_lists).where(c.charger_id == charger_id)
-    if booted:
-        values["verify"] = True
-    else:
-        statement = statement.where(c.state != LocalListState.FAILED.value)
-    await uow.connection.execute(statement.values(**values))
+async def local_lists_of_returned(uow: UnitOfWork, charger_ids: Collection[int], *, booted: bool) -> None:
+    """These chargers connected, or booted: their lists are compared when they have settled. A boot may have emptied them."""
+    if charger_ids:
+        driver = await uow.asyncpg()
+        await driver.execute(_COMPARE_BOOTED if booted else _COMPARE_CONNECTED, list(charger_ids), uow.now + SETTLE)
+
+
+_COMPARE_BOOTED = """
+    UPDATE local_lists SET sync_due_at = coalesce(sync_due_at, $2), verify = true WHERE charger_id = ANY($1::bigint[])
+"""
+_COMPARE_CONNECTED = """
+    UPDATE local_lists SET sync_due_at = coalesce(sync_due_at, $2) WHERE charger_id = ANY($1::bigint[]) AND state <> 'FAILED'
+"""
 
 
 async def configuration_told(app: Charging, uow: UnitOfWork, charger: Charger, row: Row, outcome: Outcome) -> None:
