@@ -7,12 +7,14 @@ them; after every run its announcements tell one story.
 """
 
 import itertools
+import os
 from collections import defaultdict
+from contextlib import contextmanager
 from datetime import timedelta
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
@@ -37,12 +39,16 @@ from contracts.ocpp_gateway import (
 from tests.session_driver import Driver
 from tests.session_model import GRACE_SECONDS, PROBE_SECONDS, Session
 
-# Long: a find is shrunk for minutes, and the last one (docs/open.md) is not understood yet.
-pytestmark = [pytest.mark.servers, pytest.mark.long]
+IN_CI = settings.default.derandomize
+"""The same examples every time. What they find is shown as it was found: shrinking it takes minutes."""
+SEARCH_SECONDS_MAX = 3600
 
-EXAMPLES = 25
+pytestmark = [pytest.mark.servers] if IN_CI else [pytest.mark.servers, pytest.mark.timeout(SEARCH_SECONDS_MAX)]
+
+EXAMPLES = int(os.environ.get("VOLTLYNC_SESSION_EXAMPLES", "40"))
 STEPS = 30
-"""Per example. Together some 1,500 transactions, within the suite's time; a run by hand may set more."""
+"""Per example. Together some 2,500 transactions of the database, within the suite's time (docs/session-model.md)."""
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate) if IN_CI else tuple(Phase)
 
 NAME = "CP-1"
 OUR_REASONS = (DisconnectReason.GATEWAY_STOPPING, DisconnectReason.GATEWAY_LOST)
@@ -91,6 +97,7 @@ def machine_over(driver: Driver):
             self.lane_seen = 0
             self.booted = (0, 0)
             self.intents_may_end = False
+            self.held: list | None = None
 
         @initialize(kind=st.sampled_from(["socket", "type2"]))
         def install(self, kind):
@@ -134,7 +141,17 @@ def machine_over(driver: Driver):
             if frame and not self.online and self.now > self.offline_since:
                 self.online = True
             self.told.append(event)
+            if self.held is not None:
+                return self.held.append(event)
             return run(driver.deliver(event))
+
+        @contextmanager
+        def in_one_batch(self):
+            """What is told within is delivered together, in one transaction."""
+            self.held = []
+            yield
+            batch, self.held = self.held, None
+            run(driver.deliver(*batch))
 
         def on(self, connector):
             return next((s for s in self.sessions.values() if s.active and s.connector == connector), None)
@@ -149,7 +166,7 @@ def machine_over(driver: Driver):
 
         @rule(seconds=SECONDS)
         def pass_time(self, seconds):
-            driver.clock._elapsed += seconds
+            driver.clock.jump(seconds)
             self.now += seconds
             for outlet in self.outlets.values():
                 if outlet.transaction_id is not None:
@@ -222,6 +239,22 @@ def machine_over(driver: Driver):
             elif point is not None:
                 self.get_last_meter_value(connector=connector)
 
+        @precondition(lambda self: self.connected)
+        @rule(
+            reason=st.sampled_from([DisconnectReason.CLOSED, DisconnectReason.GATEWAY_STOPPING]),
+            boots=st.integers(0, 2),
+            statuses=st.lists(st.tuples(st.sampled_from(CONNECTORS), st.sampled_from(STATUSES)), max_size=3),
+        )
+        def be_back_at_once(self, reason, boots, statuses):
+            """After an outage a fleet dials in: all that a charger says first comes in one batch."""
+            with self.in_one_batch():
+                self.drop(reason=reason)
+                self.connect(boot=False)
+                for _ in range(boots):
+                    self.boot(register_begins_anew=False)
+                for connector, status in statuses:
+                    self.status(connector=connector, status=status)
+
         # --- frames ---------------------------------------------------------------------------------------------------
 
         @precondition(lambda self: self.connected)
@@ -292,6 +325,8 @@ def machine_over(driver: Driver):
             wh = outlet.register_wh if not lies else 0 if says == "zero" else outlet.register_wh * 10 + 10**6
             known = outlet.transaction_id
             reported = {"own": known, "none": None}.get(named, named)
+            bound = self.by_garbage() if reported == GARBAGE_ID else self.sessions.get(reported)
+            session = bound or self.on(connector)
             event = MeterValuesReceived(
                 **self.head(),
                 connector_id=connector,
@@ -299,23 +334,21 @@ def machine_over(driver: Driver):
                 meter_value=(MeterValue(timestamp=driver.clock.now(), sampled_value=(SampledValue(value=str(wh)),)),),
             )
             self.tell(event)
-            by_id = self.sessions.get(reported) if reported is not None and reported > 0 else None
-            if reported == GARBAGE_ID:
-                by_id = self.by_garbage()
-            session = by_id or self.on(connector)
             if session is not None and session.active:
                 session.meter_values(self.now, self.confirmed_wh(session.id))
 
         def by_garbage(self):
-            """Whom the charger's own constant id has come to mean: the session that charging bound it to last."""
+            """Whom the charger's own constant id means: the running session that charging bound it to."""
             rows = run(driver.rows("transactions"))
-            bound = [r["id"] for r in rows if r["reported_transaction_id"] == GARBAGE_ID]
-            return self.sessions.get(bound[-1]) if len(bound) == 1 else None
+            return next(
+                (self.sessions[r["id"]] for r in rows if r["reported_transaction_id"] == GARBAGE_ID and r["state"] != "STOPPED"),
+                None,
+            )
 
         @precondition(lambda self: self.connected)
         @rule(
             connector=st.sampled_from(CONNECTORS),
-            named=st.sampled_from(["own", "own", -1, None, 987654321]),
+            named=st.sampled_from(["own", "own", -1, None, GARBAGE_ID, 987654321]),
             meter_stop=st.sampled_from(["the truth", -1, None]),
         )
         def stop(self, connector, named, meter_stop):
@@ -332,6 +365,8 @@ def machine_over(driver: Driver):
             ambiguous = reported is None or reported <= 0
             active = self.active()
             session = (active[0] if len(active) == 1 else None) if ambiguous else self.sessions.get(reported)
+            if reported == GARBAGE_ID:
+                session = self.by_garbage()
             self.tell(event)
             if session is not None:
                 if session.active:
@@ -346,8 +381,9 @@ def machine_over(driver: Driver):
             event = DataTransferReceived(**self.head(), vendor_id="VoltLync", message_id_text="GetLastMeterValue", data=data)
             session = self.on(connector)
             answer = self.tell(event)
-            since_boot = (event.epoch, event.seq) > self.booted
-            expected = session is not None and session.last_value(self.now, since_boot=since_boot)
+            # A frame of the very moment in which its gateway was taken for lost may have come before: no sign of life after it.
+            sign_of_life = self.online and (event.epoch, event.seq) > self.booted
+            expected = session is not None and session.last_value(self.now, sign_of_life=sign_of_life)
             assert answer.status == ("Accepted" if expected else "Rejected")
 
         # --- people, commands -----------------------------------------------------------------------------------------
@@ -431,7 +467,7 @@ def machine_over(driver: Driver):
             before = run(self._everything())
             run(driver.deliver(*self.told[first : last + 1]))
             after = run(self._everything())
-            assert (sorted(before - after), sorted(after - before)) == ([], [])
+            assert before == after, (self.told[first : last + 1], sorted(before - after), sorted(after - before))
 
         async def _everything(self):
             tables = ("transactions", "start_requests", "meter_values", "connectors", "stop_attempts", "orphans")
@@ -532,6 +568,7 @@ def test_sessions_do_what_the_model_does(database: tuple[str, str], servers) -> 
             settings=settings(
                 max_examples=EXAMPLES,
                 stateful_step_count=STEPS,
+                phases=PHASES,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
