@@ -96,12 +96,12 @@ class Session:
         else:
             self.suspend("BOOT", now)
 
-    def last_value(self, now: float, *, since_boot: bool) -> bool:
-        """GetLastMeterValue: whether it is answered."""
+    def last_value(self, now: float, *, sign_of_life: bool) -> bool:
+        """GetLastMeterValue: whether it is answered. `sign_of_life`: it came after the last boot, over a socket that stands."""
         if self.state == "SUSPENDED" and self.stale(now):
             self.stop("STALE_RECONNECT")
             return False
-        if self.state == "SUSPENDED" and since_boot:
+        if self.state == "SUSPENDED" and sign_of_life:
             self.spoke(now)
         return True
 

@@ -317,6 +317,70 @@ async def test_what_an_older_session_said_is_never_the_next_ones(world):
     assert (await world.transaction(second))["stop_reason"] == "CHARGER"
 
 
+async def two_running(world):
+    """Two sessions on one charger; (charger, the paid one on connector 1, a staff tag's on connector 2)."""
+    charger, first, wh = await running(world)
+    await world.admin.execute(
+        "INSERT INTO charging.id_tags (id_tag, holder, created_at) VALUES ('STAFF', 'staff', $1)", world.clock.now()
+    )
+    return charger, first, (await charger.start("STAFF", connector_id=2)).transaction_id, wh
+
+
+def stop_event(charger, transaction_id, meter_stop_wh):
+    """A StopTransaction, to be delivered more than once."""
+    at = charger.world.clock.now()
+    return StopTransactionReceived(
+        **charger.head(), transaction_id=transaction_id, meter_stop_wh=meter_stop_wh, timestamp=at, reason="Local"
+    )
+
+
+async def everything(world):
+    """The sessions, what is nobody's, and what was said."""
+    statements = ("TABLE charging.transactions", "TABLE charging.orphans", "SELECT id FROM charging.outbox")
+    return [sorted(map(str, await world.admin.fetch(statement))) for statement in statements]
+
+
+@pytest.mark.parametrize("named", [None, -1, 4711])
+async def test_a_stop_that_names_no_session_of_ours_ends_one_once_however_often_it_is_delivered(world, named):
+    charger, transaction_id, wh = await running(world)
+    await charger.meter(named, wh)  # 4711: an id of its own
+    ending = stop_event(charger, named, wh)
+    await world.send(ending)
+    assert (await world.transaction(transaction_id))["stop_reason"] == "CHARGER"
+    before = await everything(world)
+    await world.send(ending)
+    assert await everything(world) == before  # no orphan either
+
+
+async def test_a_stop_that_was_nobodys_ends_none_when_it_is_delivered_again(world):
+    charger, first, second, wh = await two_running(world)
+    ending = stop_event(charger, None, wh)
+    await world.send(ending)  # one of two: whose can't be told
+    assert [(await world.transaction(t))["state"] for t in (first, second)] == ["RUNNING", "STARTED"]
+    await charger.stop(second, None)
+    before = await everything(world)
+    await world.send(ending)
+    assert await everything(world) == before
+
+
+async def test_a_chargers_own_constant_id_ends_no_later_session_when_its_stop_comes_again(world):
+    charger, first, wh = await running(world)
+    await charger.meter(1936029036, wh)
+    ending = stop_event(charger, 1936029036, wh)
+    await world.send(ending)
+    assert (await world.transaction(first))["state"] == "STOPPED"
+    await world.pass_time(30)
+    second = await charger.start_paid("qr_payment_2", meter_start_wh=wh)
+    await world.pass_time(30)
+    await charger.meter(1936029036, wh + 20)
+    before = await everything(world)
+    # Delivered again by the broker; and sent again by the charger, whose queue kept it: as it was made before this start.
+    await world.send(ending)
+    assert await everything(world) == before
+    await world.send(ending.model_copy(update={"seq": charger.head()["seq"], "received_at": world.clock.now()}))
+    assert (await world.transaction(second))["state"] == "RUNNING"
+
+
 async def test_a_refused_start_ends_the_session_before_it_too(world):
     charger, transaction_id, wh = await running(world)
     decision = await charger.start("STRANGER", meter_start_wh=wh + 10)

@@ -204,6 +204,16 @@ def test_a_rising_power_is_expected_to_rise_on_up_to_the_rated():
     assert flowing_w(meter, RATED_W) == 7000  # steady: 6960 on average
 
 
+def test_a_step_of_the_register_more_than_before_is_no_rise():
+    # 4.59 kW and no power readings: 6 or 7 Wh in 5 s, of which the register hides up to one more.
+    readings = [(5, 6), (10, 12), (15, 19), (20, 25)]
+    steady = [flowing_w(session(0, readings[:n], rated_power_w=60_000)[0], 60_000) for n in (2, 3, 4)]
+    assert steady == [7 * 720, 8 * 720, 7 * 720]
+    # 8 after 6 can't be rounding alone.
+    meter, _ = session(0, [*readings, (25, 33)], rated_power_w=60_000)
+    assert flowing_w(meter, 60_000) == 9 * 720 + (8 - 6 - 1) * 720
+
+
 def test_what_is_learned_of_a_chargers_stops_rises_at_once_and_sinks_slowly():
     assert learn_latency(None, 1800) == 1800
     assert learn_latency(1800, 3000) == 3000

@@ -320,7 +320,8 @@ class _Step:
             # Without a reported power the register's grain counts in full: a forecast may come early by it, never late.
             grain_wh = self.resolution_wh if self.power_w is None else 0
             rate_w = (credit_wh + grain_wh) * MS_PER_HOUR // self.ms
-            meter.rise_w = rate_w - (meter.rate_w or 0)
+            # Two stretches of one power may show a grain of difference: so much is no rise.
+            meter.rise_w = rate_w - (meter.rate_w or 0) - grain_wh * MS_PER_HOUR // self.ms
             meter.rate_w = rate_w
         meter.confirmed_wh += credit_wh
         meter.register_wh = value

@@ -193,6 +193,12 @@ transactions = sa.Table(
     sa.Column("energy_wh", sa.BigInteger, comment="billed energy, frozen by the finalizer"),
     sa.Column("meter_stop_wh", sa.BigInteger, comment="as the charger sent it"),
     sa.Column(
+        "unnamed_stop_epoch",
+        sa.BigInteger,
+        comment="the StopTransaction that ended it without naming it by our id; null: it was named, or none came",
+    ),
+    sa.Column("unnamed_stop_seq", sa.BigInteger, comment="the same"),
+    sa.Column(
         "implausible",
         sa.Boolean,
         nullable=False,
@@ -220,6 +226,14 @@ transactions = sa.Table(
         "transactions_unstopped",
         "charger_id",
         postgresql_where=sa.text("stop_intent IS NOT NULL AND charger_stopped_at IS NULL"),
+    ),
+    sa.Index(
+        "transactions_unnamed_stop",
+        "charger_id",
+        "unnamed_stop_epoch",
+        "unnamed_stop_seq",
+        unique=True,
+        postgresql_where=sa.text("unnamed_stop_epoch IS NOT NULL"),
     ),
     sa.Index(None, "start_request_id"),
     sa.Index("transactions_id_tag_id", "id_tag", "id"),

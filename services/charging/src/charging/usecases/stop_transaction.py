@@ -45,8 +45,13 @@ async def stop_transaction(app: Charging, uow: UnitOfWork, received: Received) -
     reported = event.transaction_id if event.transaction_id is not None and event.transaction_id > 0 else None
     found = await lock_transactions(uow, [charger.id], ids=[reported] if reported is not None else [])
     transaction = _bind(found, reported)
-    if transaction is not None and reported is None and not await _may_be_its_stop(uow, transaction, event):
-        transaction = None
+    named = transaction is not None and transaction.id == reported
+    if not named:
+        # Whose it is depends on what is open just now: that is asked once. Delivered again, it is nobody else's.
+        if await _heard_before(uow, charger, event):
+            return
+        if transaction is not None and not await _may_be_its_stop(uow, transaction, event):
+            transaction = None
     if transaction is None:
         await _keep_orphan(app, uow, charger, event)
         return
@@ -93,6 +98,12 @@ async def stop_transaction(app: Charging, uow: UnitOfWork, received: Received) -
         )
     await charger_stopped(app, uow, charger, transaction)
     await save_transactions(uow, [transaction])
+    if not named:
+        await uow.connection.execute(
+            sa.update(transactions)
+            .where(transactions.c.id == transaction.id)
+            .values(unnamed_stop_epoch=event.epoch, unnamed_stop_seq=event.seq)
+        )
 
 
 def _bind(found: list[Transaction], reported: int | None) -> Transaction | None:
@@ -106,8 +117,16 @@ def _bind(found: list[Transaction], reported: int | None) -> Transaction | None:
     return active[0] if len(active) == 1 else None
 
 
+async def _heard_before(uow: UnitOfWork, charger: Charger, event: StopTransactionReceived) -> bool:
+    """Whether this very message ended a session before, or was kept as nobody's."""
+    t, o = transactions.c, orphans.c
+    ended = sa.exists().where(t.charger_id == charger.id, t.unnamed_stop_epoch == event.epoch, t.unnamed_stop_seq == event.seq)
+    kept = sa.exists().where(o.charger_id == charger.id, o.epoch == event.epoch, o.seq == event.seq)
+    return bool(await uow.connection.scalar(sa.select(sa.or_(ended, kept))))
+
+
 async def _may_be_its_stop(uow: UnitOfWork, transaction: Transaction, event: StopTransactionReceived) -> bool:
-    """Whether a Stop that names no session can be this one's: it came, and by the charger's clock was made, after its start.
+    """Whether a Stop that does not name this session by our id can be its: it came, and by the charger's clock was made, later.
 
     An older session's Stop comes late from a charger's queue, and any message comes again after a broker's death.
     """
