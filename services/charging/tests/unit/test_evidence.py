@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charging.domain.energy import close, freeze, open_segment, plausible_wh, start_meter, take
@@ -224,6 +224,7 @@ def bill_of(start_wh, sent, *, meter_stop_wh, stop_second):
     planned=faults,
     stop=st.sampled_from(["true", "absent", "minus one", "zero"]),
 )
+@example(start_wh=0, powers=[0, 0, 0], planned=[Fault("minus", 0), Fault("minus", 1)], stop="true")  # billed 5 Wh once
 def test_no_fault_bills_energy_that_did_not_flow(start_wh, powers, planned, stop):
     register, true_readings = start_wh * 3600, []
     for n, power_w in enumerate(powers, start=1):

@@ -155,6 +155,11 @@ def take(
         return 0
     if power_w is not None:
         meter.power_w = power_w
+    if value_wh < 0:
+        # No import register stands below zero: that is "unknown", as at meterStop. Two in a row would pass for a new segment,
+        # and the way back up to 0 for energy.
+        meter.trail = evidence.note_doubt(meter.trail, key, value_wh, DoubtKind.BELOW, DoubtOutcome.DROPPED)
+        return 0
     meter.grain_wh = resolution_wh
     if meter.offset_wh and 0 <= value_wh - meter.register_wh <= limit_wh:
         # The register fits as it stands: it was a lifetime register after all, whose first readings were glitches.
