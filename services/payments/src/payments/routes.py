@@ -7,12 +7,13 @@ from payments.domain.errors import (
     NotFoundError,
     ProviderUnavailableError,
 )
-from payments.usecases.make_qr_code import close_qr_code, create_qr_code
+from payments.usecases.make_qr_code import close_qr_code, create_qr_code, regenerate_qr_code
 from payments.usecases.receive_webhook import BODY_BYTES_MAX, receive_webhook
+from payments.usecases.replay_webhook_event import replay_webhook_event
 from payments.usecases.retry_refund import retry_refund
 from payments.usecases.show_payments import list_payments, list_refunds, list_riders, show_payment, show_refund, show_rider
 from payments.usecases.show_qr_codes import draw_qr_code_png, draw_qr_code_svg, list_qr_codes, show_qr_code
-from payments.usecases.show_webhook_events import list_webhook_events, replay_webhook_event, show_webhook_event
+from payments.usecases.show_webhook_events import list_webhook_events, show_webhook_event
 
 ROUTES = (
     Route(
@@ -29,6 +30,14 @@ ROUTES = (
     Route("GET", "/v1/qr-codes/{qr_code_id}/image.png", draw_qr_code_png, roles=STAFF, summary="Draw a QR code as PNG"),
     Route("GET", "/v1/qr-codes/{qr_code_id}/image.svg", draw_qr_code_svg, roles=STAFF, summary="Draw a QR code as SVG"),
     Route("POST", "/v1/qr-codes/{qr_code_id}/close", close_qr_code, roles=ADMIN | OPERATOR, summary="Close a QR code"),
+    Route(
+        "POST",
+        "/v1/qr-codes/{qr_code_id}/regenerate",
+        regenerate_qr_code,
+        roles=ADMIN | OPERATOR,
+        status=201,
+        summary="Close a QR code and make a new one in its place",
+    ),
     Route("GET", "/v1/payments", list_payments, roles=STAFF, summary="List payments"),
     Route("GET", "/v1/payments/{payment_id}", show_payment, roles=STAFF, summary="Show a payment, its bill and its refunds"),
     Route("GET", "/v1/refunds", list_refunds, roles=STAFF, summary="List refunds"),
@@ -44,8 +53,8 @@ ROUTES = (
         "POST",
         "/v1/webhook-events/{webhook_event_id}/replay",
         replay_webhook_event,
-        roles=ADMIN,
-        summary="Work a webhook event again",
+        roles=ADMIN | OPERATOR,
+        summary="Work a webhook event again, or preview what that would do",
     ),
 )
 

@@ -1,6 +1,8 @@
 """The REST surface's models. Money in paise; ids are prefixed text; personal data is masked."""
 
 import base64
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -12,6 +14,7 @@ from payments.domain.qr_code import QrCodeStatus
 from payments.domain.qr_payment import PaymentState
 from payments.domain.refund import RefundStatus
 from payments.domain.webhook import WebhookState
+from payments.repository.changes import RowChange
 from payments.repository.qr_codes import QrCode
 from payments.repository.qr_payments import BillRow, QrPayment
 from payments.repository.refunds import Refund
@@ -60,6 +63,7 @@ class QrCodeView(BaseModel):
     connector_id: int
     name: str
     status: QrCodeStatus = Field(description="CREATING: Razorpay has not confirmed it yet")
+    replaces_id: QrCodeId | None = Field(description="the code it was made in place of")
     razorpay_qr_code_id: str | None
     image_content: str | None = Field(description="the upi:// text that it encodes")
     last_error: str | None = Field(description="what Razorpay said last, where it did not do what was asked")
@@ -75,6 +79,7 @@ class QrCodeView(BaseModel):
             connector_id=row.connector_id,
             name=row.name,
             status=row.status,
+            replaces_id=row.replaces_id,
             razorpay_qr_code_id=row.razorpay_qr_code_id,
             image_content=row.image_content,
             last_error=row.last_error,
@@ -279,3 +284,99 @@ class WebhookEventQuery(PageQuery):
 
     state: WebhookState | None = None
     event: str | None = Field(None, max_length=100)
+    razorpay_event_id: str | None = Field(None, max_length=64, description="x-razorpay-event-id")
+    account_id: str | None = Field(None, max_length=64, description="acc_...")
+
+
+class WebhookReplayQuery(BaseModel):
+    """How to replay."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    preview: bool = Field(False, description="say what the replay would do, and do nothing")
+
+
+_MASKS: Mapping[str, Callable[[str], str]] = {"vpa": mask_vpa, "contact": mask_phone, "phone": mask_phone}
+"""Columns with personal data."""
+
+
+def _shown(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """These columns of a row, personal data masked."""
+    return {name: _MASKS[name](row[name]) if name in _MASKS and row[name] is not None else row[name] for name in names}
+
+
+class RowChangeView(BaseModel):
+    """A row that would be made or changed."""
+
+    table: str
+    id: int | str | None = Field(description="our key of it; null for a row that would be made, whose id is not known yet")
+    before: dict[str, Any] | None = Field(description="the columns that would change, as they are; null: there is no such row")
+    after: dict[str, Any] = Field(description="the same columns, as they would be; personal data is masked")
+
+    @classmethod
+    def of(cls, change: RowChange) -> Self:
+        """From what was written."""
+        if change.before is None:
+            return cls(
+                table=change.table,
+                id=None,
+                before=None,
+                after=_shown(change.after, [name for name in change.after if name != "id"]),
+            )
+        differ = [name for name, value in change.after.items() if change.before[name] != value]
+        return cls(
+            table=change.table,
+            id=change.key[0],
+            before=_shown(change.before, differ),
+            after=_shown(change.after, differ),
+        )
+
+
+class AnnouncementView(BaseModel):
+    """A message that would leave."""
+
+    type: str
+    to: str = Field(description="exchange and routing key")
+    body: dict[str, Any] = Field(description="without Razorpay's payload, which may hold personal data")
+
+    @classmethod
+    def of(cls, announced: Mapping[str, Any]) -> Self:
+        """From the outbox row."""
+        body = {name: value for name, value in json.loads(announced["body"]).items() if name != "payload"}
+        return cls(type=announced["type"], to=f"{announced['exchange']}/{announced['routing_key']}", body=body)
+
+
+class WebhookReplayPreview(BaseModel):
+    """What a replay would do now. Ids of rows that would be made are only known once they are."""
+
+    event: WebhookEventView = Field(description="as it is")
+    state: WebhookState = Field(description="what it would be; RECEIVED: it would wait, or be tried again")
+    reason: str | None
+    asks: list[str] = Field(description="what Razorpay would be asked first; here it was not, and a fee counts as not told")
+    changes: list[RowChangeView] = Field(description="rows beside the event's own")
+    announces: list[AnnouncementView]
+
+    @classmethod
+    def of(
+        cls,
+        was: WebhookEvent,
+        now_is: WebhookEvent,
+        *,
+        asks: list[str],
+        changes: Sequence[RowChange],
+        announced: Sequence[Mapping[str, Any]],
+    ) -> Self:
+        """From what was written in the transaction that was rolled back."""
+        return cls(
+            event=WebhookEventView.of(was),
+            state=WebhookState(now_is.state),
+            reason=now_is.reason,
+            asks=asks,
+            changes=[RowChangeView.of(change) for change in changes],
+            announces=[AnnouncementView.of(message) for message in announced],
+        )
+
+    @classmethod
+    def undecided(cls, was: WebhookEvent, *, state: WebhookState, reason: str, asks: list[str]) -> Self:
+        """It would come to no effect: what hinders it."""
+        return cls(event=WebhookEventView.of(was), state=state, reason=reason, asks=asks, changes=[], announces=[])

@@ -136,11 +136,11 @@ async def get(connection: AsyncConnection, event_id: int, *, lock: bool = False)
     return event
 
 
-def listing(*, state: str | None, event: str | None) -> Select[Any]:
-    """Events by state and name."""
+def listing(*, state: str | None, event: str | None, razorpay_event_id: str | None, account_id: str | None) -> Select[Any]:
+    """Events by what is given."""
     query = select(webhook_events)
-    if state is not None:
-        query = query.where(_T.state == state)
-    if event is not None:
-        query = query.where(_T.event == event)
+    wanted = {_T.state: state, _T.event: event, _T.razorpay_event_id: razorpay_event_id, _T.account_id: account_id}
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(column == value)
     return query
