@@ -8,11 +8,12 @@ from payments.domain.errors import (
     ProviderUnavailableError,
 )
 from payments.usecases.make_qr_code import close_qr_code, create_qr_code, regenerate_qr_code
+from payments.usecases.print_qr_code import draw_qr_code_png, draw_qr_code_svg, print_sticker
 from payments.usecases.receive_webhook import BODY_BYTES_MAX, receive_webhook
 from payments.usecases.replay_webhook_event import replay_webhook_event
 from payments.usecases.retry_refund import retry_refund
 from payments.usecases.show_payments import list_payments, list_refunds, list_riders, show_payment, show_refund, show_rider
-from payments.usecases.show_qr_codes import draw_qr_code_png, draw_qr_code_svg, list_qr_codes, show_qr_code
+from payments.usecases.show_qr_codes import list_qr_codes, show_qr_code
 from payments.usecases.show_webhook_events import list_webhook_events, show_webhook_event
 
 ROUTES = (
@@ -29,6 +30,13 @@ ROUTES = (
     Route("GET", "/v1/qr-codes/{qr_code_id}", show_qr_code, roles=STAFF, summary="Show a QR code"),
     Route("GET", "/v1/qr-codes/{qr_code_id}/image.png", draw_qr_code_png, roles=STAFF, summary="Draw a QR code as PNG"),
     Route("GET", "/v1/qr-codes/{qr_code_id}/image.svg", draw_qr_code_svg, roles=STAFF, summary="Draw a QR code as SVG"),
+    Route(
+        "GET",
+        "/v1/qr-codes/{qr_code_id}/sticker.pdf",
+        print_sticker,
+        roles=STAFF,
+        summary="Print the sticker of a connector: A6, with QR code, charger and price",
+    ),
     Route("POST", "/v1/qr-codes/{qr_code_id}/close", close_qr_code, roles=ADMIN | OPERATOR, summary="Close a QR code"),
     Route(
         "POST",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chassis.telemetry import mask_phone, mask_vpa
 from chassis.web import Body, PageQuery, PrefixedId
@@ -14,6 +14,7 @@ from payments.domain.qr_code import QrCodeStatus
 from payments.domain.qr_payment import PaymentState
 from payments.domain.refund import RefundStatus
 from payments.domain.webhook import WebhookState
+from payments.printing import QUIET_ZONE_MODULES, ErrorCorrection
 from payments.repository.changes import RowChange
 from payments.repository.qr_codes import QrCode
 from payments.repository.qr_payments import BillRow, QrPayment
@@ -93,6 +94,33 @@ class QrCodeQuery(PageQuery):
 
     charge_point_id: ChargePointText | None = None
     status: QrCodeStatus | None = None
+
+
+class DrawingQuery(BaseModel):
+    """How to draw a QR code."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pixels_per_module: int = Field(16, ge=1, le=40, description="16: about 900 pixels a side, sharp at 6 cm in print")
+    quiet_zone_modules: int = Field(
+        QUIET_ZONE_MODULES, ge=QUIET_ZONE_MODULES, le=40, description="white around it; less than 4 can't be scanned surely"
+    )
+    error_correction: ErrorCorrection = Field(ErrorCorrection.Q, description="how much may be scratched: m 15 %, q 25 %, h 30 %")
+
+
+class StickerQuery(BaseModel):
+    """The price on a sticker, as charging's tariff has it. Without one none is printed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    paise_per_kwh: int | None = Field(None, ge=0, le=1_000_000, description="`paise_per_kwh` of the tariff, without GST")
+    gst_bps: int | None = Field(None, ge=0, le=10_000, description="`gst_bps` of the tariff; the print bears the price with GST")
+
+    @model_validator(mode="after")
+    def _whole_price(self) -> Self:
+        if (self.paise_per_kwh is None) != (self.gst_bps is None):
+            raise ValueError("a price needs both paise_per_kwh and gst_bps")
+        return self
 
 
 class BillView(BaseModel):

@@ -35,7 +35,7 @@ async def create_qr_code(app: Payments, body: QrCodeCreate, principal: Principal
     Raises ConflictError for a connector that has a live QR code, ProviderUnavailableError where Razorpay refused.
     """
     async with app.database.transaction() as uow:
-        name = body.name or f"{body.charge_point_id} / {body.connector_id}"
+        name = body.name or qr_code.default_name(body.charge_point_id, body.connector_id)
         row = await _add(app, uow, charge_point_id=body.charge_point_id, connector_id=body.connector_id, name=name)
         audit(uow, principal, entity="qr_code", entity_id=f"qrc_{row.id}", action="create", after=body.model_dump())
     await _ask(app, row)
