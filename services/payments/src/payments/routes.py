@@ -1,6 +1,6 @@
 """The HTTP door: method, path → use case, who may."""
 
-from chassis.web import ADMIN, FINANCE, OPERATOR, PUBLIC, STAFF, Route
+from chassis.web import ADMIN, FINANCE, FRANCHISEE, OPERATOR, PUBLIC, STAFF, Route
 from payments.domain.errors import (
     ConflictError,
     InvalidSignatureError,
@@ -14,6 +14,7 @@ from payments.usecases.replay_webhook_event import replay_webhook_event
 from payments.usecases.retry_refund import retry_refund
 from payments.usecases.show_payments import list_payments, list_refunds, list_riders, show_payment, show_refund, show_rider
 from payments.usecases.show_qr_codes import list_qr_codes, show_qr_code
+from payments.usecases.show_revenue import show_revenue
 from payments.usecases.show_webhook_events import list_webhook_events, show_webhook_event
 
 ROUTES = (
@@ -27,6 +28,13 @@ ROUTES = (
     ),
     Route("POST", "/v1/qr-codes", create_qr_code, roles=ADMIN | OPERATOR, status=201, summary="Create a connector's QR code"),
     Route("GET", "/v1/qr-codes", list_qr_codes, roles=STAFF, summary="List QR codes"),
+    Route(
+        "GET",
+        "/v1/qr-codes/revenue",
+        show_revenue,
+        roles=STAFF | FRANCHISEE,
+        summary="What QR codes brought in, per code, charger, station or day",
+    ),
     Route("GET", "/v1/qr-codes/{qr_code_id}", show_qr_code, roles=STAFF, summary="Show a QR code"),
     Route("GET", "/v1/qr-codes/{qr_code_id}/image.png", draw_qr_code_png, roles=STAFF, summary="Draw a QR code as PNG"),
     Route("GET", "/v1/qr-codes/{qr_code_id}/image.svg", draw_qr_code_svg, roles=STAFF, summary="Draw a QR code as SVG"),

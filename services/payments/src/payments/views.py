@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,6 +19,7 @@ from payments.repository.changes import RowChange
 from payments.repository.qr_codes import QrCode
 from payments.repository.qr_payments import BillRow, QrPayment
 from payments.repository.refunds import Refund
+from payments.repository.revenue import RevenueBy
 from payments.repository.riders import Rider
 from payments.repository.webhook_events import WebhookEvent
 
@@ -30,6 +31,9 @@ WebhookEventId = Annotated[int, PrefixedId("whe")]
 TransactionId = Annotated[int, PrefixedId("txn")]
 StationId = Annotated[int, PrefixedId("stn")]
 FranchiseeId = Annotated[int, PrefixedId("frn")]
+
+REVENUE_DAYS_MAX = 366
+"""What one question may sum up."""
 
 ChargePointText = Annotated[str, Field(min_length=1, max_length=64, description="the charger's identity, as in its OCPP URL")]
 
@@ -151,6 +155,44 @@ class BillView(BaseModel):
         names = cls.model_fields.keys() - {"total_billed_paise"}
         total = row.energy_charge_paise + row.gst_paise + row.platform_fee_paise
         return cls(**{name: getattr(row, name) for name in names}, total_billed_paise=total)
+
+
+class RevenueQuery(PageQuery):
+    """Of which days, and by what. Days are India's, the last one included."""
+
+    by: RevenueBy
+    first_day: date = Field(alias="from", description="first day, by when the rider paid")
+    last_day: date = Field(alias="to", description="last day")
+    franchisee_id: FranchiseeId | None = None
+
+    @model_validator(mode="after")
+    def _a_span_of_days(self) -> Self:
+        if not 0 <= (self.last_day - self.first_day).days < REVENUE_DAYS_MAX:
+            raise ValueError(f"`to` is on or after `from`, and within {REVENUE_DAYS_MAX} days")
+        return self
+
+
+class RevenueView(BaseModel):
+    """paid = energy charge + gst + platform fee + refund + residue + undecided."""
+
+    key: str | None = Field(description="qrc_…, the charger, stn_… or the day; null: unknown, as of payments that nothing ran on")
+    payments: int
+    sessions: int = Field(description="payments that a transaction ran on")
+    energy_wh: int
+    paid_paise: int
+    energy_charge_paise: int = Field(description="the net revenue: energy without GST")
+    gst_paise: int
+    platform_fee_paise: int = Field(description="Razorpay's fee as far as riders bore it")
+    refund_paise: int = Field(description="what goes back or went back, frozen when it was decided")
+    residue_paise: int = Field(description="owed to riders, below what Razorpay can refund")
+    undecided_paise: int = Field(description="of sessions that wait, run, or could not be billed yet")
+
+    @classmethod
+    def of(cls, by: RevenueBy, row: Any) -> Self:
+        """From a line of the aggregate."""
+        prefix = {RevenueBy.QR_CODE: "qrc_", RevenueBy.STATION: "stn_"}.get(by, "")
+        amounts = {name: getattr(row, name) for name in cls.model_fields if name != "key"}
+        return cls(key=f"{prefix}{row.key}" if row.key else None, **amounts)
 
 
 class RefundView(BaseModel):
