@@ -72,7 +72,6 @@ webhook_events = Table(
     Column("verified_by", Text, nullable=False, comment="which webhook secret verified it; unverified events are not stored"),
     Column("state", Text, nullable=False, comment="RECEIVED, HANDLED, IGNORED, FAILED"),
     Column("reason", Text, comment="why it was ignored or failed, or waits"),
-    Column("deliveries", Integer, nullable=False, server_default=text("1"), comment="how often Razorpay sent it"),
     Column("attempts", Integer, nullable=False, server_default=text("0"), comment="how often working it failed or had to wait"),
     Column("traceparent", Text, comment="the trace of the delivery; the work goes on in it"),
     moment("next_attempt_at", "when it is worked next; null: not any more", nullable=True),
@@ -87,6 +86,16 @@ webhook_events = Table(
     Index("webhook_events_event_idx", "event", "id"),
     Index(None, "account_id", "id"),
     comment="Every verified webhook as it came. The same event id with another body is another row.",
+)
+
+webhook_repeats = Table(
+    "webhook_repeats",
+    metadata,
+    identity("ours"),
+    Column("webhook_event_id", BigInteger, ForeignKey(webhook_events.c.id), nullable=False, comment="what came again"),
+    moment("received_at", "when it did"),
+    Index(None, "webhook_event_id"),
+    comment="Deliveries after the first. Rows of their own: who works an event holds its row, and an answer waits for nobody.",
 )
 
 riders = Table(

@@ -13,7 +13,7 @@ from .test_webhooks import count, credited, deliver, stored
 
 async def everything(world: World) -> dict[str, list[Any]]:
     """Every row of every table of the service, as text."""
-    names = TABLES.split(", ")
+    names = [name.strip() for name in TABLES.split(",")]
     return {name: [row[0] for row in await world.admin.fetch(f"SELECT t::text FROM {name} t ORDER BY 1")] for name in names}  # noqa: S608
 
 

@@ -8,6 +8,7 @@ from chassis.runtime import Clock, Service, Worker
 from chassis.telemetry import Telemetry
 from payments.metrics import Metrics
 from payments.settings import PaymentsSettings
+from payments.webhook_inbox import WebhookInbox
 from razorpay_client import Razorpay
 
 DRAWN_AT_ONCE = 2
@@ -25,6 +26,8 @@ class Payments:
     razorpay: Razorpay
     telemetry: Telemetry
     metrics: Metrics
+    inbox: WebhookInbox
+    """Stores webhooks before they are answered."""
     webhooks: Worker
     """Works stored webhooks off."""
     refunds: Worker
