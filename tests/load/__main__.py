@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-NAMES = ("bench", "gateway", "payments", "storm")
+NAMES = ("bench", "gateway", "payments", "storm", "webhooks")
 
 
 def main() -> None:

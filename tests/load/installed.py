@@ -59,8 +59,8 @@ class Installed:
 
 
 @asynccontextmanager
-async def installed(chargers: int, overrides: Mapping[str, str] | None = None) -> AsyncIterator[Installed]:
-    """Everything started and `chargers` registered; on leaving nothing is left running."""
+async def prepared(overrides: Mapping[str, str] | None = None) -> AsyncIterator[Installed]:
+    """Servers with everything that the services find there; none of these runs yet. On leaving nothing is left running."""
     with tempfile.TemporaryDirectory(prefix="voltlync-bench-") as folder:
         directory = Path(folder)
         credentials = Credentials.make()
@@ -72,14 +72,20 @@ async def installed(chargers: int, overrides: Mapping[str, str] | None = None) -
             installation = Installation(servers, credentials, Ports.free(), directory / "data", overrides=dict(overrides or {}))
             installation.data.mkdir()
             await provision(installation)
-            dsn = database_address(servers.postgres.dsn, DATABASE)
-            await register(dsn, chargers)
-            for stage in (installation.simulators(), installation.services(), installation.doors()):
-                await supervisor.start_stage(stage)
-            yield Installed(installation, supervisor, dsn)
+            yield Installed(installation, supervisor, database_address(servers.postgres.dsn, DATABASE))
         finally:
             await supervisor.stop()
             await asyncio.to_thread(servers.stop)
+
+
+@asynccontextmanager
+async def installed(chargers: int, overrides: Mapping[str, str] | None = None) -> AsyncIterator[Installed]:
+    """Everything started and `chargers` registered."""
+    async with prepared(overrides) as system:
+        await register(system.dsn, chargers)
+        for stage in (system.installation.simulators(), system.installation.services(), system.installation.doors()):
+            await system.supervisor.start_stage(stage)
+        yield system
 
 
 async def register(dsn: str, chargers: int) -> None:

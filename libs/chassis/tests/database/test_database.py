@@ -11,6 +11,8 @@ from chassis.database import Database
 from chassis.database.migrate import migrate
 from chassis.database.tables import INBOX_DAYS_KEPT
 from chassis.messaging import Received, is_transient
+from chassis.runtime import Service, ServiceSettings, SystemClock, SystemIds
+from chassis.telemetry import Telemetry
 
 from .conftest import MIGRATIONS, Migrated
 
@@ -187,6 +189,26 @@ async def test_a_sessions_settings_bound_what_it_can_do_to_others(database: Data
     async with database.transaction() as uow:
         for name, value in expected.items():
             assert await uow.connection.scalar(sa.text(f"SHOW {name}")) == value
+
+
+async def test_an_urgent_transaction_waits_for_none_of_the_others(migrated: Migrated, database: Database) -> None:
+    with pytest.raises(RuntimeError, match="no urgent connections"):
+        async with database.transaction(urgent=True):
+            pass
+    service = Service("urgent", clock=SystemClock())
+    opened = Database(
+        migrated.role,
+        schema="probe",
+        service=service,
+        telemetry=Telemetry(ServiceSettings(amqp_url="amqp://nobody"), service="urgent"),  # type: ignore[arg-type]
+        ids=SystemIds(),
+        address_of=lambda _: None,  # type: ignore[arg-type, return-value]
+        pool_size=1,
+        urgent_connections=1,
+    )
+    async with opened.transaction(), opened.transaction(urgent=True) as uow:  # the only one there is, and yet
+        assert await uow.connection.scalar(sa.text("SELECT current_schema()")) == "probe"
+    await opened.stop()
 
 
 async def test_a_migration_beneath_a_running_service_costs_at_most_one_retry(migrated: Migrated, database: Database) -> None:

@@ -19,12 +19,16 @@ from payments.subscriptions import QUEUE, SUBSCRIPTIONS
 from payments.usecases.context import Payments
 from payments.usecases.work_refunds import take_up_refund
 from payments.usecases.work_webhooks import take_up_webhook
+from payments.webhook_inbox import WebhookInbox
 from razorpay_client import Razorpay
 
 NAME = "payments"
 
 WEBHOOKS_AT_ONCE = 4
 """A payment that must be looked up at Razorpay keeps no other rider waiting; each run holds a database connection."""
+
+INBOX_CONNECTIONS = 1
+"""Webhooks are stored on a connection of their own, one batch after the other: Razorpay's five seconds depend on nobody else."""
 
 REFUNDS_AT_ONCE = 4
 """Refunds on their way to Razorpay at a time, within `razorpay_workers`."""
@@ -44,11 +48,13 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
             ids=ids,
             address_of=address_from(NAME),
             pool_size=settings.database_pool_size,
+            urgent_connections=INBOX_CONNECTIONS,
         )
     )
     service.add(OutboxRelay(database, bus, service))
     razorpay = service.add(Razorpay(settings, service=service, telemetry=telemetry))
     metrics = Metrics(telemetry.registry)
+    webhooks = service.add(Worker(service, "webhooks", width=WEBHOOKS_AT_ONCE, failures=metrics.work_failed))
     payments = Payments(
         service=service,
         settings=settings,
@@ -57,7 +63,8 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
         razorpay=razorpay,
         telemetry=telemetry,
         metrics=metrics,
-        webhooks=service.add(Worker(service, "webhooks", width=WEBHOOKS_AT_ONCE, failures=metrics.work_failed)),
+        inbox=WebhookInbox(service, database, stored=webhooks.wake),
+        webhooks=webhooks,
         refunds=service.add(Worker(service, "refunds", width=REFUNDS_AT_ONCE, failures=metrics.work_failed)),
     )
     payments.webhooks.take_one = partial(take_up_webhook, payments)

@@ -1,18 +1,21 @@
 """The HTTP door: method, path → use case, who may."""
 
-from chassis.web import ADMIN, FINANCE, OPERATOR, PUBLIC, STAFF, Route
+from chassis.web import ADMIN, FINANCE, FRANCHISEE, OPERATOR, PUBLIC, STAFF, Route
 from payments.domain.errors import (
     ConflictError,
     InvalidSignatureError,
     NotFoundError,
     ProviderUnavailableError,
 )
-from payments.usecases.make_qr_code import close_qr_code, create_qr_code
+from payments.usecases.make_qr_code import close_qr_code, create_qr_code, regenerate_qr_code
+from payments.usecases.print_qr_code import draw_qr_code_png, draw_qr_code_svg, print_sticker
 from payments.usecases.receive_webhook import BODY_BYTES_MAX, receive_webhook
+from payments.usecases.replay_webhook_event import replay_webhook_event
 from payments.usecases.retry_refund import retry_refund
 from payments.usecases.show_payments import list_payments, list_refunds, list_riders, show_payment, show_refund, show_rider
-from payments.usecases.show_qr_codes import draw_qr_code_png, draw_qr_code_svg, list_qr_codes, show_qr_code
-from payments.usecases.show_webhook_events import list_webhook_events, replay_webhook_event, show_webhook_event
+from payments.usecases.show_qr_codes import list_qr_codes, show_qr_code
+from payments.usecases.show_revenue import show_revenue
+from payments.usecases.show_webhook_events import list_webhook_events, show_webhook_event
 
 ROUTES = (
     Route(
@@ -25,10 +28,32 @@ ROUTES = (
     ),
     Route("POST", "/v1/qr-codes", create_qr_code, roles=ADMIN | OPERATOR, status=201, summary="Create a connector's QR code"),
     Route("GET", "/v1/qr-codes", list_qr_codes, roles=STAFF, summary="List QR codes"),
+    Route(
+        "GET",
+        "/v1/qr-codes/revenue",
+        show_revenue,
+        roles=STAFF | FRANCHISEE,
+        summary="What QR codes brought in, per code, charger, station or day",
+    ),
     Route("GET", "/v1/qr-codes/{qr_code_id}", show_qr_code, roles=STAFF, summary="Show a QR code"),
     Route("GET", "/v1/qr-codes/{qr_code_id}/image.png", draw_qr_code_png, roles=STAFF, summary="Draw a QR code as PNG"),
     Route("GET", "/v1/qr-codes/{qr_code_id}/image.svg", draw_qr_code_svg, roles=STAFF, summary="Draw a QR code as SVG"),
+    Route(
+        "GET",
+        "/v1/qr-codes/{qr_code_id}/sticker.pdf",
+        print_sticker,
+        roles=STAFF,
+        summary="Print the sticker of a connector: A6, with QR code, charger and price",
+    ),
     Route("POST", "/v1/qr-codes/{qr_code_id}/close", close_qr_code, roles=ADMIN | OPERATOR, summary="Close a QR code"),
+    Route(
+        "POST",
+        "/v1/qr-codes/{qr_code_id}/regenerate",
+        regenerate_qr_code,
+        roles=ADMIN | OPERATOR,
+        status=201,
+        summary="Close a QR code and make a new one in its place",
+    ),
     Route("GET", "/v1/payments", list_payments, roles=STAFF, summary="List payments"),
     Route("GET", "/v1/payments/{payment_id}", show_payment, roles=STAFF, summary="Show a payment, its bill and its refunds"),
     Route("GET", "/v1/refunds", list_refunds, roles=STAFF, summary="List refunds"),
@@ -44,8 +69,8 @@ ROUTES = (
         "POST",
         "/v1/webhook-events/{webhook_event_id}/replay",
         replay_webhook_event,
-        roles=ADMIN,
-        summary="Work a webhook event again",
+        roles=ADMIN | OPERATOR,
+        summary="Work a webhook event again, or preview what that would do",
     ),
 )
 

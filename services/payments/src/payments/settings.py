@@ -30,6 +30,7 @@ class PaymentsSettings(RazorpaySettings, DatabaseSettings):
         "",
         description="how our QR codes are marked at Razorpay, whose account several environments may share; empty: `environment`",
     )
+    platform_name: str = Field("VoltLync", min_length=1, max_length=40, description="what stands on the stickers of chargers")
     refund_speed: Speed = Field(
         Speed.OPTIMUM, description="optimum: minutes where the bank can; normal: 2 to 7 days, free of charge"
     )

@@ -36,6 +36,7 @@ qr_codes = Table(
     Column("name", Text, nullable=False, comment="what stands on the print, and in Razorpay's dashboard"),
     Column("status", Text, nullable=False, comment="CREATING, ACTIVE, CLOSING, CLOSED, FAILED"),
     Column("body", JSONB, nullable=False, comment="what Razorpay is asked to create, frozen before the first call"),
+    Column("replaces_id", BigInteger, ForeignKey("qr_codes.id"), comment="the code it was made in place of; null: the first"),
     Column("razorpay_qr_code_id", Text, unique=True, comment="qr_...; null until Razorpay made it"),
     Column("image_url", Text, comment="Razorpay's picture of it"),
     Column("image_content", Text, comment="the upi:// text that the QR code encodes; ours to draw, offline"),
@@ -53,6 +54,7 @@ qr_codes = Table(
         unique=True,
         postgresql_where=text("status in ('CREATING', 'ACTIVE')"),
     ),
+    Index("qr_codes_one_replacement_idx", "replaces_id", unique=True, postgresql_where=text("status <> 'FAILED'")),
     Index("qr_codes_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
     comment="Printed UPI QR codes, one live per connector. Our row is there before Razorpay is asked.",
 )
@@ -70,7 +72,6 @@ webhook_events = Table(
     Column("verified_by", Text, nullable=False, comment="which webhook secret verified it; unverified events are not stored"),
     Column("state", Text, nullable=False, comment="RECEIVED, HANDLED, IGNORED, FAILED"),
     Column("reason", Text, comment="why it was ignored or failed, or waits"),
-    Column("deliveries", Integer, nullable=False, server_default=text("1"), comment="how often Razorpay sent it"),
     Column("attempts", Integer, nullable=False, server_default=text("0"), comment="how often working it failed or had to wait"),
     Column("traceparent", Text, comment="the trace of the delivery; the work goes on in it"),
     moment("next_attempt_at", "when it is worked next; null: not any more", nullable=True),
@@ -83,7 +84,18 @@ webhook_events = Table(
     Index("webhook_events_due_idx", "next_attempt_at", "id", postgresql_where=text("next_attempt_at is not null")),
     Index("webhook_events_state_idx", "state", "id"),
     Index("webhook_events_event_idx", "event", "id"),
+    Index(None, "account_id", "id"),
     comment="Every verified webhook as it came. The same event id with another body is another row.",
+)
+
+webhook_repeats = Table(
+    "webhook_repeats",
+    metadata,
+    identity("ours"),
+    Column("webhook_event_id", BigInteger, ForeignKey(webhook_events.c.id), nullable=False, comment="what came again"),
+    moment("received_at", "when it did"),
+    Index(None, "webhook_event_id"),
+    comment="Deliveries after the first. Rows of their own: who works an event holds its row, and an answer waits for nobody.",
 )
 
 riders = Table(
@@ -134,6 +146,8 @@ qr_payments = Table(
     Column("refund_reason", Text, comment="why all of it goes back"),
     Column("refund_detail", Text, comment="a sentence for people"),
     Column("transaction_id", BigInteger, unique=True, comment="charging's transaction; one payment is one session"),
+    Column("station_id", BigInteger, comment="the transaction's station, snapshotted by charging; null: nothing ran on it"),
+    Column("franchisee_id", BigInteger, comment="owner at the start; null: the platform's own site, or nothing ran on it"),
     Column("stopped", JSONB, comment="charging's transaction_stopped, kept while no bill could be made of it"),
     moment("paid_at", "when the rider paid, by Razorpay"),
     moment("received_at", "when we got the event; the start deadline counts from here"),
@@ -157,6 +171,8 @@ qr_payments = Table(
     Index(None, "charge_point_id", "id"),
     Index(None, "rider_id", "id"),
     Index("qr_payments_state_idx", "state", "id"),
+    Index(None, "paid_at"),
+    Index(None, "franchisee_id", "paid_at"),
     comment="Payments made by scanning a QR code.",
 )
 

@@ -1,10 +1,12 @@
 """The REST surface's models. Money in paise; ids are prefixed text; personal data is masked."""
 
 import base64
-from datetime import datetime
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chassis.telemetry import mask_phone, mask_vpa
 from chassis.web import Body, PageQuery, PrefixedId
@@ -12,9 +14,12 @@ from payments.domain.qr_code import QrCodeStatus
 from payments.domain.qr_payment import PaymentState
 from payments.domain.refund import RefundStatus
 from payments.domain.webhook import WebhookState
+from payments.printing import QUIET_ZONE_MODULES, ErrorCorrection
+from payments.repository.changes import RowChange
 from payments.repository.qr_codes import QrCode
 from payments.repository.qr_payments import BillRow, QrPayment
 from payments.repository.refunds import Refund
+from payments.repository.revenue import RevenueBy
 from payments.repository.riders import Rider
 from payments.repository.webhook_events import WebhookEvent
 
@@ -26,6 +31,9 @@ WebhookEventId = Annotated[int, PrefixedId("whe")]
 TransactionId = Annotated[int, PrefixedId("txn")]
 StationId = Annotated[int, PrefixedId("stn")]
 FranchiseeId = Annotated[int, PrefixedId("frn")]
+
+REVENUE_DAYS_MAX = 366
+"""What one question may sum up."""
 
 ChargePointText = Annotated[str, Field(min_length=1, max_length=64, description="the charger's identity, as in its OCPP URL")]
 
@@ -60,6 +68,7 @@ class QrCodeView(BaseModel):
     connector_id: int
     name: str
     status: QrCodeStatus = Field(description="CREATING: Razorpay has not confirmed it yet")
+    replaces_id: QrCodeId | None = Field(description="the code it was made in place of")
     razorpay_qr_code_id: str | None
     image_content: str | None = Field(description="the upi:// text that it encodes")
     last_error: str | None = Field(description="what Razorpay said last, where it did not do what was asked")
@@ -75,6 +84,7 @@ class QrCodeView(BaseModel):
             connector_id=row.connector_id,
             name=row.name,
             status=row.status,
+            replaces_id=row.replaces_id,
             razorpay_qr_code_id=row.razorpay_qr_code_id,
             image_content=row.image_content,
             last_error=row.last_error,
@@ -88,6 +98,33 @@ class QrCodeQuery(PageQuery):
 
     charge_point_id: ChargePointText | None = None
     status: QrCodeStatus | None = None
+
+
+class DrawingQuery(BaseModel):
+    """How to draw a QR code."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pixels_per_module: int = Field(16, ge=1, le=40, description="16: about 900 pixels a side, sharp at 6 cm in print")
+    quiet_zone_modules: int = Field(
+        QUIET_ZONE_MODULES, ge=QUIET_ZONE_MODULES, le=40, description="white around it; less than 4 can't be scanned surely"
+    )
+    error_correction: ErrorCorrection = Field(ErrorCorrection.Q, description="how much may be scratched: m 15 %, q 25 %, h 30 %")
+
+
+class StickerQuery(BaseModel):
+    """The price on a sticker, as charging's tariff has it. Without one none is printed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    paise_per_kwh: int | None = Field(None, ge=0, le=1_000_000, description="`paise_per_kwh` of the tariff, without GST")
+    gst_bps: int | None = Field(None, ge=0, le=10_000, description="`gst_bps` of the tariff; the print bears the price with GST")
+
+    @model_validator(mode="after")
+    def _whole_price(self) -> Self:
+        if (self.paise_per_kwh is None) != (self.gst_bps is None):
+            raise ValueError("a price needs both paise_per_kwh and gst_bps")
+        return self
 
 
 class BillView(BaseModel):
@@ -118,6 +155,44 @@ class BillView(BaseModel):
         names = cls.model_fields.keys() - {"total_billed_paise"}
         total = row.energy_charge_paise + row.gst_paise + row.platform_fee_paise
         return cls(**{name: getattr(row, name) for name in names}, total_billed_paise=total)
+
+
+class RevenueQuery(PageQuery):
+    """Of which days, and by what. Days are India's, the last one included."""
+
+    by: RevenueBy
+    first_day: date = Field(alias="from", description="first day, by when the rider paid")
+    last_day: date = Field(alias="to", description="last day")
+    franchisee_id: FranchiseeId | None = None
+
+    @model_validator(mode="after")
+    def _a_span_of_days(self) -> Self:
+        if not 0 <= (self.last_day - self.first_day).days < REVENUE_DAYS_MAX:
+            raise ValueError(f"`to` is on or after `from`, and within {REVENUE_DAYS_MAX} days")
+        return self
+
+
+class RevenueView(BaseModel):
+    """paid = energy charge + gst + platform fee + refund + residue + undecided."""
+
+    key: str | None = Field(description="qrc_…, the charger, stn_… or the day; null: unknown, as of payments that nothing ran on")
+    payments: int
+    sessions: int = Field(description="payments that a transaction ran on")
+    energy_wh: int
+    paid_paise: int
+    energy_charge_paise: int = Field(description="the net revenue: energy without GST")
+    gst_paise: int
+    platform_fee_paise: int = Field(description="Razorpay's fee as far as riders bore it")
+    refund_paise: int = Field(description="what goes back or went back, frozen when it was decided")
+    residue_paise: int = Field(description="owed to riders, below what Razorpay can refund")
+    undecided_paise: int = Field(description="of sessions that wait, run, or could not be billed yet")
+
+    @classmethod
+    def of(cls, by: RevenueBy, row: Any) -> Self:
+        """From a line of the aggregate."""
+        prefix = {RevenueBy.QR_CODE: "qrc_", RevenueBy.STATION: "stn_"}.get(by, "")
+        amounts = {name: getattr(row, name) for name in cls.model_fields if name != "key"}
+        return cls(key=f"{prefix}{row.key}" if row.key else None, **amounts)
 
 
 class RefundView(BaseModel):
@@ -279,3 +354,99 @@ class WebhookEventQuery(PageQuery):
 
     state: WebhookState | None = None
     event: str | None = Field(None, max_length=100)
+    razorpay_event_id: str | None = Field(None, max_length=64, description="x-razorpay-event-id")
+    account_id: str | None = Field(None, max_length=64, description="acc_...")
+
+
+class WebhookReplayQuery(BaseModel):
+    """How to replay."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    preview: bool = Field(False, description="say what the replay would do, and do nothing")
+
+
+_MASKS: Mapping[str, Callable[[str], str]] = {"vpa": mask_vpa, "contact": mask_phone, "phone": mask_phone}
+"""Columns with personal data."""
+
+
+def _shown(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """These columns of a row, personal data masked."""
+    return {name: _MASKS[name](row[name]) if name in _MASKS and row[name] is not None else row[name] for name in names}
+
+
+class RowChangeView(BaseModel):
+    """A row that would be made or changed."""
+
+    table: str
+    id: int | str | None = Field(description="our key of it; null for a row that would be made, whose id is not known yet")
+    before: dict[str, Any] | None = Field(description="the columns that would change, as they are; null: there is no such row")
+    after: dict[str, Any] = Field(description="the same columns, as they would be; personal data is masked")
+
+    @classmethod
+    def of(cls, change: RowChange) -> Self:
+        """From what was written."""
+        if change.before is None:
+            return cls(
+                table=change.table,
+                id=None,
+                before=None,
+                after=_shown(change.after, [name for name in change.after if name != "id"]),
+            )
+        differ = [name for name, value in change.after.items() if change.before[name] != value]
+        return cls(
+            table=change.table,
+            id=change.key[0],
+            before=_shown(change.before, differ),
+            after=_shown(change.after, differ),
+        )
+
+
+class AnnouncementView(BaseModel):
+    """A message that would leave."""
+
+    type: str
+    to: str = Field(description="exchange and routing key")
+    body: dict[str, Any] = Field(description="without Razorpay's payload, which may hold personal data")
+
+    @classmethod
+    def of(cls, announced: Mapping[str, Any]) -> Self:
+        """From the outbox row."""
+        body = {name: value for name, value in json.loads(announced["body"]).items() if name != "payload"}
+        return cls(type=announced["type"], to=f"{announced['exchange']}/{announced['routing_key']}", body=body)
+
+
+class WebhookReplayPreview(BaseModel):
+    """What a replay would do now. Ids of rows that would be made are only known once they are."""
+
+    event: WebhookEventView = Field(description="as it is")
+    state: WebhookState = Field(description="what it would be; RECEIVED: it would wait, or be tried again")
+    reason: str | None
+    asks: list[str] = Field(description="what Razorpay would be asked first; here it was not, and a fee counts as not told")
+    changes: list[RowChangeView] = Field(description="rows beside the event's own")
+    announces: list[AnnouncementView]
+
+    @classmethod
+    def of(
+        cls,
+        was: WebhookEvent,
+        now_is: WebhookEvent,
+        *,
+        asks: list[str],
+        changes: Sequence[RowChange],
+        announced: Sequence[Mapping[str, Any]],
+    ) -> Self:
+        """From what was written in the transaction that was rolled back."""
+        return cls(
+            event=WebhookEventView.of(was),
+            state=WebhookState(now_is.state),
+            reason=now_is.reason,
+            asks=asks,
+            changes=[RowChangeView.of(change) for change in changes],
+            announces=[AnnouncementView.of(message) for message in announced],
+        )
+
+    @classmethod
+    def undecided(cls, was: WebhookEvent, *, state: WebhookState, reason: str, asks: list[str]) -> Self:
+        """It would come to no effect: what hinders it."""
+        return cls(event=WebhookEventView.of(was), state=state, reason=reason, asks=asks, changes=[], announces=[])

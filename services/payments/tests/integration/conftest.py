@@ -36,7 +36,10 @@ from testkit.servers import Servers, database_address, fresh_database
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 SECRET = "webhook-secret-of-the-tests"
 PREVIOUS_SECRET = "webhook-secret-before"
-TABLES = "qr_codes, webhook_events, riders, rider_vpas, qr_payments, bills, refunds, residues, outbox, inbox, idempotency_keys"
+TABLES = (
+    "qr_codes, webhook_events, webhook_repeats, riders, rider_vpas, qr_payments, bills, refunds, residues,"
+    " outbox, inbox, idempotency_keys"
+)
 READ_SECONDS = 3.0
 """How long the service waits for the sandbox in real time: more than any honest answer takes on a busy machine, so that only
 tests of a hanging Razorpay ever wait so long."""

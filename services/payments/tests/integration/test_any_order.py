@@ -32,6 +32,7 @@ from payments.usecases.context import Payments
 from payments.usecases.follow_start import link_transaction, refund_unstarted
 from payments.usecases.work_refunds import take_up_refund
 from payments.usecases.work_webhooks import take_up_webhook
+from payments.webhook_inbox import WebhookInbox
 from razorpay_client import Razorpay
 from razorpay_simulator import FaultRule, OutcomeRule, QrPayment, RazorpaySimulator, SandboxSettings
 from testkit.clock import SteppingClock
@@ -81,9 +82,12 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
             telemetry=telemetry,
             ids=SystemIds(),
             address_of=address_from("payments"),
+            urgent_connections=1,
         )
     )
     metrics = Metrics(telemetry.registry)
+    # Never started, so never woken: the test says when they work.
+    webhooks = Worker(service, "webhooks", width=1, failures=metrics.work_failed)
     app = Payments(
         service=service,
         settings=config,
@@ -92,8 +96,8 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
         razorpay=service.add(Razorpay(config, service=service, telemetry=telemetry)),
         telemetry=telemetry,
         metrics=metrics,
-        # Never started, so never woken: the test says when they work.
-        webhooks=Worker(service, "webhooks", width=1, failures=metrics.work_failed),
+        inbox=WebhookInbox(service, store, stored=webhooks.wake),
+        webhooks=webhooks,
         refunds=Worker(service, "refunds", width=1, failures=metrics.work_failed),
     )
     web = service.add(WebServer(service, config, ROUTES, app=app, database=store, errors=ERRORS, telemetry=telemetry))

@@ -11,8 +11,12 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from chassis.database.migrate import migrate
 from chassis.database.tables import chassis_metadata
 from payments.tables import bills, metadata, qr_payments, refunds, riders
+from testkit.servers import Servers, fresh_database
+
+from .conftest import MIGRATIONS
 
 
 def _engine(dsn: str) -> AsyncEngine:
@@ -99,3 +103,33 @@ async def test_the_database_itself_refuses_a_second_live_refund_and_a_bill_that_
                 await connection.execute(insert(bills).values(qr_payment_id=payment, **lines, **rest, **terms, **ended))
         await transaction.rollback()
     await engine.dispose()
+
+
+async def test_what_was_there_is_carried_over(servers: Servers) -> None:
+    async with fresh_database(servers.postgres.dsn) as dsn:
+        await migrate(dsn, schema="payments", password="payments", migrations=MIGRATIONS, revision="2026_11_22_1800")
+        connection = await asyncpg.connect(dsn, server_settings={"search_path": "payments"})
+        try:
+            await connection.execute(
+                """
+                INSERT INTO webhook_events (razorpay_event_id, body_sha256, body, headers, verified_by, state, deliveries,
+                                            created_at, received_at)
+                VALUES ('evt_1', 'x', '', '{}', 'CURRENT', 'HANDLED', 3, now(), now()),
+                       ('evt_2', 'x', '', '{}', 'CURRENT', 'HANDLED', 1, now(), now());
+                INSERT INTO riders (created_at) VALUES (now());
+                INSERT INTO qr_payments (razorpay_payment_id, amount_paise, platform_fee_paise, fee_source, rider_id,
+                                         rider_resolved_by, state, paid_at, received_at, updated_at)
+                SELECT 'pay_' || n, 500, 0, 'WEBHOOK', 1, 'UPI_GUEST', 'BILLED', now(), now(), now() FROM generate_series(1, 2) n;
+                INSERT INTO bills (qr_payment_id, transaction_id, station_id, franchisee_id, energy_wh, tariff_paise_per_kwh,
+                                   gst_bps, paid_paise, energy_charge_paise, gst_paise, platform_fee_paise, fee_source,
+                                   refund_paise, residue_paise, shortfall_paise, implausible, started_at, stopped_at, billed_at)
+                VALUES (1, 1, 3, 7, 1, 1, 0, 500, 500, 0, 0, 'WEBHOOK', 0, 0, 0, false, now(), now(), now());
+                """
+            )
+            await migrate(dsn, schema="payments", password="payments", migrations=MIGRATIONS)
+            repeats = await connection.fetch("SELECT webhook_event_id, count(*) FROM webhook_repeats GROUP BY 1")
+            assert [tuple(row) for row in repeats] == [(1, 2)]
+            sites = await connection.fetch("SELECT id, station_id, franchisee_id FROM qr_payments ORDER BY id")
+            assert [tuple(row) for row in sites] == [(1, 3, 7), (2, None, None)]
+        finally:
+            await connection.close()

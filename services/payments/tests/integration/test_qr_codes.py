@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chassis.web import Role
+from contracts.payments import AuditRecorded
 from razorpay_simulator import FaultRule, QrPayment, WebhookRule
 
 from .conftest import World
@@ -144,3 +145,69 @@ async def test_who_may_not_and_what_is_not_there(world: World) -> None:
     await world.call("GET", "/v1/payments?state=NONSENSE", status=422)
     async with world.http.get(f"{world.url}/v1/payments") as answer:
         assert answer.status == 401
+
+
+async def test_a_regenerated_code_serves_and_the_old_one_gives_back(world: World) -> None:
+    old = await world.qr_code("CP-7")
+    new = await world.call("POST", f"/v1/qr-codes/{old['id']}/regenerate", role=Role.OPERATOR, status=201)
+    await world.quiet()
+    assert (new["status"], new["replaces_id"], new["name"]) == ("ACTIVE", old["id"], old["name"])
+    assert new["image_content"] != old["image_content"]
+    assert (await world.call("GET", f"/v1/qr-codes/{old['id']}"))["status"] == "CLOSED"
+    assert world.razorpay.state.qr_codes[old["razorpay_qr_code_id"]].status == "closed"
+    world.razorpay.settings.closed_qr = "leak"
+    late = await world.payment(await world.pay(old, 700))
+    assert (late["state"], late["refund_reason"]) == ("REFUND_DUE", "QR_CODE_CLOSED")
+    served = await world.payment(await world.pay(new, 700))
+    assert (served["state"], served["qr_code_id"]) == ("START_REQUESTED", new["id"])
+    (audited,) = [entry for entry in await world.said(AuditRecorded) if entry.action == "regenerate"]
+    assert (audited.actor, audited.entity_id) == ("staff|1", old["id"])
+    assert audited.after == {"status": "CLOSING", "replaced_by": new["id"]}
+
+
+async def test_a_code_is_replaced_once_however_often_it_is_asked(world: World) -> None:
+    old = await world.qr_code("CP-7")
+    path = f"/v1/qr-codes/{old['id']}/regenerate"
+    answers = await asyncio.gather(*(world.call("POST", path, status=201) for _ in range(4)))
+    assert len({answer["id"] for answer in answers}) == 1
+    assert len(world.razorpay.requests("POST", CREATE)) == 2
+
+
+async def test_an_unknown_outcome_of_a_regeneration_is_found_in_the_list(world: World) -> None:
+    old = await world.qr_code("CP-7")
+    world.razorpay.add_fault(FaultRule(kind="reset", when="after_effect", method="POST", path=CREATE))
+    world.razorpay.add_fault(FaultRule(kind="reset", when="after_effect", method="POST", path=f"{CREATE}/*/close"))
+    world.razorpay.add_webhook_rule(WebhookRule(kind="drop", event="qr_code.*", times=10))
+    new = await world.call("POST", f"/v1/qr-codes/{old['id']}/regenerate", status=201)
+    assert new["status"] == "CREATING"
+    await world.clock.advance(20)
+    assert len(world.razorpay.requests("POST", CREATE)) == len(world.razorpay.state.qr_codes) == 2
+    assert (await world.call("GET", f"/v1/qr-codes/{new['id']}"))["status"] == "ACTIVE"
+    assert (await world.call("GET", f"/v1/qr-codes/{old['id']}"))["status"] == "CLOSED"
+
+
+async def test_a_refused_replacement_is_told_and_may_be_tried_again(world: World) -> None:
+    old = await world.qr_code("CP-7")
+    path = f"/v1/qr-codes/{old['id']}/regenerate"
+    refusal = FaultRule(kind="error", status=400, description="The selected name is invalid.", method="POST", path=CREATE)
+    world.razorpay.add_fault(refusal)
+    problem = await world.call("POST", path, status=502)
+    assert "The selected name is invalid." in problem["detail"]
+    # The old one is closed all the same: whoever regenerates wants no more money on it.
+    assert (await world.call("GET", f"/v1/qr-codes/{old['id']}"))["status"] == "CLOSED"
+    new = await world.call("POST", path, status=201)
+    assert (new["status"], new["replaces_id"]) == ("ACTIVE", old["id"])
+
+
+async def test_what_can_not_be_regenerated_says_why(world: World) -> None:
+    old = await world.qr_code("CP-7")
+    await world.call("POST", f"/v1/qr-codes/{old['id']}/close")
+    await world.qr_code("CP-7")
+    problem = await world.call("POST", f"/v1/qr-codes/{old['id']}/regenerate", status=409)
+    assert problem["detail"] == "Connector 1 of CP-7 has a QR code already; close that first."
+    await world.call("POST", f"/v1/qr-codes/{old['id']}/regenerate", role=Role.FINANCE, status=403)
+    await world.call("POST", "/v1/qr-codes/qrc_99/regenerate", status=404)
+    world.razorpay.add_fault(FaultRule(kind="reset", when="before_effect", method="POST", path=CREATE))
+    waits = await world.call("POST", "/v1/qr-codes", json={**BODY, "connector_id": 2}, status=201)
+    problem = await world.call("POST", f"/v1/qr-codes/{waits['id']}/regenerate", status=409)
+    assert problem["detail"] == "It is still being created; regenerate it once it is active."

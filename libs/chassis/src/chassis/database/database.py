@@ -32,6 +32,7 @@ class Database:
     """Opens transactions. A Part: mount it before what uses it.
 
     `url`: postgresql://role:password@host:port/database. `address_of` says where a model is published (contracts.topology).
+    `urgent_connections`: so many more, for `transaction(urgent=True)` alone: who takes one waits for none of the others.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Database:
         ids: Ids,
         address_of: Callable[[Any], Address],
         pool_size: int = 10,
+        urgent_connections: int = 0,
     ) -> None:
         self.schema = schema
         self.url = url
@@ -52,8 +54,18 @@ class Database:
         self.telemetry = telemetry
         self._ids = ids
         self._address_of = address_of
-        self.engine: AsyncEngine = create_async_engine(
-            url.replace("postgresql://", "postgresql+asyncpg://", 1),
+        self.engine = self._engine(pool_size)
+        self._urgent = self._engine(urgent_connections) if urgent_connections else None
+        self.announced = Counter(
+            "voltlync_outbox_announced_total",
+            "Outbox rows committed; less those relayed, what waits",
+            registry=telemetry.registry,
+        )
+        service.ready_checks["database"] = self._ready
+
+    def _engine(self, pool_size: int) -> AsyncEngine:
+        engine = create_async_engine(
+            self.url.replace("postgresql://", "postgresql+asyncpg://", 1),
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=30,
@@ -62,22 +74,17 @@ class Database:
             connect_args={
                 "timeout": 10,
                 "server_settings": {
-                    "search_path": schema,
+                    "search_path": self.schema,
                     "timezone": "UTC",
-                    "application_name": f"voltlync_{schema}",
+                    "application_name": f"voltlync_{self.schema}",
                     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
                     "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
                     **KEEPALIVE_SETTINGS,
                 },
             },
         )
-        telemetry.trace_queries(self.engine)
-        self.announced = Counter(
-            "voltlync_outbox_announced_total",
-            "Outbox rows committed; less those relayed, what waits",
-            registry=telemetry.registry,
-        )
-        service.ready_checks["database"] = self._ready
+        self.telemetry.trace_queries(engine)
+        return engine
 
     async def start(self) -> None:
         """Nothing to wait for: the pool opens connections as they are needed, /readyz says whether it can."""
@@ -85,6 +92,8 @@ class Database:
     async def stop(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+        if self._urgent is not None:
+            await self._urgent.dispose()
 
     async def _ready(self) -> str | None:
         try:
@@ -95,9 +104,15 @@ class Database:
         return None
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[UnitOfWork]:
-        """A transaction that commits when the block ends and rolls back when it raises."""
-        async with self.engine.connect() as connection, connection.begin():
+    async def transaction(self, *, urgent: bool = False) -> AsyncIterator[UnitOfWork]:
+        """A transaction that commits when the block ends and rolls back when it raises.
+
+        `urgent`: on a connection that only such transactions use. Raises RuntimeError where there is none.
+        """
+        engine = self._urgent if urgent else self.engine
+        if engine is None:
+            raise RuntimeError("an urgent transaction, and the database was given no urgent connections")
+        async with engine.connect() as connection, connection.begin():
             uow = UnitOfWork(connection, now=self.service.clock.now(), ids=self._ids, address_of=self._address_of)
             yield uow
             announced = await uow.flush(self.outbox_channel)

@@ -1,6 +1,6 @@
 """A transaction and what goes with it: the effects, the messages announced, the messages noted as handled."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +92,11 @@ class UnitOfWork:
                 "created_at": self.now,
             }
         )
+
+    @property
+    def announced(self) -> Sequence[Mapping[str, Any]]:
+        """What was announced so far, as outbox rows. It leaves with the commit, or never."""
+        return tuple(self._announced)
 
     def after_commit(self, callback: Callable[[], object]) -> None:
         """Call this once the commit stands: a hint such as waking a worker; never something that must happen."""

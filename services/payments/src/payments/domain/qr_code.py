@@ -32,6 +32,11 @@ class Mark:
     qr_code_id: int
 
 
+def default_name(charge_point_id: str, connector_id: int) -> str:
+    """What it is called where nobody named it."""
+    return f"{charge_point_id} / {connector_id}"
+
+
 def notes_for(*, environment: str, qr_code_id: int, charge_point_id: str, connector_id: int) -> dict[str, str]:
     """The notes of a QR code: ours to find it by, and the charger for whoever reads Razorpay's dashboard."""
     return {

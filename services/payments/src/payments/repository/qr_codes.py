@@ -27,6 +27,7 @@ class QrCode:
     name: str
     status: QrCodeStatus
     body: Mapping[str, Any]
+    replaces_id: int | None
     razorpay_qr_code_id: str | None
     image_url: str | None
     image_content: str | None
@@ -42,7 +43,15 @@ def qr_code_from(row: Any) -> QrCode:
     return QrCode(**{**columns_of(row, QrCode), "status": QrCodeStatus(row.status)})
 
 
-async def add(connection: AsyncConnection, *, charge_point_id: str, connector_id: int, name: str, now: datetime) -> int | None:
+async def add(
+    connection: AsyncConnection,
+    *,
+    charge_point_id: str,
+    connector_id: int,
+    name: str,
+    replaces_id: int | None = None,
+    now: datetime,
+) -> int | None:
     """A new row, CREATING; None where the connector has a live QR code already."""
     made = (
         insert(qr_codes)
@@ -52,6 +61,7 @@ async def add(connection: AsyncConnection, *, charge_point_id: str, connector_id
             name=name,
             status=QrCodeStatus.CREATING.value,
             body={},
+            replaces_id=replaces_id,
             next_attempt_at=now,
             created_at=now,
         )
@@ -84,6 +94,13 @@ async def get(connection: AsyncConnection, qr_code_id: int, *, lock: bool = Fals
 async def find_by_razorpay_id(connection: AsyncConnection, razorpay_qr_code_id: str) -> QrCode | None:
     """One QR code by Razorpay's id."""
     row = (await connection.execute(select(qr_codes).where(_T.razorpay_qr_code_id == razorpay_qr_code_id))).one_or_none()
+    return None if row is None else qr_code_from(row)
+
+
+async def find_replacement(connection: AsyncConnection, qr_code_id: int) -> QrCode | None:
+    """The QR code that was made in place of this one, if Razorpay has not refused it."""
+    query = select(qr_codes).where(_T.replaces_id == qr_code_id, _T.status != QrCodeStatus.FAILED.value)
+    row = (await connection.execute(query)).one_or_none()
     return None if row is None else qr_code_from(row)
 
 

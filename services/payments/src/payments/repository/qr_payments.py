@@ -46,6 +46,8 @@ class QrPayment:
     refund_reason: str | None
     refund_detail: str | None
     transaction_id: int | None
+    station_id: int | None
+    franchisee_id: int | None
     stopped: Mapping[str, Any] | None
     paid_at: datetime
     received_at: datetime

@@ -1,18 +1,19 @@
 """Razorpay's webhooks as they came."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import DateTime, LargeBinary, Select, Text, bindparam, func, insert, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments.domain.errors import NotFoundError
 from payments.domain.webhook import Secret, WebhookState
 from payments.repository.rows import columns_of
-from payments.tables import webhook_events
+from payments.tables import webhook_events, webhook_repeats
 
 _T = webhook_events.c
 
@@ -45,49 +46,102 @@ def event_from(row: Any) -> WebhookEvent:
     return WebhookEvent(**columns_of(row, WebhookEvent))
 
 
-async def store(
-    connection: AsyncConnection,
-    *,
-    razorpay_event_id: str,
-    body_sha256: str,
-    event: str | None,
-    account_id: str | None,
-    body: bytes,
-    headers: Mapping[str, str],
-    verified_by: Secret,
-    traceparent: str | None,
-    created_at: datetime,
-    now: datetime,
-) -> tuple[int, bool]:
-    """(id, whether it is new). A repeat only counts one delivery more, however many come at once."""
-    made = insert(webhook_events).values(
-        razorpay_event_id=razorpay_event_id,
-        body_sha256=body_sha256,
-        event=event,
-        account_id=account_id,
-        body=body,
-        headers=dict(headers),
-        verified_by=verified_by.value,
-        state=WebhookState.RECEIVED.value,
-        traceparent=traceparent,
-        next_attempt_at=now,
-        created_at=created_at,
-        received_at=now,
-    )
-    made = made.on_conflict_do_update(
-        index_elements=[_T.razorpay_event_id, _T.body_sha256], set_={"deliveries": webhook_events.c.deliveries + 1}
-    )
-    row = (await connection.execute(made.returning(_T.id, _T.deliveries))).one()
-    return row.id, row.deliveries == 1
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A verified delivery, to be stored."""
+
+    razorpay_event_id: str
+    body_sha256: str
+    event: str | None
+    account_id: str | None
+    body: bytes
+    headers: Mapping[str, str]
+    verified_by: Secret
+    traceparent: str | None
+    created_at: datetime | None
+    """None: it could not be read; the receipt's time."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes it the same event: the same id with another body is another row."""
+        return self.razorpay_event_id, self.body_sha256
+
+
+# One statement for any number of rows. A repeat, also within the batch, is left out; so is what another replica stores now,
+# whose commit this waits for. The row's lock, which whoever works the event holds, keeps nobody waiting.
+_STORE = text(
+    """
+    INSERT INTO webhook_events (razorpay_event_id, body_sha256, event, account_id, body, headers, verified_by, state,
+                                traceparent, next_attempt_at, created_at, received_at)
+    SELECT razorpay_event_id, body_sha256, event, account_id, body, headers::jsonb, verified_by, :state,
+           traceparent, :now, coalesce(created_at, :now), :now
+    FROM unnest(:razorpay_event_id, :body_sha256, :event, :account_id, :body, :headers, :verified_by, :traceparent, :created_at)
+         AS given (razorpay_event_id, body_sha256, event, account_id, body, headers, verified_by, traceparent, created_at)
+    ON CONFLICT (razorpay_event_id, body_sha256) DO NOTHING
+    RETURNING id, razorpay_event_id, body_sha256
+    """
+).bindparams(
+    bindparam("state", WebhookState.RECEIVED.value, type_=Text),
+    bindparam("now", type_=DateTime(timezone=True)),
+    bindparam("body", type_=ARRAY(LargeBinary)),
+    bindparam("created_at", type_=ARRAY(DateTime(timezone=True))),
+    *(
+        bindparam(name, type_=ARRAY(Text))
+        for name in ("razorpay_event_id", "body_sha256", "event", "account_id", "headers", "verified_by", "traceparent")
+    ),
+)
+
+
+async def store(connection: AsyncConnection, batch: Sequence[Incoming], *, now: datetime) -> list[tuple[int, bool]]:
+    """(id, whether it is new) of each delivery. A repeat only counts one delivery more, however many come at once."""
+    # Everybody in one order: two replicas that get the same events wait for each other, never in a circle.
+    ordered = sorted(batch, key=lambda incoming: incoming.key)
+    columns = {
+        name: [getattr(incoming, name) for incoming in ordered]
+        for name in ("razorpay_event_id", "body_sha256", "event", "account_id", "body", "traceparent", "created_at")
+    }
+    columns["headers"] = [json.dumps(dict(incoming.headers)) for incoming in ordered]
+    columns["verified_by"] = [incoming.verified_by.value for incoming in ordered]
+    made = await connection.execute(_STORE, {**columns, "now": now})
+    ids = {(row.razorpay_event_id, row.body_sha256): int(row.id) for row in made}
+    new = set(ids)
+    known = [incoming.key for incoming in batch if incoming.key not in ids]
+    if known:
+        keys = tuple_(_T.razorpay_event_id, _T.body_sha256)
+        found = await connection.execute(select(_T.id, _T.razorpay_event_id, _T.body_sha256).where(keys.in_(sorted(set(known)))))
+        ids |= {(row.razorpay_event_id, row.body_sha256): int(row.id) for row in found}
+    results = []
+    repeats = []
+    for incoming in batch:
+        first = incoming.key in new
+        new.discard(incoming.key)
+        results.append((ids[incoming.key], first))
+        if not first:
+            repeats.append({"webhook_event_id": ids[incoming.key], "received_at": now})
+    if repeats:
+        await connection.execute(insert(webhook_repeats), repeats)
+    return results
+
+
+_SELECT = select(
+    webhook_events,
+    (1 + select(func.count()).where(webhook_repeats.c.webhook_event_id == _T.id).scalar_subquery()).label("deliveries"),
+)
 
 
 async def take_due(connection: AsyncConnection, *, now: datetime, event_id: int | None = None) -> WebhookEvent | None:
-    """The oldest event that is due, locked until the transaction ends; those that others work on are passed over."""
-    query = select(webhook_events).where(_T.state == WebhookState.RECEIVED.value).limit(1).with_for_update(skip_locked=True)
+    """The oldest event that is due, locked until the transaction ends; those that others work on are passed over.
+
+    `event_id`: this one, which the caller leased. Waited for, not passed over: somebody who looked for a due one at the moment of
+    the lease may hold its lock a while without working it. The lock leaves the key free (FOR NO KEY UPDATE): a repeat's row
+    refers to it meanwhile.
+    """
+    query = _SELECT.where(_T.state == WebhookState.RECEIVED.value)
     if event_id is not None:
-        query = query.where(_T.id == event_id)
+        query = query.where(_T.id == event_id).with_for_update(of=webhook_events, key_share=True)
     else:
-        query = query.where(_T.next_attempt_at <= now).order_by(_T.next_attempt_at, _T.id)
+        query = query.where(_T.next_attempt_at <= now).order_by(_T.next_attempt_at, _T.id).limit(1)
+        query = query.with_for_update(of=webhook_events, skip_locked=True, key_share=True)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else event_from(row)
 
@@ -123,8 +177,9 @@ async def replay(connection: AsyncConnection, event_id: int, *, now: datetime) -
 
 async def find(connection: AsyncConnection, event_id: int, *, lock: bool = False) -> WebhookEvent | None:
     """One event."""
-    query = select(webhook_events).where(_T.id == event_id)
-    row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
+    query = _SELECT.where(_T.id == event_id)
+    locked = query.with_for_update(of=webhook_events, key_share=True)
+    row = (await connection.execute(locked if lock else query)).one_or_none()
     return None if row is None else event_from(row)
 
 
@@ -136,11 +191,11 @@ async def get(connection: AsyncConnection, event_id: int, *, lock: bool = False)
     return event
 
 
-def listing(*, state: str | None, event: str | None) -> Select[Any]:
-    """Events by state and name."""
-    query = select(webhook_events)
-    if state is not None:
-        query = query.where(_T.state == state)
-    if event is not None:
-        query = query.where(_T.event == event)
+def listing(*, state: str | None, event: str | None, razorpay_event_id: str | None, account_id: str | None) -> Select[Any]:
+    """Events by what is given."""
+    query = _SELECT
+    wanted = {_T.state: state, _T.event: event, _T.razorpay_event_id: razorpay_event_id, _T.account_id: account_id}
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(column == value)
     return query

@@ -30,6 +30,9 @@ async def bill_session(app: Payments, uow: UnitOfWork, event: TransactionStopped
     if payment is None:
         return
     refuse_other_transaction(payment, event.transaction_id)
+    if payment.station_id is None:
+        # The stop has overtaken the start, and says as well whose site it was.
+        await qr_payments.set_values(uow.connection, payment.id, station_id=event.station_id, franchisee_id=event.franchisee_id)
     if event.energy_wh == 0:
         await _nothing_delivered(app, uow, payment, event)
         return

@@ -44,7 +44,13 @@ async def link_transaction(_app: Payments, uow: UnitOfWork, event: TransactionSt
     state = next_state(payment.state, Trigger.TRANSACTION_STARTED)
     if state is not None:
         await qr_payments.set_values(
-            uow.connection, payment.id, state=state.value, transaction_id=event.transaction_id, updated_at=uow.now
+            uow.connection,
+            payment.id,
+            state=state.value,
+            transaction_id=event.transaction_id,
+            station_id=event.station_id,
+            franchisee_id=event.franchisee_id,
+            updated_at=uow.now,
         )
         log.info("payment.charging", qr_payment_id=payment.id, transaction_id=event.transaction_id)
 

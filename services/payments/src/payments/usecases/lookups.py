@@ -54,3 +54,18 @@ class Lookups:
             except Permanent as error:
                 log.info("lookup.qr_code_unknown", razorpay_qr_code_id=needed.razorpay_id, error=error.description)
         self._answers[needed.kind, needed.razorpay_id] = answer
+
+
+class Unasked(Lookups):
+    """For a preview: nobody is asked, and what would be is noted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def _answer(self, kind: str, razorpay_id: str) -> Entity | None:
+        """A payment's fee is taken as unknown. Whose a QR code is can't be: raises LookupNeeded."""
+        self.asked.append(f"{kind} {razorpay_id}")
+        if kind == "qr_code":
+            raise LookupNeeded(kind, razorpay_id)
+        return None

@@ -1,11 +1,13 @@
 """QR codes at Razorpay: our row first, then the call; after an unknown outcome the list is read before anything is sent again."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
+from chassis.database import UnitOfWork
 from chassis.web import Principal
 from payments.domain import qr_code
 from payments.domain.errors import ConflictError, ProviderUnavailableError
@@ -33,29 +35,84 @@ async def create_qr_code(app: Payments, body: QrCodeCreate, principal: Principal
     Raises ConflictError for a connector that has a live QR code, ProviderUnavailableError where Razorpay refused.
     """
     async with app.database.transaction() as uow:
-        name = body.name or f"{body.charge_point_id} / {body.connector_id}"
-        row_id = await qr_codes.add(
-            uow.connection, charge_point_id=body.charge_point_id, connector_id=body.connector_id, name=name, now=uow.now
-        )
-        if row_id is None:
-            raise ConflictError(
-                f"Connector {body.connector_id} of {body.charge_point_id} has a QR code already; close that first."
-            )
-        notes = qr_code.notes_for(
-            environment=app.settings.qr_mark,
-            qr_code_id=row_id,
-            charge_point_id=body.charge_point_id,
-            connector_id=body.connector_id,
-        )
-        asked: dict[str, Any] = {"type": "upi_qr", "usage": "multiple_use", "fixed_amount": False, "name": name, "notes": notes}
-        await qr_codes.set_values(uow.connection, row_id, body={**asked, "description": f"EV charging, {name}"})
-        row = await qr_codes.claim(uow.connection, await qr_codes.get(uow.connection, row_id), lapses_at=_lapse(uow.now))
-        audit(uow, principal, entity="qr_code", entity_id=f"qrc_{row_id}", action="create", after=body.model_dump())
+        name = body.name or qr_code.default_name(body.charge_point_id, body.connector_id)
+        row = await _add(app, uow, charge_point_id=body.charge_point_id, connector_id=body.connector_id, name=name)
+        audit(uow, principal, entity="qr_code", entity_id=f"qrc_{row.id}", action="create", after=body.model_dump())
     await _ask(app, row)
-    made = await _read(app, row_id)
+    return await _made(app, row.id)
+
+
+async def regenerate_qr_code(app: Payments, qr_code_id: QrCodeId, principal: Principal) -> QrCodeView:
+    """`POST /v1/qr-codes/{id}/regenerate`. Answers the new code; payments on the old one are refunded from this moment.
+
+    Our two rows change together, whatever Razorpay says to either call. A code is replaced once: the repetition answers what
+    took its place, unless Razorpay refused that, and then makes another.
+    Raises NotFoundError, ConflictError, ProviderUnavailableError where Razorpay refused the new one.
+    """
+    async with app.database.transaction() as uow:
+        old = await qr_codes.get(uow.connection, qr_code_id, lock=True)
+        if old.status is QrCodeStatus.CREATING:
+            raise ConflictError("It is still being created; regenerate it once it is active.")
+        if old.status is QrCodeStatus.FAILED:
+            raise ConflictError("Razorpay refused it, so there is nothing to replace; create a new one.")
+        replacement = await qr_codes.find_replacement(uow.connection, old.id)
+        if replacement is not None:
+            return QrCodeView.of(replacement)
+        closing = await _begin_to_close(uow, old) if old.status is QrCodeStatus.ACTIVE else None
+        row = await _add(
+            app,
+            uow,
+            charge_point_id=old.charge_point_id,
+            connector_id=old.connector_id,
+            name=old.name,
+            replaces_id=old.id,
+        )
+        audit(
+            uow,
+            principal,
+            entity="qr_code",
+            entity_id=f"qrc_{old.id}",
+            action="regenerate",
+            before={"status": old.status},
+            after={"status": (closing or old).status, "replaced_by": f"qrc_{row.id}"},
+        )
+    await asyncio.gather(*(_ask(app, wanted) for wanted in (row, closing) if wanted is not None))
+    return await _made(app, row.id)
+
+
+async def _add(
+    app: Payments, uow: UnitOfWork, *, charge_point_id: str, connector_id: int, name: str, replaces_id: int | None = None
+) -> QrCode:
+    """A new row, claimed, with what Razorpay is asked for. Raises ConflictError for a connector that has a live QR code."""
+    row_id = await qr_codes.add(
+        uow.connection,
+        charge_point_id=charge_point_id,
+        connector_id=connector_id,
+        name=name,
+        replaces_id=replaces_id,
+        now=uow.now,
+    )
+    if row_id is None:
+        raise ConflictError(f"Connector {connector_id} of {charge_point_id} has a QR code already; close that first.")
+    notes = qr_code.notes_for(
+        environment=app.settings.qr_mark, qr_code_id=row_id, charge_point_id=charge_point_id, connector_id=connector_id
+    )
+    asked: dict[str, Any] = {"type": "upi_qr", "usage": "multiple_use", "fixed_amount": False, "name": name, "notes": notes}
+    await qr_codes.set_values(uow.connection, row_id, body={**asked, "description": f"EV charging, {name}"})
+    return await qr_codes.claim(uow.connection, await qr_codes.get(uow.connection, row_id), lapses_at=_lapse(uow.now))
+
+
+async def _made(app: Payments, qr_code_id: int) -> QrCodeView:
+    made = await _read(app, qr_code_id)
     if made.status is QrCodeStatus.FAILED:
         raise ProviderUnavailableError(f"Razorpay refused the QR code: {made.last_error}")
     return QrCodeView.of(made)
+
+
+async def _begin_to_close(uow: UnitOfWork, row: QrCode) -> QrCode:
+    """From the commit on payments on it are refunded. Returns the claimed row, for Razorpay to be told."""
+    await qr_codes.set_values(uow.connection, row.id, status=QrCodeStatus.CLOSING.value, closed_at=uow.now, calls=0)
+    return await qr_codes.claim(uow.connection, await qr_codes.get(uow.connection, row.id), lapses_at=_lapse(uow.now))
 
 
 async def close_qr_code(app: Payments, qr_code_id: QrCodeId, principal: Principal) -> QrCodeView:
@@ -69,8 +126,7 @@ async def close_qr_code(app: Payments, qr_code_id: QrCodeId, principal: Principa
         if row.status is QrCodeStatus.CREATING:
             raise ConflictError("It is still being created; close it once it is active.")
         if row.status is QrCodeStatus.ACTIVE:
-            await qr_codes.set_values(uow.connection, row.id, status=QrCodeStatus.CLOSING.value, closed_at=uow.now, calls=0)
-            closing = await qr_codes.claim(uow.connection, await qr_codes.get(uow.connection, row.id), lapses_at=_lapse(uow.now))
+            closing = await _begin_to_close(uow, row)
             audit(
                 uow,
                 principal,

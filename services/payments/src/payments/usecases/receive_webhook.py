@@ -7,7 +7,7 @@ from chassis.telemetry import current_traceparent
 from chassis.web import read_body
 from payments.domain import webhook
 from payments.domain.errors import InvalidSignatureError, MalformedEventError
-from payments.repository import webhook_events
+from payments.repository.webhook_events import Incoming
 from payments.usecases.context import Payments
 from payments.views import WebhookAccepted
 
@@ -40,14 +40,13 @@ async def receive_webhook(app: Payments, request: web.Request) -> WebhookAccepte
         app.metrics.webhook_rejected.inc()
         log.warning("webhook.rejected", body_bytes=len(body), has_signature=SIGNATURE_HEADER in request.headers)
         raise
-    async with app.database.transaction() as uow:
-        try:
-            envelope = webhook.parse(body, received_at=uow.now)
-        except MalformedEventError:
-            # Signed by Razorpay and not understood: kept all the same, and failed where it is worked, for an operator to see.
-            envelope = None
-        event_id, new = await webhook_events.store(
-            uow.connection,
+    try:
+        envelope = webhook.parse(body, received_at=app.clock.now())
+    except MalformedEventError:
+        # Signed by Razorpay and not understood: kept all the same, and failed where it is worked, for an operator to see.
+        envelope = None
+    event_id, new = await app.inbox.store(
+        Incoming(
             razorpay_event_id=webhook.event_id(request.headers.get(EVENT_ID_HEADER), body),
             body_sha256=webhook.body_hash(body),
             event=webhook.storable(envelope.event) if envelope else None,
@@ -56,9 +55,8 @@ async def receive_webhook(app: Payments, request: web.Request) -> WebhookAccepte
             headers={name: webhook.storable(request.headers[name]) for name in KEPT_HEADERS if name in request.headers},
             verified_by=verified_by,
             traceparent=current_traceparent(),
-            created_at=envelope.created_at if envelope else uow.now,
-            now=uow.now,
+            created_at=envelope.created_at if envelope else None,
         )
-        uow.after_commit(app.webhooks.wake)
+    )
     log.info("webhook.received", webhook_event_id=event_id, razorpay_event=envelope.event if envelope else None, repeat=not new)
     return WebhookAccepted()

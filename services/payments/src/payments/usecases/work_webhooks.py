@@ -74,7 +74,7 @@ async def _attempt(
                 return None, None
             try:
                 with app.telemetry.span(f"webhook {event.event}", traceparent=event.traceparent, webhook_event_id=event.id):
-                    await _work(app, uow, event, lookups)
+                    await work_event(app, uow, event, lookups)
             except LookupNeeded as needed:
                 # Asked for before anything is written. The due time keeps others away when the row's lock goes.
                 until = uow.now + timedelta(seconds=LOOKUP_LEASE_SECONDS)
@@ -87,7 +87,8 @@ async def _attempt(
     return event, None
 
 
-async def _work(app: Payments, uow: UnitOfWork, event: WebhookEvent, lookups: Lookups) -> None:
+async def work_event(app: Payments, uow: UnitOfWork, event: WebhookEvent, lookups: Lookups) -> None:
+    """The event's effects and what became of it, in the caller's transaction. Raises LookupNeeded before anything is written."""
     envelope = webhook.parse(event.body, received_at=event.received_at)
     handler = HANDLERS.get(envelope.event)
     result: Ignored | Later | None
@@ -116,10 +117,20 @@ async def _work(app: Payments, uow: UnitOfWork, event: WebhookEvent, lookups: Lo
     )
 
 
+def _passes(error: Exception) -> bool:
+    return is_transient(error) or isinstance(error, RazorpayError)
+
+
+def is_final(event: WebhookEvent, error: Exception) -> bool:
+    """Whether the event is FAILED by this error rather than tried again."""
+    if isinstance(error, MalformedEventError | ContradictionError):
+        return True
+    return event.attempts >= len(RETRY_SECONDS) and not _passes(error)
+
+
 async def _failed(app: Payments, event: WebhookEvent, error: Exception) -> None:
     """Try again by the ladder. What can't be read, or can't be true, is FAILED at once; what passes by itself never fails."""
-    passing = is_transient(error) or isinstance(error, RazorpayError)
-    final = isinstance(error, MalformedEventError | ContradictionError) or (event.attempts >= len(RETRY_SECONDS) and not passing)
+    passing, final = _passes(error), is_final(event, error)
     reason = webhook.storable(f"{type(error).__name__}: {error}")
     async with app.database.transaction() as uow:
         if final:
