@@ -283,6 +283,7 @@ class TransferView(BaseModel):
     utr: str | None
     calls: int
     last_error: str | None
+    paid_twice_status: TransferStatus | None = Field(description="where it went through although we had replaced it: paid twice")
     created_at: datetime
     processed_at: datetime | None
     settled_at: datetime | None
