@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from chassis.web import Role
 from contracts import Event
 from contracts.payments import (
     FeeSource,
@@ -327,3 +328,54 @@ async def test_the_service_itself_can_change_nothing_in_the_books(world: World, 
             await added.commit()
     finally:
         await service.close()
+
+
+async def test_finance_reads_balances_journals_and_the_trial_balance(world: World) -> None:
+    bill = world.bill(None)
+    for event in story_of(world, bill):
+        await world.publish(event)
+    await world.settle()
+    number, at = bill.qr_payment_id, world.clock.now()
+
+    trial = await world.call("GET", "/v1/books/trial-balance", role=Role.FINANCE)
+    assert (trial["balanced"], trial["journals"], trial["postings"]) == (True, 3, 5 + 5 + 2)
+    assert trial["debit_paise"] == trial["credit_paise"] == 10_236 + 10_000 + 2685
+    assert [account["code"] for account in trial["accounts"]] == [account.code for account in CHART]
+    listed = (await world.call("GET", "/v1/books/accounts", role=Role.FINANCE))["items"]
+    assert sorted(listed, key=lambda item: item["code"]) == sorted(trial["accounts"], key=lambda item: item["code"])
+    of = {account["code"]: account["balance_paise"] for account in listed}
+    assert (of["nodal"], of["energy_revenue"], of["gst_output"], of["rider_held"]) == (10_000 - 236 - 2685, 5999, 1080, 0)
+
+    # Before the bill all of it was held for the rider.
+    earlier = (at - timedelta(minutes=1)).isoformat().replace("+", "%2B")
+    then = await world.call("GET", f"/v1/books/trial-balance?at={earlier}", role=Role.FINANCE)
+    assert {account["code"]: account["balance_paise"] for account in then["accounts"]}["rider_held"] == 10_000
+    assert then["journals"] == 1
+
+    first = await world.call("GET", f"/v1/books/journals?subject=qrp_{number}&limit=2", role=Role.FINANCE)
+    rest = await world.call(
+        "GET", f"/v1/books/journals?subject=qrp_{number}&limit=2&cursor={first['next_cursor']}", role=Role.FINANCE
+    )
+    assert [item["kind"] for item in (*first["items"], *rest["items"])] == [
+        "refund_processed",
+        "payment_billed",
+        "payment_captured",
+    ]
+    assert rest["next_cursor"] is None
+    shown = await world.call("GET", f"/v1/books/journals/{rest['items'][0]['id']}", role=Role.FINANCE)
+    assert shown == rest["items"][0]
+    assert shown["postings"][0] == {"account": "nodal", "debit_paise": 10_000, "credit_paise": 0}
+
+    for filters, kinds in (
+        ("account=refund_payable", ["refund_processed", "payment_billed"]),
+        (f"to={earlier}", ["payment_captured"]),
+        (f"from={earlier}&account=nodal", ["refund_processed"]),
+        (f"key=payment/{number}/billed", ["payment_billed"]),
+    ):
+        found = await world.call("GET", f"/v1/books/journals?{filters}", role=Role.FINANCE)
+        assert [item["kind"] for item in found["items"]] == kinds, filters
+    problem = await world.call("GET", "/v1/books/journals?account=pocket", role=Role.FINANCE, status=422)
+    assert "pocket is no account" in json.dumps(problem)
+    await world.call("GET", "/v1/books/journals/jnl_999", role=Role.FINANCE, status=404)
+    for role in (Role.OPERATOR, Role.FRANCHISEE, Role.RIDER):
+        await world.call("GET", "/v1/books/accounts", role=role, status=403)

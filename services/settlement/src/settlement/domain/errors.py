@@ -1,7 +1,7 @@
 """What can be wrong with what is asked of settlement. The texts are written for the caller.
 
 SettlementError
-├── NoSuchFranchisee, NoSuchLedgerEntry, NoSuchTransfer, NoSuchSettlement, NoSuchUnownedBill    404
+├── NoSuchFranchisee, NoSuchLedgerEntry, NoSuchTransfer, NoSuchSettlement, NoSuchUnownedBill, NoSuchJournal    404
 ├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry, BillAssigned                      409
 └── ForbiddenTransition                                            never by a caller: the message is parked
 """
@@ -37,6 +37,13 @@ class NoSuchSettlement(SettlementError):
 
     def __init__(self, settlement_id: str) -> None:
         super().__init__(f"{settlement_id[:40]} does not exist.")
+
+
+class NoSuchJournal(SettlementError):
+    """No journal of this id."""
+
+    def __init__(self, journal_id: int) -> None:
+        super().__init__(f"jnl_{journal_id} does not exist.")
 
 
 class EmailTaken(SettlementError):
