@@ -33,6 +33,9 @@ class Metrics:
         )
         self.link_failed = counter("voltlync_settlement_link_failed_total", "Onboarding steps that Razorpay refused", ("step",))
         self.work_failed = counter("voltlync_settlement_work_failed_total", "Rows whose working off raised an error", ("worker",))
+        self.books_differences = Gauge(
+            "voltlync_settlement_books_differences", "Rows of the books that differ, by the nightly check: 0", registry=registry
+        )
         self.unowned_open = Gauge(
             "voltlync_settlement_unowned_bills_open", "Bills without an owner that wait for a person", registry=registry
         )

@@ -22,6 +22,7 @@ from contracts.payments import (
 )
 from razorpay_simulator.outcomes import OutcomeRule
 from settlement.domain.books import CHART
+from settlement.usecases.check_books import check_books
 
 from .conftest import SELDOM, Build, World
 
@@ -379,3 +380,49 @@ async def test_finance_reads_balances_journals_and_the_trial_balance(world: Worl
     await world.call("GET", "/v1/books/journals/jnl_999", role=Role.FINANCE, status=404)
     for role in (Role.OPERATOR, Role.FRANCHISEE, Role.RIDER):
         await world.call("GET", "/v1/books/accounts", role=role, status=403)
+
+
+SEEDS = {
+    "a changed posting": "UPDATE postings SET debit_paise = debit_paise + 1 WHERE account = 'rider_held' AND debit_paise > 0",
+    "a posting too many": "INSERT INTO postings SELECT journal_id, 99, account, occurred_at, 5, 0 FROM postings LIMIT 1",
+    "a missing split": "DELETE FROM journals WHERE kind = 'entry_booked'",
+    "a missing settlement": "DELETE FROM journals WHERE kind = 'transfer_settled'",
+    "another charge": "UPDATE transfers SET fee_paise = fee_paise + 1",
+    "another commission": "UPDATE ledger_entries SET commission_paise = commission_paise + 1, payout_paise = payout_paise - 1",
+    "a transfer of more": "UPDATE transfers SET amount_paise = amount_paise + 1",
+    "a transfer taken back": "UPDATE transfers SET status = 'FAILED'",
+    "other facts": """UPDATE journals SET facts = jsonb_set(facts, '{commission_paise}', '1') WHERE kind = 'entry_booked'""",
+}
+
+
+async def test_the_nightly_check_agrees_and_counts_what_was_tampered_with(world: World) -> None:
+    franchisee_id = await world.franchisee()
+    bill = world.bill(franchisee_id)
+    for event in story_of(world, bill):
+        await world.publish(event)
+    await world.settle()
+    world.sandbox.settle(await world.account_of(franchisee_id))
+    await world.settle()
+
+    async def differences() -> float:
+        await check_books(world.service.app)
+        return float(world.service.app.metrics.books_differences._value.get())
+
+    assert await differences() == 0
+    kept = {table: await world.admin.fetch(f"TABLE {table}") for table in ("journals", "postings", "ledger_entries", "transfers")}
+    await world.admin.execute("SET session_replication_role = replica")
+    for name, statement in SEEDS.items():
+        assert not (await world.admin.execute(statement)).endswith(" 0"), name
+        assert await differences() > 0, name
+        for table, rows in kept.items():
+            await world.admin.execute(f"DELETE FROM {table}")  # noqa: S608  (our own names)
+            await world.admin.copy_records_to_table(table, schema_name="settlement", records=[tuple(row) for row in rows])
+        assert await differences() == 0, name
+    # A second refund of what is no longer owed: to be judged once it has rested.
+    again = story_of(world, bill)[-1].model_copy(update={"refund_id": 999})
+    await world.publish(again)
+    await world.settle()
+    assert await differences() == 0
+    world.clock.jump(3700)
+    await world.settle()
+    assert await differences() == 1

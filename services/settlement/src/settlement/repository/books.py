@@ -98,6 +98,22 @@ async def find(connection: AsyncConnection, key: str) -> Booked | None:
     return found[0] if found else None
 
 
+async def find_many(connection: AsyncConnection, keys: Iterable[str]) -> dict[str, Booked]:
+    """Journals by their keys; those that are not booked are left out."""
+    found = await with_postings(connection, (await connection.execute(LISTING.where(_J.key.in_(list(keys))))).all())
+    return {booked.key: booked for booked in found}
+
+
+async def tail_of(connection: AsyncConnection, booked: Booked) -> tuple[Booked, bool]:
+    """(the last of a journal's chain of reversals, itself where there is none; whether the journal stands)."""
+    tail, stands = booked, True
+    while tail.reversed_by is not None:
+        following = await find(connection, tail.reversed_by)
+        assert following is not None  # noqa: S101  a foreign key
+        tail, stands = following, not stands
+    return tail, stands
+
+
 async def newest_of(connection: AsyncConnection, *, subject: str, kind: str) -> Booked | None:
     """The journal of this kind that was booked last for a record."""
     query = LISTING.where(_J.subject == subject, _J.kind == kind).order_by(_J.id.desc()).limit(1)

@@ -50,11 +50,11 @@ async def post(app: Settlement, uow: UnitOfWork, event: MoneyEvent) -> None:
 
 async def set_standing(uow: UnitOfWork, key: str, *, stands: bool, reason: str) -> None:
     """Whether a booked journal stands: where it does not as wanted, the last of its chain of reversals is reversed."""
-    tail = await books.find(uow.connection, key)
-    standing = True
-    while tail is not None and tail.reversed_by is not None:
-        tail, standing = await books.find(uow.connection, tail.reversed_by), not standing
-    if tail is not None and standing is not stands:
+    booked = await books.find(uow.connection, key)
+    if booked is None:
+        return
+    tail, standing = await books.tail_of(uow.connection, booked)
+    if standing is not stands:
         reversal = reversal_of(tail.journal, occurred_at=uow.now, reason=reason)
         await books.add(uow.connection, reversal, posted_at=uow.now)
 
