@@ -21,6 +21,7 @@ TransferId = Annotated[int, PrefixedId("xfr")]
 TransactionId = Annotated[int, PrefixedId("txn")]
 JournalId = Annotated[int, PrefixedId("jnl")]
 QrPaymentId = Annotated[int, PrefixedId("qrp")]
+RefundId = Annotated[int, PrefixedId("rfd")]
 StationId = Annotated[int, PrefixedId("stn")]
 SettlementId = Annotated[str, StringConstraints(pattern=r"^setl_[A-Za-z0-9]{1,30}$")]
 """Razorpay's own: settlements are theirs."""
@@ -351,6 +352,24 @@ class JournalQuery(PageQuery):
     key: Annotated[str | None, Field(max_length=200, description="the event's own")] = None
     from_: Annotated[datetime | None, Field(alias="from", description="happened then or later")] = None
     to: Annotated[datetime | None, Field(description="happened before")] = None
+
+
+class FeeCorrection(Body):
+    """What Razorpay really took for a payment, by its own statement."""
+
+    payment_id: QrPaymentId
+    fee_paise: Annotated[int, Field(ge=0, description="GST included; paise")]
+    tax_paise: Annotated[int | None, Field(ge=0, description="the GST in it; null where the statement does not show it")] = None
+    statement: Annotated[str, Field(min_length=1, max_length=300, description="where it stands, so that others find it")]
+
+
+class RefundCharge(Body):
+    """What Razorpay charged for a refund's speed, by its own statement."""
+
+    refund_id: RefundId
+    fee_paise: Annotated[int, Field(ge=0, description="GST included; paise")]
+    tax_paise: Annotated[int | None, Field(ge=0, description="the GST in it; null where the statement does not show it")] = None
+    statement: Annotated[str, Field(min_length=1, max_length=300, description="where it stands, so that others find it")]
 
 
 class PostingView(BaseModel):

@@ -20,6 +20,7 @@ from contracts.payments import (
     RazorpayEventReceived,
     RefundChanged,
 )
+from contracts.settlement import AuditRecorded
 from razorpay_simulator.outcomes import OutcomeRule
 from settlement.domain.books import CHART
 from settlement.usecases.check_books import check_books
@@ -380,6 +381,44 @@ async def test_finance_reads_balances_journals_and_the_trial_balance(world: Worl
     await world.call("GET", "/v1/books/journals/jnl_999", role=Role.FINANCE, status=404)
     for role in (Role.OPERATOR, Role.FRANCHISEE, Role.RIDER):
         await world.call("GET", "/v1/books/accounts", role=role, status=403)
+
+
+async def test_finance_enters_what_razorpays_statement_shows(world: World) -> None:
+    bill = world.bill(None)
+    story = story_of(world, bill)
+    number = bill.qr_payment_id
+    fee = {"payment_id": f"qrp_{number}", "fee_paise": 295, "tax_paise": 45, "statement": "recon of 30 November, row 12"}
+    charge = {"refund_id": f"rfd_{number}", "fee_paise": 590, "tax_paise": 90, "statement": "invoice 7"}
+    for path, body in (("fee-corrections", fee), ("refund-charges", charge)):
+        await world.call("POST", f"/v1/books/{path}", role=Role.FINANCE, json=body, status=404)
+        await world.call("POST", f"/v1/books/{path}", role=Role.OPERATOR, json=body, status=403)
+    await world.publish(story[0])
+    await world.settle()
+    await world.call("POST", "/v1/books/fee-corrections", role=Role.FINANCE, json=fee, status=409)
+    for event in story[1:]:
+        await world.publish(event)
+    await world.settle()
+    before = Counter(await balances(world))
+
+    booked = await world.call("POST", "/v1/books/fee-corrections", role=Role.FINANCE, json=fee)
+    assert (booked["key"], booked["reverses"]) == (f"payment/{number}/fee_corrected/1", None)
+    await world.call("POST", "/v1/books/fee-corrections", role=Role.FINANCE, json=fee, status=409)
+    # The statement was misread: it is 2.47 with 0.38.
+    await world.call("POST", "/v1/books/fee-corrections", role=Role.FINANCE, json={**fee, "fee_paise": 247, "tax_paise": 38})
+    await world.call("POST", "/v1/books/refund-charges", role=Role.FINANCE, json=charge)
+    await world.call("POST", "/v1/books/refund-charges", role=Role.FINANCE, json={**charge, "fee_paise": 118, "tax_paise": 18})
+    after = Counter(await balances(world))
+    after.subtract(before)
+    # 2.47 - 2.36 = 0.11, of which 0.38 - 0.36 = 0.02 is GST; and 1.00 + 0.18 for the refund.
+    assert {code: paise for code, paise in after.items() if paise} == {
+        "fee_corrections": 9,
+        "refund_costs": 100,
+        "gst_input": 2 + 18,
+        "nodal": -(11 + 118),
+    }
+    assert (await world.said(AuditRecorded))[0].after == {"fee_paise": 295, "statement": fee["statement"]}
+    await check_books(world.service.app)
+    assert world.service.app.metrics.books_differences._value.get() == 0
 
 
 SEEDS = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, func, insert, literal, select
+from sqlalchemy import BigInteger, Row, func, insert, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -114,16 +114,18 @@ async def tail_of(connection: AsyncConnection, booked: Booked) -> tuple[Booked, 
     return tail, stands
 
 
-async def newest_of(connection: AsyncConnection, *, subject: str, kind: str) -> Booked | None:
-    """The journal of this kind that was booked last for a record."""
-    query = LISTING.where(_J.subject == subject, _J.kind == kind).order_by(_J.id.desc()).limit(1)
-    found = await with_postings(connection, (await connection.execute(query)).all())
-    return found[0] if found else None
+async def versions_of(connection: AsyncConnection, *, subject: str, key: str) -> list[Booked]:
+    """The journals of a figure that may be told anew, oldest first: `key`, `key#2`, ..."""
+    query = LISTING.where(_J.subject == subject, or_(_J.key == key, _J.key.startswith(f"{key}#", autoescape=True))).order_by(
+        _J.id
+    )
+    return await with_postings(connection, (await connection.execute(query)).all())
 
 
-async def count_of(connection: AsyncConnection, *, subject: str, kind: str) -> int:
-    """How many journals of this kind a record has."""
-    return await connection.scalar(select(func.count()).where(_J.subject == subject, _J.kind == kind)) or 0
+async def lock(connection: AsyncConnection, key: str) -> Booked | None:
+    """One journal, which nobody else goes by until the transaction ends."""
+    await connection.execute(select(_J.id).where(_J.key == key).with_for_update())
+    return await find(connection, key)
 
 
 async def after(connection: AsyncConnection, journal_id: int, *, limit: int) -> list[Booked]:

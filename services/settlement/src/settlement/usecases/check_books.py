@@ -15,7 +15,6 @@ from settlement.domain.books import (
     EntryBooked,
     Journal,
     MoneyEvent,
-    TransferCharged,
     TransferClaimed,
     TransferProcessed,
     TransferSettled,
@@ -193,10 +192,11 @@ async def _check_transfers(app: Settlement) -> list[Difference]:
 async def _charge_differs(uow: UnitOfWork, transfer: Transfer) -> list[Difference]:
     """The charge that stands is the one that Razorpay told last."""
     told = transfer.fee_paise or 0
-    booked = await books.newest_of(uow.connection, subject=f"xfr_{transfer.id}", kind=TransferCharged.KIND)
-    stands = booked is not None and (await books.tail_of(uow.connection, booked))[1]
-    paise = booked.facts["fee_paise"] if booked is not None and stands else 0
-    return [] if paise == told else [Difference(f"xfr_{transfer.id}", f"its charge is booked with {paise} paise, {told} is true")]
+    subject = f"xfr_{transfer.id}"
+    versions = await books.versions_of(uow.connection, subject=subject, key=f"transfer/{transfer.id}/charged")
+    standing = [booked for booked in versions if (await books.tail_of(uow.connection, booked))[1]]
+    paise = sum(booked.facts["fee_paise"] for booked in standing)
+    return [] if paise == told else [Difference(subject, f"its charge is booked with {paise} paise, {told} is true")]
 
 
 async def _paid_by(uow: UnitOfWork, ids: list[int]) -> dict[int, tuple[int, int]]:

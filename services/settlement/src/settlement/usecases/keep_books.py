@@ -147,7 +147,7 @@ async def book_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer) ->
     processed_at = transfer.processed_at or uow.now
     await post(app, uow, TransferProcessed(occurred_at=processed_at, **facts))
     if transfer.fee_paise is not None:
-        await _restate(
+        await restate(
             app,
             uow,
             TransferCharged(occurred_at=processed_at, **facts, fee_paise=transfer.fee_paise, tax_paise=transfer.tax_paise),
@@ -156,20 +156,17 @@ async def book_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer) ->
         await post(app, uow, TransferSettled(occurred_at=transfer.settled_at or uow.now, **facts))
 
 
-async def _restate(app: Settlement, uow: UnitOfWork, event: TransferCharged) -> None:
-    """Book a figure that may be told anew: another one reverses the last, whose record is locked by the caller."""
-    last = await books.newest_of(uow.connection, subject=event.subject, kind=event.KIND)
-    if last is None:
+async def restate(app: Settlement, uow: UnitOfWork, event: MoneyEvent) -> None:
+    """Book a figure that may be told anew: another one reverses the last. What orders the tellings is locked by the caller."""
+    versions = await books.versions_of(uow.connection, subject=event.subject, key=event.key)
+    if not versions:
         await post(app, uow, event)
         return
-    if dict(last.facts) == event.facts():
-        await set_standing(uow, last.key, stands=True, reason="Razorpay tells this figure again")
-        return
-    journal = event.journal()
-    await set_standing(uow, last.key, stands=False, reason=f"Razorpay now tells {event.fee_paise} paise")
-    if journal is not None:
-        number = 1 + await books.count_of(uow.connection, subject=event.subject, kind=event.KIND)
-        await books.add(uow.connection, replace(journal, key=f"{journal.key}#{number}"), posted_at=uow.now)
+    last, journal = versions[-1], event.journal()
+    same = dict(last.facts) == event.facts()
+    await set_standing(uow, last.key, stands=same, reason="another figure was told" if not same else "this figure was told again")
+    if not same and journal is not None:
+        await books.add(uow.connection, replace(journal, key=f"{event.key}#{len(versions) + 1}"), posted_at=uow.now)
 
 
 async def book_own_settlement(
