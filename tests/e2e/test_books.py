@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from tests.e2e.accounts import accounted_for, given_back
 from tests.e2e.world import World
 from voltlync.books.records import Records, read_records
-from voltlync.books.run import verified
+from voltlync.books.run import door, verified
 from voltlync.books.verify import Verdict, Verifier
 from voltlync.cli import app
+from voltlync.world import Refused
 
 Seed = Callable[[Records], object]
 
@@ -251,6 +252,16 @@ async def found_at_razorpay(world: World, served: dict[str, Any]) -> None:
     admin = await asyncpg.connect(world.dsn)
     await admin.execute("DELETE FROM payments.webhook_events WHERE convert_from(body, 'UTF8') LIKE '%' || $1 || '%'", by_hand)
     await admin.close()
+
+
+async def test_the_command_reads_the_door_with_a_token_of_finance(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOLTLYNC_TOKEN", await world.token("finance"))
+    async with door(world.door) as get:
+        assert (await get("/v1/books/trial-balance"))["balanced"]
+    monkeypatch.setenv("VOLTLYNC_TOKEN", await world.token("operator"))
+    async with door(world.door) as get:
+        with pytest.raises(Refused, match="403"):
+            await get("/v1/books/trial-balance")
 
 
 @pytest.mark.parametrize("words", ["yesterday", "2026-13-01"])
