@@ -1,6 +1,7 @@
-"""One world per test session; after each test its money is accounted for and nothing is parked."""
+"""One world per test session; after each test nothing is parked, after all of them the books agree."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,15 @@ import pytest
 from testkit.servers import Servers
 from testkit.servers.postgres import fresh_database
 from tests.e2e.world import World
+from voltlync.books.run import verified
+
+
+async def books_of(world: World) -> list[str]:
+    """What `voltlync books verify` finds."""
+    await world.rest()
+    to = world.clock.now() + timedelta(seconds=1)
+    verdict = await verified(lambda path: world.api("GET", path, role="finance"), lambda _: None, from_=None, to=to)
+    return [str(difference) for difference in verdict.differences]
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +29,10 @@ async def running_world(servers: Servers, tmp_path_factory: pytest.TempPathFacto
             world = World(servers, vhost, dsn, Path(tmp_path_factory.mktemp("world")))
             await world.start()
             yield world
+            # Whatever the diaries did, the books agree with the raw records at the end of it.
+            different = await books_of(world)
             await world.stop()
+            assert different == []
 
 
 @pytest.fixture

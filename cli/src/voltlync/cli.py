@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from voltlync.books.command import app as books
 from voltlync.dead import app as dead
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="VoltLync on one machine.")
 app.add_typer(dead, name="dead")
+app.add_typer(books, name="books")
 
 
 @app.callback()

@@ -26,7 +26,23 @@ class PaymentReceived(Event):
     charge_point_id: str | None = None
     connector_id: int | None = None
     amount_paise: Paise
+    platform_fee_paise: Paise | None = Field(None, description="Razorpay's fee as known now, GST included; null: not told")
+    platform_fee_tax_paise: Paise | None = Field(None, description="the GST in it; null where it was not told")
+    fee_source: FeeSource | None = None
     received_at: AwareDatetime
+
+
+class PaymentFeeRecorded(Event):
+    """While the session ran, Razorpay told the fee that had been an estimate. Once at most per payment, and before its bill."""
+
+    TYPE: ClassVar[str] = "payments.payment_fee_recorded.v1"
+    qr_payment_id: int
+    razorpay_payment_id: str
+    fee_before_paise: Paise
+    tax_before_paise: Paise | None
+    platform_fee_paise: Paise
+    platform_fee_tax_paise: Paise | None
+    recorded_at: AwareDatetime
 
 
 class PaymentBilled(Event):
@@ -69,6 +85,8 @@ class PaymentRefundedInFull(Event):
     razorpay_payment_id: str
     transaction_id: int | None = None
     amount_paise: Paise
+    platform_fee_paise: Paise | None = Field(None, description="Razorpay's fee on it, GST included: our expense; null: not told")
+    platform_fee_tax_paise: Paise | None = Field(None, description="the GST in it; null where it was not told")
     reason: str
     decided_at: AwareDatetime
 

@@ -87,7 +87,14 @@ TOPOLOGY = Topology(
         Queue(
             "settlement.events",
             "settlement",
-            ("payments.payment_billed.v1", "payments.razorpay_event_received.v1"),
+            (
+                "payments.payment_billed.v1",
+                "payments.payment_fee_recorded.v1",
+                "payments.payment_received.v1",
+                "payments.payment_refund_decided.v1",
+                "payments.razorpay_event_received.v1",
+                "payments.refund_changed.v1",
+            ),
         ),
     )
 )

@@ -13,7 +13,7 @@ from chassis.web import Body, PageQuery, PrefixedId
 from payments.domain.qr_code import QrCodeStatus
 from payments.domain.qr_payment import PaymentState
 from payments.domain.refund import RefundStatus
-from payments.domain.webhook import WebhookState
+from payments.domain.webhook import WebhookState, read_figures
 from payments.printing import QUIET_ZONE_MODULES, ErrorCorrection
 from payments.repository.changes import RowChange
 from payments.repository.qr_codes import QrCode
@@ -239,6 +239,7 @@ class QrPaymentView(BaseModel):
     connector_id: int | None
     amount_paise: int
     platform_fee_paise: int
+    platform_fee_tax_paise: int | None = Field(description="the GST in it; null where it was not told")
     fee_source: str
     rider_id: RiderId
     rider_resolved_by: str
@@ -308,6 +309,20 @@ class RiderView(BaseModel):
         )
 
 
+class EntityFiguresView(BaseModel):
+    """What an event says of one payment, refund, transfer or settlement."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    entity: str
+    razorpay_id: str
+    razorpay_payment_id: str | None
+    status: str | None
+    amount_paise: int | None
+    fee_paise: int | None
+    tax_paise: int | None
+
+
 class WebhookEventView(BaseModel):
     """One of Razorpay's events, and what became of it."""
 
@@ -324,11 +339,14 @@ class WebhookEventView(BaseModel):
     created_at: datetime = Field(description="when Razorpay made it")
     received_at: datetime
     handled_at: datetime | None
+    figures: list[EntityFiguresView] = Field(description="the money in it, read from its bytes as they came")
 
     @classmethod
     def of(cls, row: WebhookEvent) -> "WebhookEventView":
         """From its row."""
-        return WebhookEventView(**{name: getattr(row, name) for name in WebhookEventView.model_fields})
+        fields = {name: getattr(row, name) for name in WebhookEventView.model_fields.keys() - {"figures"}}
+        figures = [EntityFiguresView.model_validate(figure) for figure in read_figures(row.body)]
+        return WebhookEventView(**fields, figures=figures)
 
 
 class WebhookEventDetail(WebhookEventView):

@@ -84,6 +84,7 @@ async def test_a_refused_start_gives_everything_back(world: World) -> None:
     assert (refund["status"], refund["amount_paise"]) == ("PROCESSED", 5_000)
     (decided,) = await world.said(PaymentRefundedInFull)
     assert (decided.amount_paise, decided.reason) == (5_000, "CHARGER_OFFLINE")
+    assert (decided.platform_fee_paise, decided.platform_fee_tax_paise) == (118, 18)  # 2 % and its GST: our expense
 
 
 async def test_no_energy_gives_everything_back_the_fee_included(world: World) -> None:

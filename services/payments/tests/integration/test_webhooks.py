@@ -10,7 +10,7 @@ import pytest
 
 from chassis.web import Role
 from contracts.charging import StartRequested
-from contracts.payments import PaymentReceived, RazorpayEventReceived
+from contracts.payments import PaymentFeeRecorded, PaymentReceived, RazorpayEventReceived
 from payments.domain.webhook import signature
 from razorpay_simulator import FaultRule, QrPayment, WebhookRule
 
@@ -338,6 +338,12 @@ async def test_an_estimated_fee_becomes_the_true_one_while_the_session_runs(worl
         "charging.session_start_requested.v1",
         "charging.session_fee_change_requested.v1",
     ]
+    # The books hear what was thought, and what is true.
+    (received,) = await world.said(PaymentReceived)
+    assert (received.platform_fee_paise, received.platform_fee_tax_paise, received.fee_source) == (200, None, "ESTIMATE")
+    (told,) = await world.said(PaymentFeeRecorded)
+    assert (told.fee_before_paise, told.tax_before_paise) == (200, None)
+    assert (told.platform_fee_paise, told.platform_fee_tax_paise) == (236, 36)
 
 
 # Who pays.

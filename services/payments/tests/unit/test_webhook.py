@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from payments.domain import webhook
 from payments.domain.errors import InvalidSignatureError, MalformedEventError
-from payments.domain.webhook import Secret
+from payments.domain.webhook import EntityFigures, Secret, read_figures
 
 NOW = datetime(2026, 1, 5, 4, 30, tzinfo=UTC)
 
@@ -107,3 +107,13 @@ def test_what_is_stored_is_storable(text: str) -> None:
     assert "\0" not in kept
     assert kept.encode().decode() == kept
     assert len(kept) <= 1000
+
+
+def test_the_figures_of_an_event_are_read_from_its_bytes() -> None:
+    payment = {"id": "pay_1", "amount": 10_000, "fee": 236, "tax": 36, "status": "captured", "contact": "+919000090000"}
+    body = json.dumps({"payload": {"payment": {"entity": payment}, "qr_code": {"entity": {"id": "qr_1"}}}}).encode()
+    assert read_figures(body) == (EntityFigures("payment", "pay_1", None, "captured", 10_000, 236, 36),)
+    transfer = {"payload": {"transfer": {"entity": {"id": "trf_1", "amount": 5, "fees": 1, "tax": None}}}}
+    assert read_figures(json.dumps(transfer).encode()) == (EntityFigures("transfer", "trf_1", None, None, 5, 1, None),)
+    for unreadable in (b"", b"[]", b"{}", b'{"payload": 3}', b'{"payload": {"payment": {"entity": [1]}}}', b"\xff"):
+        assert read_figures(unreadable) == ()

@@ -28,8 +28,14 @@ class Metrics:
         self.settlement_mismatch = counter(
             "voltlync_settlement_settlement_mismatches_total", "Settlements whose amount is not the sum of our transfers in it"
         )
+        self.books_conflict = counter(
+            "voltlync_settlement_books_mismatches_total", "Events of money told again with other figures than were booked"
+        )
         self.link_failed = counter("voltlync_settlement_link_failed_total", "Onboarding steps that Razorpay refused", ("step",))
         self.work_failed = counter("voltlync_settlement_work_failed_total", "Rows whose working off raised an error", ("worker",))
+        self.books_differences = Gauge(
+            "voltlync_settlement_books_differences", "Rows of the books that differ, by the nightly check: 0", registry=registry
+        )
         self.unowned_open = Gauge(
             "voltlync_settlement_unowned_bills_open", "Bills without an owner that wait for a person", registry=registry
         )

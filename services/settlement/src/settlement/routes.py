@@ -3,6 +3,7 @@
 from chassis.web import ADMIN, FINANCE, FRANCHISEE, OPERATOR, STAFF, Errors, Route
 from settlement.domain import errors
 from settlement.usecases.assign_bill import assign_unowned_bill, list_unowned_bills
+from settlement.usecases.enter_fee import correct_fee, enter_refund_charge
 from settlement.usecases.manage_franchisee import create_franchisee, create_terms, patch_franchisee
 from settlement.usecases.release_entry import release_ledger_entry, retry_ledger_entry
 from settlement.usecases.see import (
@@ -16,8 +17,10 @@ from settlement.usecases.see import (
     list_terms,
     list_transfers,
 )
+from settlement.usecases.see_books import list_accounts, list_journals, show_journal, show_trial_balance
 
 READERS = STAFF | FRANCHISEE
+BOOKKEEPERS = ADMIN | FINANCE
 
 ROUTES = (
     Route(
@@ -57,6 +60,21 @@ ROUTES = (
     Route("GET", "/v1/transfers/{transfer_id}", get_transfer, roles=READERS, summary="A transfer and the entries it pays"),
     Route("GET", "/v1/settlements", list_settlements, roles=READERS, summary="What Razorpay paid to banks, newest first"),
     Route("GET", "/v1/settlements/{settlement_id}", get_settlement, roles=READERS, summary="One settlement, with its UTR"),
+    Route("GET", "/v1/books/accounts", list_accounts, roles=BOOKKEEPERS, summary="The chart of accounts with balances"),
+    Route(
+        "GET", "/v1/books/trial-balance", show_trial_balance, roles=BOOKKEEPERS,
+        summary="All accounts at a time, and that both sides are equal",
+    ),
+    Route("GET", "/v1/books/journals", list_journals, roles=BOOKKEEPERS, summary="Journals with their lines, newest first"),
+    Route(
+        "POST", "/v1/books/fee-corrections", correct_fee, roles=BOOKKEEPERS, status=201,
+        summary="Enter another fee on a payment than was known when it ended",
+    ),
+    Route(
+        "POST", "/v1/books/refund-charges", enter_refund_charge, roles=BOOKKEEPERS, status=201,
+        summary="Enter what Razorpay charged for a refund's speed",
+    ),
+    Route("GET", "/v1/books/journals/{journal_id}", show_journal, roles=BOOKKEEPERS, summary="One journal with its lines"),
 )  # fmt: skip
 
 ERRORS: Errors = {
@@ -65,6 +83,10 @@ ERRORS: Errors = {
     errors.NoSuchTransfer: (404, "No such transfer"),
     errors.NoSuchSettlement: (404, "No such settlement"),
     errors.NoSuchUnownedBill: (404, "No such bill"),
+    errors.NoSuchJournal: (404, "No such journal"),
+    errors.NotInTheBooks: (404, "Not in the books"),
+    errors.FeeStillOpen: (409, "The fee is not final yet"),
+    errors.NothingToCorrect: (409, "Nothing to correct"),
     errors.EmailTaken: (409, "The e-mail address is taken"),
     errors.TermsExist: (409, "There are such terms already"),
     errors.NotHeldForReview: (409, "Not held for review"),

@@ -37,6 +37,10 @@ class SettlementSettings(RazorpaySettings, DatabaseSettings):
     )
     kyc_poll_seconds: int = Field(1800, ge=1, description="how often a linked account under KYC is looked up: events may be lost")
 
+    books_check_seconds: int = Field(
+        86_400, ge=60, description="how often the books are derived again and compared, at start-up first: the nightly check"
+    )
+
     @property
     def environment_mark(self) -> str:
         """The environment in our transfers' notes."""

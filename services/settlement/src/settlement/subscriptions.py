@@ -3,13 +3,25 @@
 from collections.abc import Mapping
 
 from chassis.messaging.events import Handler
-from contracts.payments import PaymentBilled, RazorpayEventReceived
+from contracts.payments import (
+    PaymentBilled,
+    PaymentFeeRecorded,
+    PaymentReceived,
+    PaymentRefundedInFull,
+    RazorpayEventReceived,
+    RefundChanged,
+)
+from settlement.usecases.keep_books import book_fee, book_given_back, book_payment, book_refund
 from settlement.usecases.receive_razorpay_event import receive_razorpay_event
 from settlement.usecases.record_bill import record_bill
 
 QUEUE = "settlement.events"
 
 HANDLERS: Mapping[type, Handler] = {
+    PaymentReceived: book_payment,
+    PaymentFeeRecorded: book_fee,
     PaymentBilled: record_bill,
+    PaymentRefundedInFull: book_given_back,
+    RefundChanged: book_refund,
     RazorpayEventReceived: receive_razorpay_event,
 }

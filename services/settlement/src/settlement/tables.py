@@ -6,6 +6,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     Table,
@@ -18,6 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.database.columns import identity, moment, one_of, tables_of_the_service
 from money import TdsBase
+from settlement.domain.books import AccountKind, Side
 from settlement.domain.franchisee import FranchiseeStatus
 from settlement.domain.ledger_entry import EntryStatus, HoldKind
 from settlement.domain.link import LinkStep
@@ -215,6 +217,7 @@ transfers = Table(
     Column("utr", Text, comment="the bank's reference of that settlement"),
     Column("calls", Integer, nullable=False, server_default=text("0"), comment="how often Razorpay was asked for this attempt"),
     Column("last_error", Text, comment="what Razorpay said last, where it did not do what was asked"),
+    Column("paid_twice_status", Text, comment="PROCESSED, SETTLED: we took it for failed and replaced it, and it went through"),
     Column("traceparent", Text, comment="the session's trace"),
     moment(
         "next_attempt_at", "when the worker takes it up; while claimed, when the claim lapses; null: nothing to do", nullable=True
@@ -225,6 +228,7 @@ transfers = Table(
     moment("settled_at", "when we learnt that it was settled", nullable=True),
     UniqueConstraint("lead_entry_id", "attempt"),
     CheckConstraint("amount_paise >= 100", name="amount"),
+    CheckConstraint("paid_twice_status in ('PROCESSED', 'SETTLED')", name="paid_twice"),
     one_of("status", TransferStatus),
     Index("transfers_one_live_per_entry_idx", "lead_entry_id", unique=True, postgresql_where=text("status <> 'FAILED'")),
     Index("transfers_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
@@ -276,4 +280,60 @@ settlements = Table(
     Index("settlements_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
     Index(None, "franchisee_id", "id"),
     comment="settlement.processed events: a franchisee's, reconciled with its transfers, or our own, recorded.",
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("code", Text, primary_key=True, comment="how postings name it"),
+    Column("name", Text, nullable=False, unique=True, comment="for people"),
+    Column("kind", Text, nullable=False, comment="ASSET, LIABILITY, INCOME, EXPENSE, MEMO"),
+    Column("normal_side", Text, nullable=False, comment="on which it grows: DEBIT, CREDIT"),
+    Column("holds", Text, nullable=False, comment="what its balance is, in words"),
+    one_of("kind", AccountKind),
+    one_of("normal_side", Side),
+    comment="The chart of accounts, as settlement.domain.books has it. A new account is a migration.",
+)
+
+journals = Table(
+    "journals",
+    metadata,
+    identity("ours"),
+    Column("key", Text, nullable=False, unique=True, comment="the event of money's own: booked once, however often it is told"),
+    Column("kind", Text, nullable=False, comment="what happened: payment_captured, ..., or reversal"),
+    Column("subject", Text, nullable=False, comment="the record it is about, by its prefixed id"),
+    Column("facts", JSONB, nullable=False, comment="the event's figures as told: the postings can be derived from them again"),
+    Column(
+        "reverses", BigInteger, ForeignKey("journals.id"), unique=True, comment="the journal that it takes back, line by line"
+    ),
+    Column("lines", Integer, nullable=False, comment="how many postings it has: none can be added later"),
+    Column("total_paise", BigInteger, nullable=False, comment="the sum of its debits, which is the sum of its credits"),
+    moment("occurred_at", "when it happened"),
+    moment("posted_at", "when it was booked"),
+    CheckConstraint("lines >= 2 and total_paise > 0", name="whole"),
+    CheckConstraint("(kind = 'reversal') = (reverses is not null)", name="reversal"),
+    UniqueConstraint("occurred_at", "id"),
+    Index(None, "subject", "occurred_at", "id"),
+    comment="One per event of money. Never changed: triggers refuse it, and at the commit that its postings add up.",
+)
+
+postings = Table(
+    "postings",
+    metadata,
+    Column("journal_id", BigInteger, primary_key=True, comment="whose line"),
+    Column("line", Integer, primary_key=True, comment="from 1"),
+    Column("account", Text, ForeignKey(accounts.c.code), nullable=False, comment="which account"),
+    moment("occurred_at", "the journal's, so that an account's balance at a time is one look into one index"),
+    Column("debit_paise", BigInteger, nullable=False, comment="on the left"),
+    Column("credit_paise", BigInteger, nullable=False, comment="on the right"),
+    ForeignKeyConstraint(["occurred_at", "journal_id"], ["journals.occurred_at", "journals.id"]),
+    CheckConstraint("least(debit_paise, credit_paise) = 0 and greatest(debit_paise, credit_paise) > 0", name="one_side"),
+    Index(
+        "postings_account_idx",
+        "account",
+        "occurred_at",
+        "journal_id",
+        postgresql_include=["debit_paise", "credit_paise"],
+    ),
+    comment="Lines of journals, each on one side of one account. Never changed.",
 )

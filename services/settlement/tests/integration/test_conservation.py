@@ -5,9 +5,10 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.payments import PaymentBilled
+from contracts.payments import PaymentBilled, PaymentReceived
 from razorpay_simulator.faults import FaultRule
 from razorpay_simulator.outcomes import OutcomeRule
+from settlement.usecases.check_books import check_books
 
 from .conftest import SELDOM, Build, World
 
@@ -67,8 +68,8 @@ async def _one_life(world: World, data: st.DataObject) -> None:
             world.sandbox.add_outcome(trouble)
     world.forwarding = data.draw(st.booleans(), label="events come at once")
     repeats = data.draw(st.lists(st.sampled_from(bills), max_size=3), label="bills that come twice")
-    for bill in data.draw(st.permutations([*bills, *repeats]), label="order"):
-        await world.publish(bill)
+    for event in data.draw(st.permutations([*bills, *repeats, *map(received, bills)]), label="order"):
+        await world.publish(event)
     await world.settle()
     await world.pass_time(3 * 3600)
     if data.draw(st.booleans(), label="settled in between"):
@@ -82,6 +83,18 @@ async def _one_life(world: World, data: st.DataObject) -> None:
     await world.settle()
     await world.pass_time(3600)
     await _check(world, bills)
+
+
+def received(bill: PaymentBilled) -> PaymentReceived:
+    """What payments said of the payment that was billed."""
+    return PaymentReceived(
+        qr_payment_id=bill.qr_payment_id,
+        razorpay_payment_id=bill.razorpay_payment_id,
+        qr_code_id=1,
+        amount_paise=bill.paid_paise,
+        platform_fee_paise=bill.platform_fee_paise,
+        received_at=bill.started_at,
+    )
 
 
 async def _check(world: World, bills: list[PaymentBilled]) -> None:
@@ -111,3 +124,21 @@ async def _check(world: World, bills: list[PaymentBilled]) -> None:
     waiting = sum(row["payout_paise"] for row in rows if row["hold_kind"] == "BELOW_MINIMUM")
     assert waiting < 100, "a rupee of small payouts is a payout"
     assert await world.dead() == 0
+    await _books_agree(world, rows)
+
+
+async def _books_agree(world: World, rows: list[dict[str, Any]]) -> None:
+    """Whatever happened, each journal is what it should be, and the accounts are the rows' own sums."""
+    await check_books(world.service.app)
+    assert world.service.app.metrics.books_differences._value.get() == 0
+    owed = await world.rows("SELECT account, sum(credit_paise - debit_paise) AS paise FROM postings GROUP BY account")
+    of = {row["account"]: int(row["paise"]) for row in owed}
+    assert sum(of.values()) == 0
+
+    def payouts(*statuses: str) -> int:
+        return sum(row["payout_paise"] for row in rows if row["status"] in statuses)
+
+    waiting = of.get("franchisee_payable", 0) + of.get("franchisee_carried", 0)
+    assert waiting == payouts("PENDING", "ON_HOLD")
+    assert of.get("franchisee_in_transfer", 0) == -of.get("linked_accounts", 0) == payouts("TRANSFERRED")
+    assert of.get("energy_revenue", 0) == 0, "every bill is a franchisee's, and split"

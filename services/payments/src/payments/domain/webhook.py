@@ -160,6 +160,41 @@ def read_credit(envelope: Envelope) -> Credit:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class EntityFigures:
+    """What an event says of money, and of whom: nothing personal is in it."""
+
+    entity: str
+    razorpay_id: str
+    razorpay_payment_id: str | None
+    status: str | None
+    amount_paise: int | None
+    fee_paise: int | None
+    tax_paise: int | None
+
+
+def read_figures(body: bytes) -> tuple[EntityFigures, ...]:
+    """The figures of every entity with an amount in a stored event; none of a body that can't be read."""
+    try:
+        payload = json.loads(body)["payload"]
+        entities = [(name, part["entity"]) for name, part in payload.items() if isinstance(part, Mapping) and "entity" in part]
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return ()
+    return tuple(
+        EntityFigures(
+            entity=name,
+            razorpay_id=entity["id"],
+            razorpay_payment_id=_text(entity.get("payment_id")),
+            status=_text(entity.get("status")),
+            amount_paise=read_paise(entity["amount"]),
+            fee_paise=read_paise(entity["fees"] if "fees" in entity else entity.get("fee")),
+            tax_paise=read_paise(entity.get("tax")),
+        )
+        for name, entity in entities
+        if isinstance(entity, Mapping) and isinstance(entity.get("id"), str) and "amount" in entity
+    )
+
+
 def read_paise(value: object) -> int | None:
     """A fee or tax: 0 is a figure, null is unknown, and so is what is no whole number of paise."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= PAISE_MAX else None

@@ -50,6 +50,8 @@ async def give_back_all(
             razorpay_payment_id=payment.razorpay_payment_id,
             transaction_id=transaction_id,
             amount_paise=payment.amount_paise,
+            platform_fee_paise=payment.platform_fee_paise,
+            platform_fee_tax_paise=payment.platform_fee_tax_paise,
             reason=reason,
             decided_at=uow.now,
         ),

@@ -3,7 +3,7 @@
 import structlog
 
 from contracts.charging import PlatformFeeRecorded
-from contracts.payments import FeeSource
+from contracts.payments import FeeSource, PaymentFeeRecorded
 from payments.domain.qr_payment import PaymentState
 from payments.domain.webhook import read_paise
 from payments.repository import qr_payments
@@ -18,7 +18,10 @@ ASKED_AT_ONCE_MAX = 20
 
 
 async def record_fees(app: Payments) -> None:
-    """Estimated → API, while the session runs. After its bill a later figure is settlement's correction, never a rewrite."""
+    """Estimated → API, while the session runs. After its bill a later figure is settlement's correction, never a rewrite.
+
+    Emits PlatformFeeRecorded into the charger's lane, and PaymentFeeRecorded for the books.
+    """
     async with app.database.reading() as uow:
         estimated = await qr_payments.with_estimated_fee(uow.connection, limit=ASKED_AT_ONCE_MAX)
     for payment in estimated:
@@ -26,7 +29,7 @@ async def record_fees(app: Payments) -> None:
             entity = await app.razorpay.fetch_payment(payment.razorpay_payment_id)
         except RazorpayError:
             return  # Razorpay can't be asked; the next sweep tries again
-        fee_paise = read_paise(entity.get("fee"))
+        fee_paise, tax_paise = read_paise(entity.get("fee")), read_paise(entity.get("tax"))
         if fee_paise is None:
             continue
         async with app.database.transaction() as uow:
@@ -38,7 +41,7 @@ async def record_fees(app: Payments) -> None:
                 uow.connection,
                 current.id,
                 platform_fee_paise=fee_paise,
-                platform_fee_tax_paise=read_paise(entity.get("tax")),
+                platform_fee_tax_paise=tax_paise,
                 fee_source=FeeSource.API.value,
             )
             uow.publish(
@@ -46,5 +49,17 @@ async def record_fees(app: Payments) -> None:
                     charge_point_id=str(current.charge_point_id), request_key=current.request_key, platform_fee_paise=fee_paise
                 ),
                 subject=lane_subject(current),
+            )
+            uow.publish(
+                PaymentFeeRecorded(
+                    qr_payment_id=current.id,
+                    razorpay_payment_id=current.razorpay_payment_id,
+                    fee_before_paise=current.platform_fee_paise,
+                    tax_before_paise=current.platform_fee_tax_paise,
+                    platform_fee_paise=fee_paise,
+                    platform_fee_tax_paise=tax_paise,
+                    recorded_at=uow.now,
+                ),
+                subject=current.request_key,
             )
             log.info("fee.recorded", qr_payment_id=current.id, estimate_paise=current.platform_fee_paise, fee_paise=fee_paise)

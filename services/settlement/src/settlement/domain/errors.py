@@ -1,8 +1,9 @@
 """What can be wrong with what is asked of settlement. The texts are written for the caller.
 
 SettlementError
-├── NoSuchFranchisee, NoSuchLedgerEntry, NoSuchTransfer, NoSuchSettlement, NoSuchUnownedBill    404
-├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry, BillAssigned                      409
+├── NoSuchFranchisee, NoSuchLedgerEntry, NoSuchTransfer, NoSuchSettlement, NoSuchUnownedBill, NoSuchJournal,
+│   NotInTheBooks                                                   404
+├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry, BillAssigned, FeeStillOpen, NothingToCorrect    409
 └── ForbiddenTransition                                            never by a caller: the message is parked
 """
 
@@ -37,6 +38,34 @@ class NoSuchSettlement(SettlementError):
 
     def __init__(self, settlement_id: str) -> None:
         super().__init__(f"{settlement_id[:40]} does not exist.")
+
+
+class NoSuchJournal(SettlementError):
+    """No journal of this id."""
+
+    def __init__(self, journal_id: int) -> None:
+        super().__init__(f"jnl_{journal_id} does not exist.")
+
+
+class NotInTheBooks(SettlementError):
+    """No payment captured, or no refund processed, of this id."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"{subject} is not in the books.")
+
+
+class FeeStillOpen(SettlementError):
+    """While a session is open payments may still learn its fee, and the bill takes it."""
+
+    def __init__(self, qr_payment_id: int) -> None:
+        super().__init__(f"qrp_{qr_payment_id} is neither billed nor given back: its fee is not final yet.")
+
+
+class NothingToCorrect(SettlementError):
+    """The figures are those that are booked."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"The books have these figures of {subject} already.")
 
 
 class EmailTaken(SettlementError):

@@ -27,6 +27,7 @@ class Settled:
     listed: Sequence[dict[str, Any]] | None
     calls: int
     traceparent: str | None
+    processed_at: datetime
 
 
 _COLUMNS = [_S[name] for name in Settled.__dataclass_fields__]

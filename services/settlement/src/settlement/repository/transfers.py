@@ -36,6 +36,7 @@ class Transfer:
     utr: str | None
     calls: int
     last_error: str | None
+    paid_twice_status: TransferStatus | None
     traceparent: str | None
     next_attempt_at: datetime | None
     created_at: datetime
@@ -46,7 +47,8 @@ class Transfer:
 
 def transfer_from(row: Any) -> Transfer:
     """The transfer of a row."""
-    return Transfer(**{**row._mapping, "status": TransferStatus(row.status)})  # noqa: SLF001
+    twice = TransferStatus(row.paid_twice_status) if row.paid_twice_status is not None else None
+    return Transfer(**{**row._mapping, "status": TransferStatus(row.status), "paid_twice_status": twice})  # noqa: SLF001
 
 
 async def add(

@@ -12,6 +12,7 @@ from settlement.repository import transfers
 from settlement.repository.transfers import Transfer
 from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
+from settlement.usecases.keep_books import book_transfer
 
 log = structlog.get_logger(__name__)
 
@@ -42,11 +43,12 @@ async def follow_transfer(
         if not await transfers.take_entries_back(uow.connection, transfer, entries):
             app.metrics.transfer_twice.inc()
             log.error("transfer.lives_beside_another", key=transfer.key, razorpay_transfer_id=seen.razorpay_transfer_id)
-            return await transfers.set_values(
-                uow.connection, transfer.id, last_error="Went through after all: paid twice", **news
-            )
+            return await _paid_twice(app, uow, transfer, status, news)
     if status is transfer.status:
-        return await transfers.set_values(uow.connection, transfer.id, **news) if news else transfer
+        if news:
+            transfer = await transfers.set_values(uow.connection, transfer.id, **news)
+            await book_transfer(app, uow, transfer)
+        return transfer
     transfer = await transfers.set_values(
         uow.connection,
         transfer.id,
@@ -56,9 +58,23 @@ async def follow_transfer(
         **_times(app, uow, transfer, status),
         **news,
     )
+    await book_transfer(app, uow, transfer)
     log.info("transfer.moved", key=transfer.key, status=status.value, amount_paise=transfer.amount_paise)
     for entry in await transfers.entries_of(uow.connection, transfer.id):
         await change_entry(uow, entry, ENTRY_STATUS[status], transfer=transfer, due_at=None)
+    return transfer
+
+
+async def _paid_twice(
+    app: Settlement, uow: UnitOfWork, transfer: Transfer, status: TransferStatus, news: dict[str, Any]
+) -> Transfer:
+    """It stays FAILED, for another pays its entries; but its money went, and the books say so."""
+    if status in (TransferStatus.PROCESSED, TransferStatus.SETTLED):
+        news |= {"paid_twice_status": status.value, "processed_at": transfer.processed_at or uow.now}
+    if status is TransferStatus.SETTLED:
+        news["settled_at"] = transfer.settled_at or uow.now
+    transfer = await transfers.set_values(uow.connection, transfer.id, last_error="Went through after all: paid twice", **news)
+    await book_transfer(app, uow, transfer)
     return transfer
 
 
@@ -84,6 +100,7 @@ async def fail_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer, *,
         updated_at=uow.now,
         **facts,
     )
+    await book_transfer(app, uow, failed)
     log.warning("transfer.failed", key=transfer.key, attempt=transfer.attempt, error=error)
     entries = await transfers.entries_of(uow.connection, transfer.id)
     await transfers.free_entries(uow.connection, transfer.id)

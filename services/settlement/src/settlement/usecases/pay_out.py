@@ -39,6 +39,7 @@ from settlement.repository.transfers import Transfer
 from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
 from settlement.usecases.follow_transfer import fail_transfer, follow_transfer
+from settlement.usecases.keep_books import book_claim
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +124,7 @@ async def _claim(app: Settlement, uow: UnitOfWork, due: Entry, *, attempt: int) 
         now=uow.now,
         lapses_at=later(uow.now, app.settings.transfer_lease_seconds),
     )
+    await book_claim(app, uow, transfer, entries)
     for part in entries:
         await change_entry(uow, part, EntryStatus.TRANSFERRING, transfer=transfer, due_at=None)
     return transfer

@@ -10,6 +10,7 @@ from settlement.repository import franchisees, settlements, transfers
 from settlement.repository.settlements import Settled
 from settlement.usecases.context import Settlement
 from settlement.usecases.follow_transfer import follow_transfer
+from settlement.usecases.keep_books import book_own_settlement
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,14 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
             transfers_paise=paise,
             last_error=error,
             next_attempt_at=None,
+        )
+        await book_own_settlement(
+            app,
+            uow,
+            razorpay_settlement_id=settled.razorpay_settlement_id,
+            amount_paise=settled.amount_paise,
+            processed_at=settled.processed_at,
+            own=not matched and not doubtful,
         )
     log.info("settlement.reconciled", settlement=settled.razorpay_settlement_id, transfers=len(matched), paise=paise)
 

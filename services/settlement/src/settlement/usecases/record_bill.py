@@ -7,6 +7,7 @@ from chassis.telemetry import current_traceparent
 from contracts.payments import PaymentBilled
 from contracts.settlement import LedgerEntryCreated
 from money import Split, TdsBase, calculate_settlement
+from settlement.domain.books import EntryBooked
 from settlement.domain.franchisee import terms_in_force
 from settlement.domain.ledger_entry import EntryStatus
 from settlement.domain.transfer import transfer_key
@@ -14,15 +15,18 @@ from settlement.repository import franchisees, ledger, unowned_bills
 from settlement.repository.ledger import Entry
 from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
+from settlement.usecases.keep_books import book_bill, post
 
 log = structlog.get_logger(__name__)
 
 
 async def record_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> None:
-    """Emits LedgerEntryCreated. A platform-owned site has no entry; a second bill of a transaction changes nothing.
+    """Emits LedgerEntryCreated. A platform-owned site has no entry, and is in the books all the same;
+    a second bill of a transaction changes nothing.
 
     Owner and terms are those at StartTransaction. A bill whose owner we don't have is kept for a person to assign.
     """
+    await book_bill(app, uow, bill)
     if bill.franchisee_id is None:
         return
     if await franchisees.find(uow.connection, bill.franchisee_id) is None:
@@ -90,6 +94,16 @@ async def book(
         await _compare(app, uow, bill)
         return None
     app.metrics.entries_created.inc()
+    booked = EntryBooked(
+        occurred_at=uow.now,
+        ledger_entry_id=entry.id,
+        transaction_id=bill.transaction_id,
+        franchisee_id=franchisee_id,
+        commission_paise=split.commission_paise,
+        tds_paise=split.tds_paise,
+        payout_paise=split.payout_paise,
+    )
+    await post(app, uow, booked)
     uow.publish(
         LedgerEntryCreated(
             ledger_entry_id=entry.id,

@@ -1,0 +1,1 @@
+"""`voltlync books`: the books against the raw records, through the door."""

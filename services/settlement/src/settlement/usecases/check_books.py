@@ -1,0 +1,228 @@
+"""Nightly: is what is booked what the facts and our own records make it? `voltlync books verify` asks the other services too."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from chassis.database import UnitOfWork
+from money import SplitExceedsGrossError, TdsBase, calculate_settlement
+from settlement.domain.books import (
+    KINDS,
+    EntryBooked,
+    Journal,
+    MoneyEvent,
+    TransferClaimed,
+    TransferProcessed,
+    TransferSettled,
+    UnbalancedJournal,
+    reversal_of,
+)
+from settlement.domain.franchisee import terms_in_force
+from settlement.domain.transfer import MINIMUM_PAISE, TransferStatus
+from settlement.repository import books, franchisees
+from settlement.repository.books import Booked
+from settlement.repository.transfers import Transfer, transfer_from
+from settlement.tables import allocations, journals, ledger_entries, postings, transfers
+from settlement.usecases.context import Settlement
+
+log = structlog.get_logger(__name__)
+
+ROWS_AT_ONCE = 500
+"""Rows looked at in one transaction: the check goes through everything, and hinders nobody."""
+
+ON_ITS_WAY = timedelta(hours=1)
+"""A payment's events may come in any order, and its bill late: what it owes is judged when it has rested for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row that is not what it should be, in words."""
+
+    row: str
+    words: str
+
+
+async def check_books(app: Settlement) -> None:
+    """Set the gauge of rows that differ, and log each of the first hundred: 0 is what it should say every morning."""
+    found = [
+        *await _check_journals(app),
+        *await _check_entries(app),
+        *await _check_transfers(app),
+        *await _check_payments(app),
+    ]
+    app.metrics.books_differences.set(len(found))
+    for difference in found[:100]:
+        log.error("books.differ", row=difference.row, words=difference.words)
+    log.info("books.checked", differences=len(found))
+
+
+async def _check_journals(app: Settlement) -> list[Difference]:
+    """Every journal is what its facts make it; a reversal what its original makes it."""
+    found: list[Difference] = []
+    last = 0
+    while True:
+        async with app.database.reading() as uow:
+            page = await books.after(uow.connection, last, limit=ROWS_AT_ONCE)
+            for booked in page:
+                found += _differences(booked, await _derived(uow, booked))
+        if not page:
+            return found
+        last = page[-1].id
+
+
+async def _derived(uow: UnitOfWork, booked: Booked) -> Journal | None:
+    """The journal anew; None where its facts make none."""
+    try:
+        if booked.reverses is None:
+            return KINDS[booked.kind].of_facts(booked.facts, occurred_at=booked.occurred_at).journal()
+        original = await books.find(uow.connection, booked.reverses)
+        return None if original is None else reversal_of(original.journal, occurred_at=booked.occurred_at, reason="")
+    except (KeyError, TypeError, UnbalancedJournal):
+        return None
+
+
+def _differences(booked: Booked, should: Journal | None) -> list[Difference]:
+    is_, derived = Counter(booked.postings), Counter(should.postings if should is not None else ())
+    if is_ == derived:
+        return []
+    odd = next(iter((is_ - derived) or (derived - is_)))
+    return [Difference(f"jnl_{booked.id}", f"{booked.key}: {odd} is not what its facts make it")]
+
+
+async def _not_as(uow: UnitOfWork, wanted: Iterable[tuple[MoneyEvent, bool]]) -> list[Difference]:
+    """Of (event, whether its journal should stand): those that are not booked, booked with other facts, or reversed wrongly."""
+    events = {event.key: (event, stands) for event, stands in wanted if event.journal() is not None}
+    booked_by = await books.find_many(uow.connection, events)
+    found = []
+    for key, (event, stands) in events.items():
+        booked = booked_by.get(key)
+        if booked is None:
+            found.append(Difference(event.subject, f"journal {key} is missing"))
+            continue
+        if dict(booked.facts) != event.facts():
+            found.append(Difference(f"jnl_{booked.id}", f"{key} is booked with {dict(booked.facts)}, {event.facts()} is true"))
+        if (await books.tail_of(uow.connection, booked))[1] is not stands:
+            found.append(Difference(f"jnl_{booked.id}", f"{key} is {'reversed' if stands else 'not reversed'}"))
+    return found
+
+
+async def _check_entries(app: Settlement) -> list[Difference]:
+    """Every ledger entry is the split that its figures and the terms in force make, and is booked."""
+    found: list[Difference] = []
+    last = 0
+    while True:
+        async with app.database.reading() as uow:
+            query = sa.select(ledger_entries).where(ledger_entries.c.id > last).order_by(ledger_entries.c.id).limit(ROWS_AT_ONCE)
+            page = (await uow.connection.execute(query)).all()
+            terms_of = {
+                franchisee_id: await franchisees.terms_of(uow.connection, franchisee_id)
+                for franchisee_id in {row.franchisee_id for row in page}
+            }
+            wanted: list[tuple[MoneyEvent, bool]] = []
+            for row in page:
+                terms = terms_in_force(terms_of[row.franchisee_id], row.started_at)
+                try:
+                    split = calculate_settlement(
+                        gross_paise=row.gross_paise,
+                        refund_paise=row.refund_paise,
+                        residue_paise=row.residue_paise,
+                        pg_fee_paise=row.pg_fee_paise,
+                        gst_collected_paise=row.gst_paise,
+                        commission_bps=terms.commission_bps,
+                        tds_bps=terms.tds_bps,
+                        tds_base=TdsBase(terms.tds_base),
+                    )
+                except SplitExceedsGrossError as error:
+                    found.append(Difference(f"led_{row.id}", str(error)))
+                    continue
+                shares = (split.commission_paise, split.tds_paise, split.payout_paise)
+                if shares != (row.commission_paise, row.tds_paise, row.payout_paise):
+                    found.append(Difference(f"led_{row.id}", f"commission, TDS and payout should be {shares} paise"))
+                booked = EntryBooked(
+                    occurred_at=row.created_at,
+                    ledger_entry_id=row.id,
+                    transaction_id=row.transaction_id,
+                    franchisee_id=row.franchisee_id,
+                    commission_paise=split.commission_paise,
+                    tds_paise=split.tds_paise,
+                    payout_paise=split.payout_paise,
+                )
+                wanted.append((booked, True))
+            found += await _not_as(uow, wanted)
+        if not page:
+            return found
+        last = page[-1].id
+
+
+async def _check_transfers(app: Settlement) -> list[Difference]:
+    """Every transfer is the sum of what it pays, and booked as far as it has come."""
+    found: list[Difference] = []
+    last = 0
+    while True:
+        async with app.database.reading() as uow:
+            query = sa.select(transfers).where(transfers.c.id > last).order_by(transfers.c.id).limit(ROWS_AT_ONCE)
+            page = [transfer_from(row) for row in (await uow.connection.execute(query)).all()]
+            paid = await _paid_by(uow, [transfer.id for transfer in page])
+            wanted: list[tuple[MoneyEvent, bool]] = []
+            for transfer in page:
+                amount, carried = paid.get(transfer.id, (0, 0))
+                if amount != transfer.amount_paise:
+                    words = f"is of {transfer.amount_paise} paise, and pays entries of {amount}"
+                    found.append(Difference(f"xfr_{transfer.id}", words))
+                status = transfer.paid_twice_status or transfer.status
+                facts = {"transfer_id": transfer.id, "amount_paise": transfer.amount_paise}
+                at = transfer.created_at
+                alive = status is not TransferStatus.FAILED
+                wanted.append((TransferClaimed(occurred_at=at, carried_paise=carried, **facts), alive))
+                if status in (TransferStatus.PROCESSED, TransferStatus.SETTLED):
+                    wanted.append((TransferProcessed(occurred_at=at, **facts), True))
+                    found += await _charge_differs(uow, transfer)
+                if status is TransferStatus.SETTLED:
+                    wanted.append((TransferSettled(occurred_at=at, **facts), True))
+            found += await _not_as(uow, wanted)
+        if not page:
+            return found
+        last = page[-1].id
+
+
+async def _charge_differs(uow: UnitOfWork, transfer: Transfer) -> list[Difference]:
+    """The charge that stands is the one that Razorpay told last."""
+    told = transfer.fee_paise or 0
+    subject = f"xfr_{transfer.id}"
+    versions = await books.versions_of(uow.connection, subject=subject, key=f"transfer/{transfer.id}/charged")
+    standing = [booked for booked in versions if (await books.tail_of(uow.connection, booked))[1]]
+    paise = sum(booked.facts["fee_paise"] for booked in standing)
+    return [] if paise == told else [Difference(subject, f"its charge is booked with {paise} paise, {told} is true")]
+
+
+async def _paid_by(uow: UnitOfWork, ids: list[int]) -> dict[int, tuple[int, int]]:
+    """{transfer: (sum of what it pays, how much of it was carried)}."""
+    small = sa.case((allocations.c.amount_paise < MINIMUM_PAISE, allocations.c.amount_paise), else_=0)
+    query = (
+        sa.select(
+            allocations.c.transfer_id, sa.func.sum(allocations.c.amount_paise).label("all"), sa.func.sum(small).label("small")
+        )
+        .where(allocations.c.transfer_id.in_(ids))
+        .group_by(allocations.c.transfer_id)
+    )
+    return {row.transfer_id: (int(row.all), int(row.small)) for row in await uow.connection.execute(query)}
+
+
+async def _check_payments(app: Settlement) -> list[Difference]:
+    """Nothing was returned or billed beyond what was paid: what is held for a payment, and owed on it, is never below nothing."""
+    owed = sa.func.sum(postings.c.credit_paise - postings.c.debit_paise)
+    async with app.database.reading() as uow:
+        rested = sa.func.max(journals.c.posted_at) < uow.now - ON_ITS_WAY
+        query = (
+            sa.select(journals.c.subject, postings.c.account, owed.label("paise"))
+            .join(postings, postings.c.journal_id == journals.c.id)
+            .where(postings.c.account.in_(("rider_held", "refund_payable")))
+            .group_by(journals.c.subject, postings.c.account)
+            .having(sa.and_(owed < 0, rested))
+        )
+        rows = (await uow.connection.execute(query)).all()
+    return [Difference(row.subject, f"{row.account} is {int(row.paise)} paise: more went than was owed") for row in rows]
