@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from settlement.domain.books import ACCOUNTS
-from voltlync.books.records import Get, Say, read_records
+from voltlync.books.records import Get, Say, moment, read_records
 from voltlync.books.verify import Verdict, Verifier
 from voltlync.money_text import rupees
 from voltlync.world import Addresses, Refused, World
@@ -21,12 +21,15 @@ TRIES_MAX = 30
 
 async def verified(get: Get, say: Say, *, from_: datetime | None, to: datetime) -> Verdict:
     """The comparison, told line by line."""
-    verdict = Verifier(await read_records(get, say, from_=from_, to=to), from_=from_, to=to).verdict()
+    records = await read_records(get, say, from_=from_, to=to)
+    verdict = Verifier(records, from_=from_, to=to).verdict()
     say("")
     for code, paise in verdict.balances.items():
         account = ACCOUNTS[code]
         say(f"{account.name:<28}{account.normal_side.value.lower():<8}{rupees(paise):>18}")
     say("")
+    if younger := sum(moment(journal["occurred_at"]) >= to for journal in records.journals):
+        say(f"{younger} journals are of {to:%Y-%m-%d %H:%M:%S} UTC or later and were not compared: see --to.")
     if not verdict.differences:
         say(f"The books agree: {verdict.journals} journals, {verdict.postings} postings.")
         return verdict
