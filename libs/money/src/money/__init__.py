@@ -5,6 +5,7 @@ Every amount is an integer in the unit that its name ends with: `_paise` (1/100 
 """
 
 from money.bill import MIN_REFUND_PAISE, Bill, energy_and_gst_paise, final_bill
+from money.derivation import Derivation
 from money.errors import MeterRanBackwardsError, MoneyError, NegativeQuantityError, RateOutOfRangeError, SplitExceedsGrossError
 from money.fee import ESTIMATED_FEE_BPS, Fee, FeeSource, estimated_fee, resolve_fee
 from money.forecast import UNLIMITED_WH, energy_affordable_wh, forecast_stop, milliseconds_until_wh
@@ -19,6 +20,7 @@ __all__ = [
     "UNLIMITED_WH",
     "WH_PER_KWH",
     "Bill",
+    "Derivation",
     "Fee",
     "FeeSource",
     "MeterRanBackwardsError",

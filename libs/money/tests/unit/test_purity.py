@@ -7,7 +7,7 @@ import pytest
 
 import money
 
-ALLOWED_IMPORTS = {"dataclasses", "enum", "money"}
+ALLOWED_IMPORTS = {"collections", "dataclasses", "enum", "money"}
 SOURCES = sorted(Path(money.__file__).parent.glob("*.py"))
 
 

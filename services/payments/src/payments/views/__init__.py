@@ -1,0 +1,72 @@
+"""The REST surface's models. Money in paise; ids are prefixed text; personal data is masked."""
+
+from payments.views.base import (
+    ChargePointText,
+    FranchiseeId,
+    QrCodeId,
+    QrPaymentId,
+    RefundId,
+    RiderId,
+    StationId,
+    TransactionId,
+    WebhookEventId,
+)
+from payments.views.payments import BillView, QrPaymentDetail, QrPaymentQuery, QrPaymentView, RiderView
+from payments.views.qr_codes import (
+    REVENUE_DAYS_MAX,
+    DrawingQuery,
+    QrCodeCreate,
+    QrCodeQuery,
+    QrCodeView,
+    RevenueQuery,
+    RevenueView,
+    StickerQuery,
+)
+from payments.views.refunds import RefundQuery, RefundView
+from payments.views.webhook_events import (
+    AnnouncementView,
+    EntityFiguresView,
+    RowChangeView,
+    WebhookAccepted,
+    WebhookEventDetail,
+    WebhookEventQuery,
+    WebhookEventView,
+    WebhookReplayPreview,
+    WebhookReplayQuery,
+)
+
+__all__ = [
+    "REVENUE_DAYS_MAX",
+    "AnnouncementView",
+    "BillView",
+    "ChargePointText",
+    "DrawingQuery",
+    "EntityFiguresView",
+    "FranchiseeId",
+    "QrCodeCreate",
+    "QrCodeId",
+    "QrCodeQuery",
+    "QrCodeView",
+    "QrPaymentDetail",
+    "QrPaymentId",
+    "QrPaymentQuery",
+    "QrPaymentView",
+    "RefundId",
+    "RefundQuery",
+    "RefundView",
+    "RevenueQuery",
+    "RevenueView",
+    "RiderId",
+    "RiderView",
+    "RowChangeView",
+    "StationId",
+    "StickerQuery",
+    "TransactionId",
+    "WebhookAccepted",
+    "WebhookEventDetail",
+    "WebhookEventId",
+    "WebhookEventQuery",
+    "WebhookEventView",
+    "WebhookReplayPreview",
+    "WebhookReplayQuery",
+]

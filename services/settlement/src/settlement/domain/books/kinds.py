@@ -1,0 +1,31 @@
+"""Every event of money by its kind."""
+
+from collections.abc import Mapping
+
+from settlement.domain.books.journal import MoneyEvent
+from settlement.domain.books.payments import (
+    PaymentBilled,
+    PaymentCaptured,
+    PaymentFeeCorrected,
+    PaymentFeeRecorded,
+    PaymentGivenBack,
+    RefundCharged,
+    RefundProcessed,
+)
+from settlement.domain.books.payouts import (
+    EntryBooked,
+    OwnSettled,
+    TransferCharged,
+    TransferClaimed,
+    TransferProcessed,
+    TransferSettled,
+)
+
+KINDS: Mapping[str, type[MoneyEvent]] = {
+    kind.KIND: kind
+    for kind in (
+        PaymentCaptured, PaymentFeeRecorded, PaymentFeeCorrected, PaymentBilled, PaymentGivenBack, RefundProcessed, RefundCharged,
+        EntryBooked, TransferClaimed, TransferProcessed, TransferSettled, TransferCharged, OwnSettled,
+    )
+}  # fmt: skip
+"""Every event of money by its kind; a reversal is none of its own."""
