@@ -109,6 +109,15 @@ class Razorpay:
         """`GET /v1/transfers?from=`, all pages: every transfer of the account made since. Razorpay finds none by key or notes."""
         return await self._all("list_transfers", lambda client, page: client.transfer.all({"from": unix_seconds, **page}))
 
+    async def reverse_transfer(self, razorpay_transfer_id: str, body: Mapping[str, Any]) -> Entity:
+        """`POST /v1/transfers/:id/reversals` → the reversal. No idempotency: an unknown outcome is resolved by the list."""
+        return await self._call("reverse_transfer", lambda client: client.transfer.reverse(razorpay_transfer_id, dict(body)))
+
+    async def reversals_of(self, razorpay_transfer_id: str) -> list[Entity]:
+        """`GET /v1/transfers/:id/reversals`: all of a transfer's, newest first."""
+        answer = await self._call("list_reversals", lambda client: client.transfer.reversals(razorpay_transfer_id), reads=True)
+        return [item for item in _items("list_reversals", answer) if isinstance(item, dict)]
+
     async def transfers_of_settlement(self, razorpay_settlement_id: str) -> list[Entity]:
         """`GET /v1/transfers?recipient_settlement_id=`, all pages."""
         wanted = {"recipient_settlement_id": razorpay_settlement_id}

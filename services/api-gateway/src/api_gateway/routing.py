@@ -27,6 +27,7 @@ NOUNS: Mapping[str, str] = {
     "ledger-entries": "settlement",
     "transfers": "settlement",
     "settlements": "settlement",
+    "reversals": "settlement",
     "books": "settlement",
     "firmware": "firmware",
     "firmware-updates": "firmware",

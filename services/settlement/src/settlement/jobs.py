@@ -3,6 +3,7 @@
 from chassis.runtime import Sweep
 from settlement.settings import SettlementSettings
 from settlement.usecases.check_books import check_books
+from settlement.usecases.correct_entry import correct_forgotten
 from settlement.usecases.follow_kyc import poll_kyc
 from settlement.usecases.look_for_due import look_for_due
 from settlement.usecases.measure import measure_ledger
@@ -14,5 +15,6 @@ def sweeps(settings: SettlementSettings) -> tuple[Sweep, ...]:
         Sweep("due", every_seconds=settings.sweep_seconds, function=look_for_due),
         Sweep("kyc-poll", every_seconds=300, function=poll_kyc),
         Sweep("books-check", every_seconds=settings.books_check_seconds, function=check_books),
+        Sweep("corrections", every_seconds=settings.retry_seconds, function=correct_forgotten),
         Sweep("measure", every_seconds=300, function=measure_ledger),
     )

@@ -25,6 +25,16 @@ class Metrics:
         self.transfer_twice = counter(
             "voltlync_settlement_transfer_twice_failed_total", "Transfers that live beside another of the same entry: paid twice"
         )
+        self.entries_corrected = counter(
+            "voltlync_settlement_entries_corrected_total", "Corrections of ledger entries after refunds that operators decided"
+        )
+        self.reversal_unknown = counter("voltlync_settlement_reversal_unknown_total", "Reversal calls whose outcome was unknown")
+        self.reversal_failed = counter(
+            "voltlync_settlement_reversal_failed_total", "Reversals that Razorpay refused: taken off the next payouts instead"
+        )
+        self.reversed_by_hand = counter(
+            "voltlync_settlement_reversed_by_hand_total", "Transfers of which somebody took money back at Razorpay, not we"
+        )
         self.settlement_mismatch = counter(
             "voltlync_settlement_settlement_mismatches_total", "Settlements whose amount is not the sum of our transfers in it"
         )
@@ -39,6 +49,10 @@ class Metrics:
         self.unowned_open = Gauge(
             "voltlync_settlement_unowned_bills_open", "Bills without an owner that wait for a person", registry=registry
         )
+        self.owed_by_franchisees = Gauge(
+            "voltlync_settlement_owed_by_franchisees_paise", "What corrections took off payouts and nothing has made good yet",
+            registry=registry,
+        )  # fmt: skip
         self.entries = Gauge(
             "voltlync_settlement_entries", "Ledger entries not settled yet, by status and what they wait for",
             ("status", "hold_kind"), registry=registry,

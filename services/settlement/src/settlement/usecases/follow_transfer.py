@@ -6,9 +6,9 @@ import structlog
 
 from chassis.database import UnitOfWork
 from settlement.domain.due import later
-from settlement.domain.ledger_entry import BELOW_MINIMUM_WORDS, EntryStatus, HoldKind
-from settlement.domain.transfer import ENTRY_STATUS, Observed, TransferStatus, advance
-from settlement.repository import transfers
+from settlement.domain.ledger_entry import EntryStatus
+from settlement.domain.transfer import ENTRY_STATUS, Observed, TransferStatus, advance, waiting_kind
+from settlement.repository import ledger, transfers
 from settlement.repository.transfers import Transfer
 from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
@@ -48,7 +48,7 @@ async def follow_transfer(
         if news:
             transfer = await transfers.set_values(uow.connection, transfer.id, **news)
             await book_transfer(app, uow, transfer)
-        return transfer
+        return await _look_at_reversals(app, uow, transfer, seen)
     transfer = await transfers.set_values(
         uow.connection,
         transfer.id,
@@ -60,9 +60,25 @@ async def follow_transfer(
     )
     await book_transfer(app, uow, transfer)
     log.info("transfer.moved", key=transfer.key, status=status.value, amount_paise=transfer.amount_paise)
-    for entry in await transfers.entries_of(uow.connection, transfer.id):
+    entries = await transfers.entries_of(uow.connection, transfer.id)
+    for entry in entries:
         await change_entry(uow, entry, ENTRY_STATUS[status], transfer=transfer, due_at=None)
-    return transfer
+    await _look_at_corrections(app, uow, [entry.id for entry in entries])
+    return await _look_at_reversals(app, uow, transfer, seen)
+
+
+async def _look_at_corrections(app: Settlement, uow: UnitOfWork, entry_ids: list[int]) -> None:
+    """Corrections of what was on its way can be made good now: out of the linked account, or off what goes out next."""
+    if await ledger.hurry_corrections(uow.connection, entry_ids, now=uow.now):
+        uow.after_commit(app.payouts.wake)
+
+
+async def _look_at_reversals(app: Settlement, uow: UnitOfWork, transfer: Transfer, seen: Observed) -> Transfer:
+    """More of it was taken back than we know of: the worker asks Razorpay for the list of its reversals."""
+    if (seen.reversed_paise or 0) <= transfer.reversed_paise or transfer.status is TransferStatus.FAILED:
+        return transfer
+    uow.after_commit(app.payouts.wake)
+    return await transfers.set_values(uow.connection, transfer.id, next_attempt_at=uow.now)
 
 
 async def _paid_twice(
@@ -107,7 +123,7 @@ async def fail_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer, *,
     for entry in entries:
         if entry.id != transfer.lead_entry_id:
             # What was carried along did not fail by itself: it goes with the next.
-            await change_entry(uow, entry, EntryStatus.ON_HOLD, hold=(HoldKind.BELOW_MINIMUM, BELOW_MINIMUM_WORDS), due_at=None)
+            await change_entry(uow, entry, EntryStatus.ON_HOLD, hold=waiting_kind(entry.payout_paise), due_at=None)
             continue
         tries = entry.failed_attempts + 1
         again = tries < app.settings.transfer_retries_max
@@ -123,4 +139,5 @@ async def fail_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer, *,
             last_error=error,
             due_at=later(uow.now, app.settings.retry_seconds) if again else None,
         )
+    await _look_at_corrections(app, uow, [entry.id for entry in entries])
     return failed

@@ -153,7 +153,9 @@ async def book_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer) ->
             TransferCharged(occurred_at=processed_at, **facts, fee_paise=transfer.fee_paise, tax_paise=transfer.tax_paise),
         )
     if status is TransferStatus.SETTLED:
-        await post(app, uow, TransferSettled(occurred_at=transfer.settled_at or uow.now, **facts))
+        # What was taken back never reached the bank, or was taken from what would: whenever it was, the bank got that much less.
+        banked = {**facts, "amount_paise": transfer.amount_paise - transfer.reversed_paise}
+        await restate(app, uow, TransferSettled(occurred_at=transfer.settled_at or uow.now, **banked))
 
 
 async def restate(app: Settlement, uow: UnitOfWork, event: MoneyEvent) -> None:

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from settlement.tables import franchisees, ledger_entries, settlements, transfers
+from settlement.tables import franchisees, ledger_entries, reversals, settlements, transfers
 from settlement.usecases.context import Settlement
 
 
@@ -15,6 +15,7 @@ async def look_for_due(app: Settlement) -> None:
                     sa.or_(
                         sa.exists().where(ledger_entries.c.due_at <= uow.now),
                         sa.exists().where(transfers.c.next_attempt_at <= uow.now),
+                        sa.exists().where(reversals.c.next_attempt_at <= uow.now),
                     ).label("payouts"),
                     sa.exists().where(franchisees.c.link_due_at <= uow.now).label("links"),
                     sa.exists().where(settlements.c.next_attempt_at <= uow.now).label("settlements"),

@@ -10,6 +10,7 @@ async def measure_ledger(app: Settlement) -> None:
     async with app.database.reading() as uow:
         rows = await ledger.unsettled(uow.connection)
         unowned = await unowned_bills.count_open(uow.connection)
+        owed_paise = await ledger.owed_by_franchisees(uow.connection)
         now = uow.now
     app.metrics.entries.clear()
     app.metrics.entries_paise.clear()
@@ -17,5 +18,6 @@ async def measure_ledger(app: Settlement) -> None:
         app.metrics.entries.labels(row.status, row.hold_kind or "").set(row.n)
         app.metrics.entries_paise.labels(row.status, row.hold_kind or "").set(int(row.paise))
     app.metrics.unowned_open.set(unowned)
+    app.metrics.owed_by_franchisees.set(owed_paise)
     moving = [row.oldest for row in rows if row.status != EntryStatus.ON_HOLD.value]
     app.metrics.oldest_unsettled_seconds.set((now - min(moving)).total_seconds() if moving else 0)

@@ -44,13 +44,14 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
             await _again(app, settled, failed.description)
             return
     async with app.database.transaction() as uow:
-        matched = []
+        matched, paise = [], 0
         for item in sorted(items, key=lambda item: str(item.get("id"))):
             seen = observed_in_settlement(item, settled.razorpay_settlement_id)
             transfer = await transfers.find_observed(uow.connection, seen, environment=app.settings.environment_mark)
             if transfer is not None:
                 matched.append(await follow_transfer(app, uow, transfer, seen, utr=settled.utr))
-        paise = sum(transfer.amount_paise for transfer in matched)
+                # What was taken back is not in it, whether or not we have looked into it by now.
+                paise += transfer.amount_paise - max(transfer.reversed_paise, seen.reversed_paise or 0)
         doubtful = error is not None or await _of_a_franchisee(uow, settled)
         if not matched and doubtful and settled.calls < EMPTY_TRIES:
             pause = backoff_seconds(settled.razorpay_settlement_id, settled.calls)

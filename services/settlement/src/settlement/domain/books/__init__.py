@@ -8,6 +8,7 @@ takes the facts from the raw records of the services. Amounts are whole paise, n
 """
 
 from settlement.domain.books.chart import ACCOUNTS, CHART, Account, AccountKind, Side
+from settlement.domain.books.corrections import EntryCorrected, OperatorRefundDecided, ReversalApplied, TransferReversed
 from settlement.domain.books.journal import (
     Journal,
     MoneyEvent,
@@ -46,8 +47,10 @@ __all__ = [
     "Account",
     "AccountKind",
     "EntryBooked",
+    "EntryCorrected",
     "Journal",
     "MoneyEvent",
+    "OperatorRefundDecided",
     "OwnSettled",
     "PaymentBilled",
     "PaymentCaptured",
@@ -57,10 +60,12 @@ __all__ = [
     "Posting",
     "RefundCharged",
     "RefundProcessed",
+    "ReversalApplied",
     "Side",
     "TransferCharged",
     "TransferClaimed",
     "TransferProcessed",
+    "TransferReversed",
     "TransferSettled",
     "UnbalancedJournal",
     "credit",
