@@ -9,7 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from money import RefundExceedsSupplyError, supply_reduction
-from settlement.domain.books import EntryCorrected, MoneyEvent, OperatorRefundDecided, ReversalApplied, TransferReversed
+from settlement.domain.books import (
+    EntryCorrected,
+    EntryNetted,
+    MoneyEvent,
+    OperatorRefundDecided,
+    ReversalApplied,
+    TransferReversed,
+)
 from settlement.domain.correction import Correction, SplitFigures, correction_of
 from settlement.domain.franchisee import Terms
 from voltlync.books.records import Json, moment
@@ -101,6 +108,12 @@ def corrections(payment: Json, entries: list[Json], terms: Terms) -> Iterator[Mo
     for entry in there.values():
         words = f"corrects {entry['transaction_id']} for refund {entry['refund_number']}"
         yield moment(entry["created_at"]), entry["id"], words, f"{payment['id']} has no such refund"
+
+
+def netted(entry: Json) -> MoneyEvent:
+    """The journal of a session that was given back whole before it was paid out: it is settled, and in no transfer."""
+    at = moment(entry["updated_at"])
+    return EntryNetted(occurred_at=at, ledger_entry_id=number(entry["id"]), payout_paise=entry["payout_paise"])
 
 
 def taken_back(transfer: Json) -> Iterator[MoneyEvent | Finding]:

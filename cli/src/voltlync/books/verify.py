@@ -33,7 +33,7 @@ from settlement.domain.books import (
     standing,
 )
 from settlement.domain.franchisee import Terms, terms_in_force
-from voltlync.books.after_the_bill import Finding, corrections, due_back, number, refunds_decided, taken_back
+from voltlync.books.after_the_bill import Finding, corrections, due_back, netted, number, refunds_decided, taken_back
 from voltlync.books.records import Json, Records, moment
 from voltlync.money_text import rupees
 
@@ -317,6 +317,8 @@ class Verifier:
                 payout_paise=split.payout_paise,
             )
         )
+        if entry["status"] == "SETTLED" and entry["transfer_id"] is None and split.payout_paise:
+            self._take([netted(entry)])
         return terms
 
     def _transfer(self, transfer: Json) -> None:

@@ -279,6 +279,21 @@ async def test_a_whole_refund_leaves_nothing_for_the_bank(world: World) -> None:
     assert not {"linked_accounts", "franchisee_in_transfer", "franchisee_carried", "commission", "tds_payable"} & now.keys()
 
 
+async def test_a_whole_refund_before_the_payout_is_even_without_a_transfer(world: World) -> None:
+    franchisee_id = await world.franchisee(activate=False)
+    bill, small = world.bill(franchisee_id), world.bill(franchisee_id, energy_wh=50, paid_paise=400, fee_paise=0)
+    await paid_out(world, bill, small)
+    await refund(world, bill, 2000)
+    assert (await correction(world, bill))["status"] == "ON_HOLD"
+    await refund(world, bill, 5079, number=2, before=2000)
+    await refund(world, small, small.energy_charge_paise + small.gst_paise)
+    for session in (bill, small):
+        assert {(await world.entry(session))["status"], (await correction(world, session))["status"]} == {"SETTLED"}
+    now = await agree(world)
+    assert not {"franchisee_payable", "franchisee_carried", "energy_revenue", "commission", "tds_payable"} & now.keys()
+    assert world.sandbox.requests("POST", "/v1/transfers") == []
+
+
 @pytest.mark.parametrize("learnt", ["by the settlement", "by a poll", "after the settlement"])
 async def test_what_somebody_takes_back_by_hand_is_booked_told_and_shown(build: Build, learnt: str) -> None:
     seldom = {**SELDOM, "settlement_poll_seconds": 1800}
@@ -298,6 +313,7 @@ async def test_what_somebody_takes_back_by_hand_is_booked_told_and_shown(build: 
     [told] = await world.said(TransferReversed)
     assert (told.amount_paise, told.by_hand, told.ledger_entry_id) == (1000, True, None)
     assert (await world.call("GET", "/v1/reversals", role=Role.FRANCHISEE, franchisee_id=franchisee_id + 1))["items"] == []
+    assert len((await world.call("GET", "/v1/reversals", role=Role.FRANCHISEE, franchisee_id=franchisee_id))["items"]) == 1
     now = await agree(world)
     assert now["franchisee_payable"] == -1000, "it is due again until somebody says why"
     left = PAYOUT - 1000 if learnt == "by a poll" else 0

@@ -140,6 +140,16 @@ async def hurry_used_up(connection: AsyncConnection, franchisee_id: int, *, now:
     return (await connection.execute(waiting.values(due_at=now))).rowcount
 
 
+async def session_of(connection: AsyncConnection, entry_id: int) -> list[Entry] | None:
+    """A session's entry and all its corrections, locked; None where one of them is in a transfer, or was."""
+    of_session = or_(_E.id == entry_id, _E.corrects_id == entry_id)
+    tried = exists().where(allocations.c.ledger_entry_id == ledger_entries.c.id)
+    if (await connection.execute(select(func.count()).select_from(ledger_entries).where(of_session, tried))).scalar_one():
+        return None
+    rows = await connection.execute(select(*_COLUMNS).where(of_session).order_by(_E.id).with_for_update())
+    return [_entry(row) for row in rows]
+
+
 async def open_corrections(connection: AsyncConnection, entry_ids: Sequence[int], *, payout_paise: int) -> list[Entry]:
     """The corrections of these entries that take exactly so much off and are not made good yet, oldest first, locked."""
     query = (

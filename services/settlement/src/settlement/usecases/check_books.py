@@ -15,6 +15,7 @@ from settlement.domain.books import (
     KINDS,
     EntryBooked,
     EntryCorrected,
+    EntryNetted,
     Journal,
     MoneyEvent,
     ReversalApplied,
@@ -26,7 +27,7 @@ from settlement.domain.books import (
 )
 from settlement.domain.correction import Correction, SplitFigures, correction_of
 from settlement.domain.franchisee import terms_in_force
-from settlement.domain.ledger_entry import EntryKind
+from settlement.domain.ledger_entry import EntryKind, EntryStatus
 from settlement.domain.reversal import ReversalStatus
 from settlement.domain.transfer import MINIMUM_PAISE, TransferStatus
 from settlement.repository import books, franchisees
@@ -124,7 +125,8 @@ async def _check_entries(app: Settlement) -> list[Difference]:
     while True:
         async with app.database.reading() as uow:
             sessions = ledger_entries.c.kind == EntryKind.SESSION.value
-            query = sa.select(ledger_entries).where(sessions, ledger_entries.c.id > last)
+            paid = sa.exists().where(allocations.c.ledger_entry_id == ledger_entries.c.id, allocations.c.live)
+            query = sa.select(ledger_entries, paid.label("paid")).where(sessions, ledger_entries.c.id > last)
             query = query.order_by(ledger_entries.c.id).limit(ROWS_AT_ONCE)
             page = (await uow.connection.execute(query)).all()
             terms_of = {
@@ -161,6 +163,9 @@ async def _check_entries(app: Settlement) -> list[Difference]:
                     payout_paise=split.payout_paise,
                 )
                 wanted.append((booked, True))
+                if row.status == EntryStatus.SETTLED.value and row.payout_paise and not row.paid:
+                    netted = EntryNetted(occurred_at=row.updated_at, ledger_entry_id=row.id, payout_paise=row.payout_paise)
+                    wanted.append((netted, True))
             found += await _not_as(uow, wanted)
         if not page:
             return found

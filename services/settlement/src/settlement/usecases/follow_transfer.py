@@ -43,7 +43,8 @@ async def follow_transfer(
         if not await transfers.take_entries_back(uow.connection, transfer, entries):
             app.metrics.transfer_twice.inc()
             log.error("transfer.lives_beside_another", key=transfer.key, razorpay_transfer_id=seen.razorpay_transfer_id)
-            return await _paid_twice(app, uow, transfer, status, news)
+            transfer = await _paid_twice(app, uow, transfer, status, news)
+            return await _look_at_reversals(app, uow, transfer, seen)
     if status is transfer.status:
         if news:
             transfer = await transfers.set_values(uow.connection, transfer.id, **news)
@@ -75,7 +76,8 @@ async def _look_at_corrections(app: Settlement, uow: UnitOfWork, entry_ids: list
 
 async def _look_at_reversals(app: Settlement, uow: UnitOfWork, transfer: Transfer, seen: Observed) -> Transfer:
     """More of it was taken back than we know of: the worker asks Razorpay for the list of its reversals."""
-    if (seen.reversed_paise or 0) <= transfer.reversed_paise or transfer.status is TransferStatus.FAILED:
+    moved = transfer.status is not TransferStatus.FAILED or transfer.paid_twice_status is not None
+    if not moved or (seen.reversed_paise or 0) <= transfer.reversed_paise:
         return transfer
     uow.after_commit(app.payouts.wake)
     return await transfers.set_values(uow.connection, transfer.id, next_attempt_at=uow.now)

@@ -17,9 +17,9 @@ import structlog
 from chassis.database import UnitOfWork
 from contracts.settlement import TransferReversed as ReversalAnnounced
 from razorpay_client import OutcomeUnknown, Permanent, RazorpayError, Retryable
-from settlement.domain.books import ReversalApplied, TransferReversed
+from settlement.domain.books import EntryNetted, ReversalApplied, TransferReversed
 from settlement.domain.due import backoff_seconds, later
-from settlement.domain.ledger_entry import EntryStatus
+from settlement.domain.ledger_entry import EntryKind, EntryStatus
 from settlement.domain.reversal import OPEN, ReversalStatus, SeenReversal, find_ours, request_body
 from settlement.domain.transfer import UNSENT, Observed, TransferStatus, waiting_kind
 from settlement.repository import franchisees, ledger, reversals, transfers
@@ -55,6 +55,8 @@ async def _claim(app: Settlement, uow: UnitOfWork, due: Entry) -> tuple[Reversal
     transfer = await transfers.living_of(uow.connection, due.corrects_id)
     correction = await ledger.lock_claimable(uow.connection, due.id)
     if correction is None:
+        return None
+    if transfer is None and await _nothing_left(app, uow, correction):
         return None
     owed_paise, waits = -correction.payout_paise, waiting_kind(correction.payout_paise)
     if transfer is None or transfer.status is TransferStatus.SETTLED or owed_paise <= 0:
@@ -95,6 +97,21 @@ async def _claim(app: Settlement, uow: UnitOfWork, due: Entry) -> tuple[Reversal
     )
     await change_entry(uow, correction, EntryStatus.TRANSFERRING, due_at=None)
     return reversal, transfer
+
+
+async def _nothing_left(app: Settlement, uow: UnitOfWork, correction: Entry) -> bool:
+    """Whether all of a session was given back before any of it went out: then it is done with, and no transfer is waited for."""
+    session = await ledger.session_of(uow.connection, int(correction.corrects_id or 0))
+    parts = [part for part in session or [] if part.status is not EntryStatus.SETTLED]
+    if not parts or sum(part.payout_paise for part in session or []) != 0:
+        return False
+    if any(part.status not in (EntryStatus.PENDING, EntryStatus.ON_HOLD) for part in parts):
+        return False
+    for part in parts:
+        await change_entry(uow, part, EntryStatus.SETTLED, due_at=None)
+        if part.kind is EntryKind.SESSION:
+            await post(app, uow, EntryNetted(occurred_at=uow.now, ledger_entry_id=part.id, payout_paise=part.payout_paise))
+    return True
 
 
 async def take_up_reversal(app: Settlement, reversal: Reversal) -> None:

@@ -8,7 +8,13 @@ takes the facts from the raw records of the services. Amounts are whole paise, n
 """
 
 from settlement.domain.books.chart import ACCOUNTS, CHART, Account, AccountKind, Side
-from settlement.domain.books.corrections import EntryCorrected, OperatorRefundDecided, ReversalApplied, TransferReversed
+from settlement.domain.books.corrections import (
+    EntryCorrected,
+    EntryNetted,
+    OperatorRefundDecided,
+    ReversalApplied,
+    TransferReversed,
+)
 from settlement.domain.books.journal import (
     Journal,
     MoneyEvent,
@@ -48,6 +54,7 @@ __all__ = [
     "AccountKind",
     "EntryBooked",
     "EntryCorrected",
+    "EntryNetted",
     "Journal",
     "MoneyEvent",
     "OperatorRefundDecided",

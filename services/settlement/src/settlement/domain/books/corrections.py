@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from settlement.domain.books.journal import MoneyEvent, Posting, credit, debit
+from settlement.domain.books.payouts import payout_account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,29 @@ class EntryCorrected(MoneyEvent):
             credit("franchisee_carried", self.payout_paise),
             debit("energy_revenue", self.commission_paise + self.tds_paise + self.payout_paise),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryNetted(MoneyEvent):
+    """All of a session was given back before it was paid out: its payout and its corrections are nothing together."""
+
+    KIND: ClassVar[str] = "entry_netted"
+    ledger_entry_id: int
+    """The session's."""
+    payout_paise: int
+
+    @property
+    def key(self) -> str:
+        return f"entry/{self.ledger_entry_id}/netted"
+
+    @property
+    def subject(self) -> str:
+        return f"led_{self.ledger_entry_id}"
+
+    def lines(self) -> Iterable[Posting]:
+        if payout_account(self.payout_paise) == "franchisee_carried":
+            return ()  # it was in the one account from the first
+        return (debit("franchisee_payable", self.payout_paise), credit("franchisee_carried", self.payout_paise))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

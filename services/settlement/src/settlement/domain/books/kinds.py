@@ -2,7 +2,13 @@
 
 from collections.abc import Mapping
 
-from settlement.domain.books.corrections import EntryCorrected, OperatorRefundDecided, ReversalApplied, TransferReversed
+from settlement.domain.books.corrections import (
+    EntryCorrected,
+    EntryNetted,
+    OperatorRefundDecided,
+    ReversalApplied,
+    TransferReversed,
+)
 from settlement.domain.books.journal import MoneyEvent
 from settlement.domain.books.payments import (
     PaymentBilled,
@@ -27,7 +33,7 @@ KINDS: Mapping[str, type[MoneyEvent]] = {
     for kind in (
         PaymentCaptured, PaymentFeeRecorded, PaymentFeeCorrected, PaymentBilled, PaymentGivenBack, RefundProcessed, RefundCharged,
         EntryBooked, TransferClaimed, TransferProcessed, TransferSettled, TransferCharged, OwnSettled,
-        OperatorRefundDecided, EntryCorrected, TransferReversed, ReversalApplied,
+        OperatorRefundDecided, EntryCorrected, EntryNetted, TransferReversed, ReversalApplied,
     )
 }  # fmt: skip
 """Every event of money by its kind; a reversal is none of its own."""
