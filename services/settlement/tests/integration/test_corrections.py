@@ -9,6 +9,9 @@ from contracts.payments import BorneBy, OperatorRefundDecided, PaymentBilled
 from contracts.settlement import LedgerEntryCorrected, TransferReversed
 from money import supply_reduction
 from razorpay_simulator.faults import FaultRule
+from settlement.domain.due import later
+from settlement.repository import ledger
+from settlement.usecases import recover
 from settlement.usecases.check_books import check_books
 
 from .conftest import SELDOM, Build, World
@@ -249,6 +252,32 @@ async def test_one_reversal_whatever_becomes_of_the_call(build: Build, kind: Any
     assert world.sandbox.balances()[account] == 2 * PAYOUT + off["payout_paise"]
     now = await agree(world)
     assert "franchisee_carried" not in now
+
+
+@pytest.mark.parametrize("called", [False, True], ids=["before the call", "after the call"])
+async def test_a_process_that_dies_with_a_claim_leaves_one_reversal(world: World, called: bool) -> None:
+    franchisee_id = await world.franchisee()
+    account, bill = await world.account_of(franchisee_id), world.bill(franchisee_id)
+    await paid_out(world, bill)
+    app = world.service.app
+    await app.payouts.stop()
+    await refund(world, bill)
+    async with app.database.transaction() as uow:
+        due = await ledger.claim_due(uow.connection, now=uow.now, lapses_at=later(uow.now, 120))
+        assert due is not None
+        claimed = await recover._claim(app, uow, due)
+    assert claimed is not None
+    reversal, transfer = claimed
+    if called:
+        await app.razorpay.reverse_transfer(str(transfer.razorpay_transfer_id), reversal.body or {})
+    await app.payouts.start()
+    await world.pass_time(90)
+    assert (await correction(world, bill))["status"] == "TRANSFERRING"  # its lease protects what may be under way
+    await world.pass_time(60)
+    assert (await correction(world, bill))["status"] == "SETTLED"
+    assert len(world.sandbox.state.reversals) == len(world.sandbox.requests("POST", "/v1/transfers/*/reversals")) == 1
+    assert world.sandbox.balances()[account] == PAYOUT - OFF
+    await agree(world)
 
 
 async def test_what_the_linked_account_does_not_have_is_taken_off_the_next_payout(world: World) -> None:
