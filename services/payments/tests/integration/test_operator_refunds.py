@@ -93,7 +93,7 @@ async def test_who_may_and_what_is_refused_in_words(world: World) -> None:
 
 async def test_two_at_once_are_one_after_the_other_and_a_repeat_is_the_same(world: World) -> None:
     payment = await billed(world)
-    body = {"amount_paise": 4000, "reason": WHY}
+    body = {"amount_paise": 3000, "reason": WHY}
     path = f"/v1/payments/{payment['id']}/refunds"
 
     async def ask() -> int:
@@ -101,13 +101,20 @@ async def test_two_at_once_are_one_after_the_other_and_a_repeat_is_the_same(worl
         async with world.http.post(f"{world.url}{path}", headers=headers, json=body) as answer:
             return answer.status
 
-    assert sorted(await asyncio.gather(ask(), ask(), ask())) == [201, 409, 409], "70.79 is enough for one of 40.00"
+    # All three have come and wait for the payment's row before the first of them may go on.
+    async with world.admin.transaction():
+        await world.admin.execute("SELECT 1 FROM qr_payments WHERE id = $1 FOR UPDATE", int(payment["id"].removeprefix("qrp_")))
+        asked = [asyncio.create_task(ask()) for _ in range(3)]
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        while await world.admin.fetchval(waiting) < len(asked):
+            await asyncio.sleep(0.005)
+    assert sorted(await asyncio.gather(*asked)) == [201, 201, 409], "70.79 is enough for two of 30.00"
     first = await give(world, payment, 1000, headers={"Idempotency-Key": "once"})
     again = await give(world, payment, 1000, headers={"Idempotency-Key": "once"})
     assert first["id"] == again["id"]
     await world.clock.advance(10)
     amounts = sorted(refund.amount for refund in world.razorpay.state.refunds.values())
-    assert amounts == [1000, 2685, 4000]
+    assert amounts == [1000, 2685, 3000, 3000]
 
 
 @pytest.mark.parametrize(("kind", "when"), [("error", "before_effect"), ("hang", "after_effect"), ("html", "after_effect")])

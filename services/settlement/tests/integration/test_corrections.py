@@ -184,11 +184,12 @@ async def test_in_any_order_and_twice_there_is_one_correction(world: World, hear
     bill = world.bill(franchisee_id)
     first, second = decided(world, bill, 2000), decided(world, bill, 3000, number=2, before=2000)
     story = [second, first, bill] if heard == "refund first" else [bill, second, first]
-    for event in [*story, *story]:
-        await world.publish(event)
-        await world.settle()
-    entries = await world.rows("SELECT kind, payout_paise FROM ledger_entries ORDER BY id")
-    assert [row["kind"] for row in entries].count("CORRECTION") == 2
+    for again in (False, True):
+        for event in story:
+            await world.publish(event)
+            await world.settle()
+        entries = await world.rows("SELECT kind, payout_paise FROM ledger_entries ORDER BY id")
+        assert [row["kind"] for row in entries].count("CORRECTION") == 2, again
     whole = (bill.energy_charge_paise + bill.gst_paise - 5000) * 10_000 // 11_800
     assert abs(sum(row["payout_paise"] for row in entries) - (whole * 9 // 10 - whole // 1000)) <= 2
     await agree(world)
