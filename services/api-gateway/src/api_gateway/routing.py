@@ -28,6 +28,7 @@ NOUNS: Mapping[str, str] = {
     "transfers": "settlement",
     "settlements": "settlement",
     "books": "settlement",
+    "reconciliations": "settlement",
     "firmware": "firmware",
     "firmware-updates": "firmware",
     "ocpp-messages": "journal",
