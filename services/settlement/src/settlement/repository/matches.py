@@ -106,6 +106,12 @@ async def known(connection: AsyncConnection, razorpay_ids: Iterable[str]) -> set
     return set((await connection.execute(query)).scalars())
 
 
+async def is_matched(connection: AsyncConnection, razorpay_id: str) -> bool:
+    """Whether the statement has it, and agrees with us."""
+    query = select(_M.razorpay_id).where(_M.razorpay_id == razorpay_id, _M.state == MatchState.MATCHED.value)
+    return (await connection.execute(query)).one_or_none() is not None
+
+
 async def hurry(connection: AsyncConnection, razorpay_ids: Iterable[str], *, now: datetime) -> bool:
     """News of these: they, and what is about them, are judged anew. False: the statement has none of them."""
     ids = list(razorpay_ids)
