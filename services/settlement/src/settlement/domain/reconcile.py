@@ -11,9 +11,8 @@ repetitions come makes no difference to what stands at the end.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from settlement.domain.books import fee_parts
+from settlement.domain.books import MoneyEvent
 from settlement.domain.statement import StatementRow
 
 
@@ -115,16 +114,19 @@ class Finding:
     """Whether Razorpay is to be asked how it stands: the statement proves more than we know."""
 
 
-def booked_fee(captured: Mapping[str, Any], later: Iterable[Mapping[str, Any]]) -> Fee:
+FEE_ACCOUNTS = frozenset({"pg_fee", "fee_corrections", "gst_input"})
+"""Where a payment's capture, and whatever its fee became since, put what Razorpay took."""
+
+
+def booked_fee(events: Iterable[MoneyEvent]) -> Fee:
     """The fee on a payment as the books have it: as captured, and every change since, in whatever order they were booked."""
-    base, tax = fee_parts(captured["fee_paise"] or 0, captured["tax_paise"])
-    for facts in later:
-        before, after = (
-            fee_parts(facts["fee_before_paise"] or 0, facts["tax_before_paise"]),
-            fee_parts(facts["fee_paise"], facts["tax_paise"]),
-        )
-        base, tax = base + after[0] - before[0], tax + after[1] - before[1]
-    return Fee(base + tax, tax)
+    fee, tax = 0, 0
+    for event in events:
+        for line in event.lines():
+            paise = line.debit_paise - line.credit_paise
+            fee += paise if line.account in FEE_ACCOUNTS else 0
+            tax += paise if line.account == "gst_input" else 0
+    return Fee(fee, tax)
 
 
 def environment_of(rows: Iterable[StatementRow]) -> str | None:

@@ -1,10 +1,11 @@
 """Another fee on a payment than was known when its session ended, and a charge for a refund's speed: booked, never rewritten."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from chassis.database import UnitOfWork
-from settlement.domain.books import PaymentFeeCorrected, RefundCharged
+from settlement.domain.books import KINDS, PaymentFeeCorrected, RefundCharged
 from settlement.domain.errors import FeeStillOpen, NotInTheBooks
 from settlement.domain.reconcile import Fee, booked_fee
 from settlement.repository import books
@@ -12,6 +13,7 @@ from settlement.usecases.context import Settlement
 from settlement.usecases.keep_books import post, restate
 
 FEE_KINDS = ("payment_captured", "payment_fee_recorded", "payment_fee_corrected")
+AT_ANY_TIME = datetime.min.replace(tzinfo=UTC)
 END_KINDS = ("payment_billed", "payment_given_back")
 
 
@@ -46,9 +48,9 @@ async def correct_payment_fee(
 
 
 def fee_in(booked: Sequence[tuple[str, Mapping[str, Any]]]) -> Fee:
-    """The fee by a payment's journals, of which the capture is one."""
-    captured = next(facts for kind, facts in booked if kind == "payment_captured")
-    return booked_fee(captured, [facts for kind, facts in booked if kind in FEE_KINDS[1:]])
+    """The fee by the kinds and facts of a payment's journals."""
+    # The time of none of them matters to what it put where.
+    return booked_fee(KINDS[kind].of_facts(facts, occurred_at=AT_ANY_TIME) for kind, facts in booked if kind in FEE_KINDS)
 
 
 async def charge_refund(
