@@ -166,7 +166,7 @@ async def test_rows_before_their_events_wait_and_are_explained(build: Build) -> 
     await world.settle()
     await read(world)
     assert kinds(await listed(world)) == sorted([("UNKNOWN_HERE", payment["id"]), ("UNKNOWN_HERE", refund["id"])])
-    assert "event of it was lost" in (await listed(world))[0]["words"]
+    assert "Its notes say that it is ours." in (await listed(world))[0]["words"]
     await tell(world, refund_of(world, bill, refund))
     assert kinds(await listed(world)) == [("UNKNOWN_HERE", payment["id"])]
     await tell(world, bill)

@@ -152,7 +152,7 @@ def assess(
         environment = environment_of(rows) or payment_environment
         if payment is None and environment is not None and environment not in marks:
             return Finding(MatchState.FOREIGN)
-        return Finding(MatchState.EXCEPTION, (_unknown(rows, payment, environment),))
+        return Finding(MatchState.EXCEPTION, (_unknown(rows, payment),))
     disputes = tuple(_dispute(row) for row in rows if row.dispute_id is not None)
     finding = {
         MoveKind.PAYMENT: _payment,
@@ -165,7 +165,7 @@ def assess(
     return Finding(MatchState.EXCEPTION, finding.problems + disputes[:1], finding.fee, finding.look_up)
 
 
-def _unknown(rows: Sequence[StatementRow], payment: Move | None, environment: str | None) -> Problem:
+def _unknown(rows: Sequence[StatementRow], payment: Move | None) -> Problem:
     net = sum(row.net_paise for row in rows)
     about = f" It is about our payment {payment.subject}." if payment is not None else ""
     for row in rows:
@@ -175,7 +175,7 @@ def _unknown(rows: Sequence[StatementRow], payment: Move | None, environment: st
         said = f" Razorpay says: {rows[0].description}." if rows[0].description else ""
         words = f"Razorpay adjusted our balance by hand.{said}{about} Ask Razorpay what for; the books do not have it."
         return Problem(ExceptionKind.ADJUSTMENT, words, theirs_paise=net)
-    marked = " Its notes say that it is of this environment: an event of it was lost, or never came." if environment else ""
+    marked = " Its notes say that it is ours." if environment_of(rows) is not None else ""
     words = (
         f"No service told of this {rows[0].type}.{about}{marked} Look it up in Razorpay's dashboard: it was moved "
         "by hand, is of another environment without notes, or its event never came. The books do not have it."
