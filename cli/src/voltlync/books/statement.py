@@ -112,13 +112,18 @@ class StatementCheck:
             self._count(rows)
             ours = self._ours.get(entity)
             if ours is None:
-                self.sums.unbooked_paise += net
-                if rows[0]["type"] in BASE_JOURNAL and moment(rows[0]["moved_at"]) >= self._books_begin:
+                booked = self._nodal[f"adjustment/{entity}"]
+                self.sums.unbooked_paise += net - booked
+                if booked:  # finance accepted it
+                    if booked != net:
+                        yield _differs(rows[-1], f"moved our balance by {net} paise", f"it is booked with {booked} paise")
+                elif rows[0]["type"] in BASE_JOURNAL and moment(rows[0]["moved_at"]) >= self._books_begin:
                     yield _differs(rows[0], f"tells of {entity}, {rows[0]['amount_paise']} paise", "no record of ours has it")
                 continue
             yield from self._compare(ours, rows, net)
         yield from self._settlements()
         shown = {self._ours[entity].journals for entity in self._by_entity if entity in self._ours}
+        shown |= {f"adjustment/{entity}" for entity in self._by_entity}
         self.sums.pending_paise = sum(
             paise for group, paise in self._nodal.items() if group not in shown and not group.startswith("settlement/")
         )

@@ -38,7 +38,7 @@ from voltlync.books.statement import StatementCheck
 from voltlync.money_text import rupees
 
 BILL_LINES = ("energy_charge_paise", "gst_paise", "platform_fee_paise", "refund_paise", "residue_paise", "shortfall_paise")
-BY_PEOPLE = frozenset({"payment_fee_corrected", "refund_charged"})
+BY_PEOPLE = frozenset({"payment_fee_corrected", "refund_charged", "adjustment_booked"})
 """Journals that rest on Razorpay's statement: derived again from their own facts, and together with what they correct compared
 with the statement's rows, where those are kept."""
 

@@ -115,6 +115,7 @@ ERRORS: Errors = {
     errors.NoSuchReading: (404, "No such reading"),
     errors.NoSuchException: (404, "No such exception"),
     errors.ExceptionResolved: (409, "The exception is resolved"),
+    errors.NothingToBook: (409, "Nothing to book"),
     errors.NotInTheBooks: (404, "Not in the books"),
     errors.FeeStillOpen: (409, "The fee is not final yet"),
     errors.NothingToCorrect: (409, "Nothing to correct"),

@@ -221,7 +221,22 @@ async def test_what_people_must_see_is_listed_until_it_is_explained_or_resolved(
     await world.call("POST", path.replace("exc_", "exc_9"), role=Role.FINANCE, json={"reason": "nothing"}, status=404)
     await read(world)
     assert kinds(await listed(world)) == [one for one in kinds(open_) if one[1] != given["adjustment"]], "it stays resolved"
-    assert [audit.action for audit in await world.said(AuditRecorded) if audit.entity == "recon_exception"] == ["resolve"]
+    # The dispute is lost, and the refund by hand was right: both are ours. The settlement is no movement.
+    before = await balances(world)
+    for razorpay_id in (lost["adjustment"], by_hand["id"]):
+        one = f"/v1/reconciliations/exceptions/{by_id[razorpay_id]['id']}/resolve"
+        await world.call("POST", one, role=Role.FINANCE, json={"reason": "seen by Meera", "book": True})
+    mixed = f"/v1/reconciliations/exceptions/{by_id[own['id']]['id']}/resolve"
+    await world.call("POST", mixed, role=Role.FINANCE, json={"reason": "no", "book": True}, status=422)
+    await world.call("POST", mixed, role=Role.FINANCE, json={"reason": "none", "book": True}, status=409)
+    after = await balances(world)
+    assert (after["adjustments"], after["nodal"] - before["nodal"]) == (300 + 100, -400)
+    # Payments tells of the refund after all: what was booked for it is taken back.
+    await tell(world, refund_of(world, bill, by_hand))
+    assert (await balances(world))["adjustments"] == 300
+    await check_books(world.service.app)
+    assert world.service.app.metrics.books_differences._value.get() == 0
+    assert [audit.action for audit in await world.said(AuditRecorded) if audit.entity == "recon_exception"] == ["resolve"] * 3
 
 
 async def test_an_environment_that_shares_the_account_has_no_part_in_our_books(build: Build) -> None:

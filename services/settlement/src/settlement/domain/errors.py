@@ -4,7 +4,7 @@ SettlementError
 ├── NoSuchFranchisee, NoSuchLedgerEntry, NoSuchTransfer, NoSuchSettlement, NoSuchUnownedBill, NoSuchJournal,
 │   NoSuchReading, NoSuchException, NotInTheBooks                   404
 ├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry, BillAssigned, FeeStillOpen, NothingToCorrect,
-│   ExceptionResolved                                               409
+│   ExceptionResolved, NothingToBook                                               409
 └── ForbiddenTransition                                            never by a caller: the message is parked
 """
 
@@ -67,6 +67,13 @@ class ExceptionResolved(SettlementError):
 
     def __init__(self, exception_id: int) -> None:
         super().__init__(f"exc_{exception_id} was resolved already.")
+
+
+class NothingToBook(SettlementError):
+    """What a record of ours stands for is booked with that record."""
+
+    def __init__(self, exception_id: int) -> None:
+        super().__init__(f"exc_{exception_id} is not about money that Razorpay moved without a record of ours.")
 
 
 class NotInTheBooks(SettlementError):

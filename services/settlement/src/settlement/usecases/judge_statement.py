@@ -9,6 +9,7 @@ import structlog
 
 from chassis.database import UnitOfWork
 from razorpay_client import RazorpayError
+from settlement.domain.books import AdjustmentBooked
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.errors import FeeStillOpen, NotInTheBooks
 from settlement.domain.reconcile import (
@@ -29,7 +30,7 @@ from settlement.repository import books, matches, settlements, statement, transf
 from settlement.repository.matches import Judged, Match
 from settlement.usecases.context import Settlement
 from settlement.usecases.correct_fee import END_KINDS, FEE_KINDS, charge_refund, correct_payment_fee, fee_in
-from settlement.usecases.keep_books import book_own_settlement, book_transfer
+from settlement.usecases.keep_books import book_own_settlement, book_transfer, unbook
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +91,9 @@ async def _judge_movements(app: Settlement, uow: UnitOfWork, due: Sequence[Match
         )
         if move is not None:
             finding = await _book(app, uow, match, move, finding, known)
+        if match.razorpay_id in known.excepted and (move is not None or finding.state is MatchState.FOREIGN):
+            taken_for_unknown = AdjustmentBooked(occurred_at=uow.now, razorpay_id=match.razorpay_id, net_paise=0)
+            await unbook(uow, taken_for_unknown, reason="whose it is was told after all")
         subject = move.subject if move is not None else payment.subject if payment is not None else None
         if finding.problems or match.razorpay_id in known.excepted:
             await _list(uow, match.razorpay_id, finding, subject)

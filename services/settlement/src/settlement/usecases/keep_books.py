@@ -208,6 +208,13 @@ async def restate(app: Settlement, uow: UnitOfWork, event: MoneyEvent) -> None:
         await books.add(uow.connection, replace(journal, key=f"{event.key}#{len(versions) + 1}"), posted_at=uow.now)
 
 
+async def unbook(uow: UnitOfWork, event: MoneyEvent, *, reason: str) -> None:
+    """Take back a figure that was booked, in whichever version it stands."""
+    versions = await books.versions_of(uow.connection, subject=event.subject, key=event.key)
+    if versions:
+        await set_standing(uow, versions[-1].key, stands=False, reason=reason)
+
+
 async def book_own_settlement(
     app: Settlement, uow: UnitOfWork, *, razorpay_settlement_id: str, amount_paise: int, processed_at: datetime, own: bool
 ) -> None:
@@ -219,6 +226,4 @@ async def book_own_settlement(
     if own:
         await restate(app, uow, event)
         return
-    versions = await books.versions_of(uow.connection, subject=event.subject, key=event.key)
-    if versions:
-        await set_standing(uow, versions[-1].key, stands=False, reason="a franchisee's, or another environment's")
+    await unbook(uow, event, reason="a franchisee's, or another environment's")

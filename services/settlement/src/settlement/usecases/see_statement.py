@@ -1,13 +1,19 @@
 """Razorpay's statement to read: the days that were read, its rows, and what does not agree with it."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from chassis.database import UnitOfWork
 from chassis.web import Page, PageQuery, Principal, fetch_page
-from settlement.domain.errors import ExceptionResolved, NoSuchException
+from settlement.domain.books import AdjustmentBooked
+from settlement.domain.errors import ExceptionResolved, NoSuchException, NothingToBook
+from settlement.domain.reconcile import ExceptionKind
 from settlement.repository import matches, statement
 from settlement.statement_tables import recon_exceptions, statement_days, statement_rows
 from settlement.usecases.announce import audit
+from settlement.usecases.context import Settlement
+from settlement.usecases.keep_books import restate
 from settlement.views.statement import (
     DayView,
     ExceptionId,
@@ -17,6 +23,9 @@ from settlement.views.statement import (
     RowQuery,
     RowView,
 )
+
+BOOKABLE = frozenset({ExceptionKind.ADJUSTMENT, ExceptionKind.DISPUTE, ExceptionKind.UNKNOWN_HERE})
+"""What Razorpay moved and no record of ours explains."""
 
 ROWS_OF_AN_EXCEPTION_MAX = 50
 """An entity has a row or two; a settlement may have thousands, which the list of rows shows."""
@@ -66,17 +75,19 @@ async def show_exception(uow: UnitOfWork, exception_id: ExceptionId) -> Exceptio
 
 
 async def resolve_exception(
-    uow: UnitOfWork, exception_id: ExceptionId, body: ExceptionResolve, principal: Principal
+    app: Settlement, uow: UnitOfWork, exception_id: ExceptionId, body: ExceptionResolve, principal: Principal
 ) -> ExceptionView:
     """`POST /v1/reconciliations/exceptions/{id}/resolve`: it stays so until its figures change.
 
-    Raises NoSuchException, ExceptionResolved.
+    Raises NoSuchException, ExceptionResolved, NothingToBook.
     """
     row = await matches.find_exception(uow.connection, exception_id)
     if row is None:
         raise NoSuchException(exception_id)
     if row.resolved_at is not None:
         raise ExceptionResolved(exception_id)
+    if body.book:
+        await _book(app, uow, row)
     await matches.resolve(uow.connection, exception_id, by=principal.subject, reason=body.reason, now=uow.now)
     audit(
         uow,
@@ -86,6 +97,16 @@ async def resolve_exception(
         actor=principal.subject,
         trigger="api",
         before={"kind": row.kind, "razorpay_id": row.razorpay_id},
-        after={"reason": body.reason},
+        after={"reason": body.reason, "booked": body.book},
     )
     return await show_exception(uow, exception_id)
+
+
+async def _book(app: Settlement, uow: UnitOfWork, row: Any) -> None:
+    """What the statement's rows moved, where no record of ours stands for them. The exception is locked: it is booked once."""
+    known = await matches.moves_of(uow.connection, [row.razorpay_id])
+    rows = (await statement.rows_of(uow.connection, [row.razorpay_id])).get(row.razorpay_id, [])
+    if known or not rows or row.kind not in BOOKABLE:
+        raise NothingToBook(row.id)
+    net = sum(one.net_paise for one in rows)
+    await restate(app, uow, AdjustmentBooked(occurred_at=uow.now, razorpay_id=row.razorpay_id, net_paise=net))

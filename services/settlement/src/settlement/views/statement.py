@@ -139,3 +139,7 @@ class ExceptionResolve(Body):
     """Why an exception is done with."""
 
     reason: Annotated[str, Field(min_length=3, max_length=500, description="in words, so that others understand")]
+    book: Annotated[
+        bool,
+        Field(description="book what Razorpay moved without a record of ours as ours: account adjustments"),
+    ] = False

@@ -68,6 +68,11 @@ _CHART: Mapping[AccountKind, tuple[tuple[str, str, str], ...]] = {
         ("unserved_fees", "Fees of unserved payments", "fees on payments that were given back whole: ours to bear"),
         ("refund_costs", "Costs of refunds", "what Razorpay charged for speedy refunds, without its GST"),
         ("transfer_costs", "Costs of transfers", "what Razorpay charged for transfers, without its GST"),
+        (
+            "adjustments",
+            "Adjustments and disputes",
+            "taken or given by Razorpay by hand, disputes lost among it, as accepted",
+        ),
         ("fee_corrections", "Fee corrections", "by how much payment fees differ from what was known when it mattered"),
     ),
     AccountKind.MEMO: (

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from settlement.domain.books.adjustments import AdjustmentBooked
 from settlement.domain.books.journal import MoneyEvent
 from settlement.domain.books.payments import (
     PaymentBilled,
@@ -26,6 +27,7 @@ KINDS: Mapping[str, type[MoneyEvent]] = {
     for kind in (
         PaymentCaptured, PaymentFeeRecorded, PaymentFeeCorrected, PaymentBilled, PaymentGivenBack, RefundProcessed, RefundCharged,
         EntryBooked, TransferClaimed, TransferProcessed, TransferSettled, TransferCharged, OwnSettled,
+        AdjustmentBooked,
     )
 }  # fmt: skip
 """Every event of money by its kind; a reversal is none of its own."""
