@@ -35,11 +35,13 @@ from settlement.domain.books import (
 from settlement.domain.franchisee import Terms, terms_in_force
 from voltlync.books.after_the_bill import Finding, corrections, due_back, netted, number, refunds_decided, taken_back
 from voltlync.books.records import Json, Records, moment
+from voltlync.books.statement import StatementCheck
 from voltlync.money_text import rupees
 
 BILL_LINES = ("energy_charge_paise", "gst_paise", "platform_fee_paise", "refund_paise", "residue_paise", "shortfall_paise")
-BY_PEOPLE = frozenset({"payment_fee_corrected", "refund_charged"})
-"""Journals that rest on Razorpay's statement, not on a record of a service: they are derived again from their own facts."""
+BY_PEOPLE = frozenset({"payment_fee_corrected", "refund_charged", "adjustment_booked"})
+"""Journals that rest on Razorpay's statement: derived again from their own facts, and together with what they correct compared
+with the statement's rows, where those are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Verdict:
     postings: int = 0
     balances: dict[str, int] = field(default_factory=dict)
     """By account, on its normal side, of what was compared."""
+    statement: list[str] = field(default_factory=list)
+    """What Razorpay's statement says of our balance there, over everything; empty where only a part was read."""
     differences: list[Difference] = field(default_factory=list)
     """By when they happened, the first first."""
 
@@ -93,7 +97,10 @@ class Verifier:
         self._refunds_of_nobody()
         for transfer in self._records.transfers:
             self._transfer(transfer)
-        self._settlements()
+        statement = StatementCheck(self._records, to=self._to)
+        self._settlements(statement.shares())
+        for found in statement.differences():
+            self._differs(found.at, found.row, found.says, found.should)
         compared = list(self._compare())
         self._balances(compared)
         sums = _sums(compared)
@@ -101,6 +108,7 @@ class Verifier:
             journals=len(compared),
             postings=sum(len(journal["postings"]) for journal in compared),
             balances={code: _on_normal_side(code, sums[code]) for code in ACCOUNTS},
+            statement=statement.sums.lines(_sums(self._records.journals)["nodal"]) if self._from is None else [],
             differences=sorted(self._found, key=lambda difference: difference.at),
         )
 
@@ -352,15 +360,17 @@ class Verifier:
             banked = amount - transfer["reversed_paise"]
             self._expect(TransferSettled(occurred_at=moment(transfer["settled_at"]), transfer_id=xfr, amount_paise=banked))
 
-    def _settlements(self) -> None:
+    def _settlements(self, shares: Mapping[str, int]) -> None:
+        """`shares`: of settlements whose rows Razorpay's statement shows, how much is ours."""
         for settled in self._records.settlements:
-            theirs = settled["razorpay_account_id"] in self._records.accounts_of_franchisees
-            if settled["status"] == "OWN" and settled["last_error"] is None and not theirs:
+            theirs = settled["last_error"] or settled["razorpay_account_id"] in self._records.accounts_of_franchisees
+            share = shares.get(settled["id"], 0 if theirs else settled["amount_paise"])
+            if settled["status"] == "OWN" and share:
                 self._expect(
                     OwnSettled(
                         occurred_at=moment(settled["processed_at"]),
                         razorpay_settlement_id=settled["id"],
-                        amount_paise=settled["amount_paise"],
+                        amount_paise=share,
                     )
                 )
 

@@ -29,6 +29,7 @@ NOUNS: Mapping[str, str] = {
     "settlements": "settlement",
     "reversals": "settlement",
     "books": "settlement",
+    "reconciliations": "settlement",
     "firmware": "firmware",
     "firmware-updates": "firmware",
     "ocpp-messages": "journal",

@@ -41,11 +41,29 @@ class Metrics:
         self.books_conflict = counter(
             "voltlync_settlement_books_mismatches_total", "Events of money told again with other figures than were booked"
         )
+        self.statement_rows = counter("voltlync_settlement_statement_rows_total", "Rows of Razorpay's statement kept")
+        self.statement_rows_changed = counter(
+            "voltlync_settlement_statement_rows_changed_total", "Rows that Razorpay showed again with other contents"
+        )
+        self.statement_read_failed = counter(
+            "voltlync_settlement_statement_read_failed_total", "Pages of Razorpay's statement that did not come"
+        )
+        self.statement_fees_corrected = counter(
+            "voltlync_settlement_statement_fees_corrected_total", "Payment fees put right by Razorpay's statement"
+        )
         self.link_failed = counter("voltlync_settlement_link_failed_total", "Onboarding steps that Razorpay refused", ("step",))
         self.work_failed = counter("voltlync_settlement_work_failed_total", "Rows whose working off raised an error", ("worker",))
         self.books_differences = Gauge(
             "voltlync_settlement_books_differences", "Rows of the books that differ, by the nightly check: 0", registry=registry
         )
+        self.exceptions_open = Gauge(
+            "voltlync_settlement_recon_exceptions", "What does not agree with Razorpay's statement and waits for a person",
+            ("kind",), registry=registry,
+        )  # fmt: skip
+        self.statement_age_seconds = Gauge(
+            "voltlync_settlement_statement_age_seconds", "Time since the end of the last day whose statement was read whole",
+            registry=registry,
+        )  # fmt: skip
         self.unowned_open = Gauge(
             "voltlync_settlement_unowned_bills_open", "Bills without an owner that wait for a person", registry=registry
         )

@@ -378,6 +378,11 @@ settlements = Table(
     Column("listed", JSONB(none_as_null=True), comment="its transfers as the event listed them; null: to be asked for"),
     Column("transfers_count", Integer, comment="transfers of ours found in it"),
     Column("transfers_paise", BigInteger, comment="their sum: equals the amount unless something was reversed or is not ours"),
+    Column(
+        "own_share_paise",
+        BigInteger,
+        comment="how much of it is this environment's, by the statement's rows; null: they were not read yet",
+    ),
     Column("calls", Integer, nullable=False, server_default=text("0"), comment="how often its transfers were looked up"),
     Column("last_error", Text, comment="why the last lookup did not succeed"),
     Column("traceparent", Text, comment="the trace of the event"),

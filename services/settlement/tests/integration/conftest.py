@@ -44,7 +44,8 @@ SELDOM = {"sweep_seconds": 600}
 TABLES = (
     "reversals, refund_decisions, "
     "allocations, transfers, ledger_entries, settlements, kyc_events, franchisee_terms, franchisees, outbox, inbox, "
-    "idempotency_keys, postings, journals"
+    "idempotency_keys, postings, journals, recon_exceptions, statement_matches, statement_rows, statement_days, "
+    "statement_readings, moves"
 )
 FRANCHISEE = {
     "legal_business_name": "Acme Volts",

@@ -8,7 +8,7 @@ from chassis.database import UnitOfWork
 from settlement.domain.due import later
 from settlement.domain.ledger_entry import EntryStatus
 from settlement.domain.transfer import ENTRY_STATUS, Observed, TransferStatus, advance, waiting_kind
-from settlement.repository import ledger, transfers
+from settlement.repository import ledger, matches, transfers
 from settlement.repository.transfers import Transfer
 from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
@@ -35,6 +35,9 @@ async def follow_transfer(
     }
     # Facts are added, never taken back: a shorter word (a settlement's list) does not unsay a longer one.
     news = {name: value for name, value in facts.items() if value is not None and value != getattr(transfer, name)}
+    if {"fee_paise", "tax_paise"} & news.keys() and await matches.is_matched(uow.connection, seen.razorpay_transfer_id):
+        # Razorpay's statement has the last word on what it took: an event or a look that says otherwise does not unsay it.
+        news = {name: value for name, value in news.items() if name not in ("fee_paise", "tax_paise")}
     status = advance(transfer.status, seen.status)
     if status is TransferStatus.FAILED and status is not transfer.status:
         return await fail_transfer(app, uow, transfer, error=seen.error or "failed at Razorpay", **news)

@@ -6,7 +6,7 @@ from chassis.database import UnitOfWork
 from razorpay_client import Permanent, RazorpayError
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.settlement_event import SettlementStatus, observed_in_settlement
-from settlement.repository import franchisees, settlements, transfers
+from settlement.repository import franchisees, matches, settlements, transfers
 from settlement.repository.settlements import Settled
 from settlement.usecases.context import Settlement
 from settlement.usecases.follow_transfer import follow_transfer
@@ -84,10 +84,13 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
             app,
             uow,
             razorpay_settlement_id=settled.razorpay_settlement_id,
-            amount_paise=settled.amount_paise,
+            amount_paise=settled.amount_paise if settled.own_share_paise is None else settled.own_share_paise,
             processed_at=settled.processed_at,
-            own=not matched and not doubtful,
+            own=not matched and not doubtful and settled.own_share_paise != 0,
         )
+        # What the statement says of it is judged by whether it is ours.
+        if await matches.hurry(uow.connection, [settled.razorpay_settlement_id], now=uow.now):
+            uow.after_commit(app.statement.wake)
     log.info("settlement.reconciled", settlement=settled.razorpay_settlement_id, transfers=len(matched), paise=paise)
 
 

@@ -101,6 +101,9 @@ class SettlementView(BaseModel):
     tax_paise: Paise
     utr: str | None
     status: SettlementStatus
+    own_share_paise: int | None = Field(
+        description="of our own: how much of it is this environment's, by Razorpay's statement; null: that was not read yet"
+    )
     transfers_count: int | None
     transfers_paise: int | None
     razorpay_account_id: str | None = Field(description="the account of Razorpay's event: a hint, never a key")

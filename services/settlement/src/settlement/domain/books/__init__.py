@@ -7,6 +7,7 @@ give the same postings: in the handler that hears the event, in the nightly chec
 takes the facts from the raw records of the services. Amounts are whole paise, none negative; a line of nothing is no line.
 """
 
+from settlement.domain.books.adjustments import AdjustmentBooked
 from settlement.domain.books.chart import ACCOUNTS, CHART, Account, AccountKind, Side
 from settlement.domain.books.corrections import (
     EntryCorrected,
@@ -52,6 +53,7 @@ __all__ = [
     "KINDS",
     "Account",
     "AccountKind",
+    "AdjustmentBooked",
     "EntryBooked",
     "EntryCorrected",
     "EntryNetted",

@@ -74,6 +74,11 @@ _CHART: Mapping[AccountKind, tuple[tuple[str, str, str], ...]] = {
         ("refund_costs", "Costs of refunds", "what Razorpay charged for speedy refunds, without its GST"),
         ("transfer_costs", "Costs of transfers", "what Razorpay charged for transfers, without its GST"),
         ("goodwill", "Goodwill", "what operators gave back at our own expense: the supply stands"),
+        (
+            "adjustments",
+            "Adjustments and disputes",
+            "taken or given by Razorpay by hand, disputes lost among it, as accepted",
+        ),
         ("fee_corrections", "Fee corrections", "by how much payment fees differ from what was known when it mattered"),
     ),
     AccountKind.MEMO: (

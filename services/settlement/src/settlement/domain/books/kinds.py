@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from settlement.domain.books.adjustments import AdjustmentBooked
 from settlement.domain.books.corrections import (
     EntryCorrected,
     EntryNetted,
@@ -34,6 +35,7 @@ KINDS: Mapping[str, type[MoneyEvent]] = {
         PaymentCaptured, PaymentFeeRecorded, PaymentFeeCorrected, PaymentBilled, PaymentGivenBack, RefundProcessed, RefundCharged,
         EntryBooked, TransferClaimed, TransferProcessed, TransferSettled, TransferCharged, OwnSettled,
         OperatorRefundDecided, EntryCorrected, EntryNetted, TransferReversed, ReversalApplied,
+        AdjustmentBooked,
     )
 }  # fmt: skip
 """Every event of money by its kind; a reversal is none of its own."""
