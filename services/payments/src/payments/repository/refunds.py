@@ -22,7 +22,7 @@ UNSENT = (RefundStatus.PENDING, RefundStatus.CALLING, RefundStatus.UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A row of `refunds`, with its payment's id at Razorpay."""
+    """A row of `refunds`, with its payment's id at Razorpay and who took that payment: it goes back from there."""
 
     id: int
     qr_payment_id: int
@@ -44,9 +44,16 @@ class Refund:
     updated_at: datetime
     processed_at: datetime | None
     razorpay_payment_id: str
+    collected_by_franchisee_id: int | None
+    collected_by_account_id: str | None
 
 
-_SELECT = select(refunds, qr_payments.c.razorpay_payment_id).join(qr_payments, qr_payments.c.id == _T.qr_payment_id)
+_SELECT = select(
+    refunds,
+    qr_payments.c.razorpay_payment_id,
+    qr_payments.c.collected_by_franchisee_id,
+    qr_payments.c.collected_by_account_id,
+).join(qr_payments, qr_payments.c.id == _T.qr_payment_id)
 
 
 def refund_from(row: Any) -> Refund:

@@ -54,6 +54,7 @@ async def give_back_all(
             platform_fee_tax_paise=payment.platform_fee_tax_paise,
             reason=reason,
             decided_at=uow.now,
+            collected_by_franchisee_id=payment.collected_by_franchisee_id,
         ),
         subject=payment.request_key,
     )
@@ -113,6 +114,7 @@ def announce(uow: UnitOfWork, row: Refund) -> None:
             bank_reference=row.bank_reference,
             subject_version=row.subject_version,
             at=uow.now,
+            collected_by_franchisee_id=row.collected_by_franchisee_id,
         ),
         subject=f"refund/{row.id}",
     )
