@@ -6,6 +6,7 @@ from settlement.usecases.check_books import check_books
 from settlement.usecases.follow_kyc import poll_kyc
 from settlement.usecases.look_for_due import look_for_due
 from settlement.usecases.measure import measure_ledger
+from settlement.usecases.tell_of_franchisees import tell_of_franchisees
 
 
 def sweeps(settings: SettlementSettings) -> tuple[Sweep, ...]:
@@ -14,5 +15,6 @@ def sweeps(settings: SettlementSettings) -> tuple[Sweep, ...]:
         Sweep("due", every_seconds=settings.sweep_seconds, function=look_for_due),
         Sweep("kyc-poll", every_seconds=300, function=poll_kyc),
         Sweep("books-check", every_seconds=settings.books_check_seconds, function=check_books),
+        Sweep("franchisees-untold", every_seconds=300, function=tell_of_franchisees),
         Sweep("measure", every_seconds=300, function=measure_ledger),
     )

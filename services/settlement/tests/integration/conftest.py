@@ -42,8 +42,8 @@ READ_SECONDS = 3.0
 SELDOM = {"sweep_seconds": 600}
 """For tests that pass hours: every look at the clock costs a test real time."""
 TABLES = (
-    "allocations, transfers, ledger_entries, settlements, kyc_events, franchisee_terms, franchisees, outbox, inbox, "
-    "idempotency_keys, postings, journals"
+    "allocations, transfers, ledger_entries, commission_receipts, settlements, kyc_events, franchisee_terms, franchisees, "
+    "outbox, inbox, idempotency_keys, postings, journals"
 )
 FRANCHISEE = {
     "legal_business_name": "Acme Volts",

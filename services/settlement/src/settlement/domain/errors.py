@@ -2,8 +2,9 @@
 
 SettlementError
 ├── NoSuchFranchisee, NoSuchLedgerEntry, NoSuchTransfer, NoSuchSettlement, NoSuchUnownedBill, NoSuchJournal,
-│   NotInTheBooks                                                   404
-├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry, BillAssigned, FeeStillOpen, NothingToCorrect    409
+│   NotInTheBooks, NoSuchReceipt                                    404
+├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry, BillAssigned, FeeStillOpen, NothingToCorrect,
+│   ReceiptExists, ReceiptWithdrawn                                 409
 └── ForbiddenTransition                                            never by a caller: the message is parked
 """
 
@@ -115,3 +116,24 @@ class BillAssigned(SettlementError):
 
     def __init__(self, transaction_id: int) -> None:
         super().__init__(f"The bill of txn_{transaction_id} has its ledger entry.")
+
+
+class NoSuchReceipt(SettlementError):
+    """No receipt of commission of this id."""
+
+    def __init__(self, receipt_id: int) -> None:
+        super().__init__(f"rcp_{receipt_id} does not exist.")
+
+
+class ReceiptExists(SettlementError):
+    """A bank reference is one payment, and is entered once."""
+
+    def __init__(self, bank_reference: str) -> None:
+        super().__init__(f"The receipt {bank_reference} of this franchisee was entered already.")
+
+
+class ReceiptWithdrawn(SettlementError):
+    """It was taken back already."""
+
+    def __init__(self, receipt_id: int) -> None:
+        super().__init__(f"rcp_{receipt_id} was withdrawn already.")

@@ -7,6 +7,7 @@ from settlement.views.base import (
     LedgerEntryId,
     Paise,
     QrPaymentId,
+    ReceiptId,
     RefundId,
     SettlementId,
     StationId,
@@ -41,6 +42,7 @@ from settlement.views.franchisees import (
     TermsView,
 )
 from settlement.views.ledger import AssignBill, LedgerEntryQuery, LedgerEntryView, UnownedBillQuery, UnownedBillView
+from settlement.views.receivables import CommissionReceipt, CommissionReceiptView, ReceiptWithdrawal, ReceivableView
 from settlement.views.transfers import AllocationView, SettlementQuery, SettlementView, TransferQuery, TransferView
 
 __all__ = [
@@ -53,6 +55,8 @@ __all__ = [
     "BankAccountView",
     "BasisPoints",
     "BusinessType",
+    "CommissionReceipt",
+    "CommissionReceiptView",
     "Email",
     "FeeCorrection",
     "FranchiseeCreate",
@@ -71,6 +75,9 @@ __all__ = [
     "Phone",
     "PostingView",
     "QrPaymentId",
+    "ReceiptId",
+    "ReceiptWithdrawal",
+    "ReceivableView",
     "RefundCharge",
     "RefundId",
     "SettlementId",

@@ -8,6 +8,14 @@ takes the facts from the raw records of the services. Amounts are whole paise, n
 """
 
 from settlement.domain.books.chart import ACCOUNTS, CHART, Account, AccountKind, Side
+from settlement.domain.books.direct import (
+    CommissionReceived,
+    DirectBilled,
+    DirectCaptured,
+    DirectEntryBooked,
+    DirectFeeRecorded,
+    DirectRefunded,
+)
 from settlement.domain.books.journal import (
     Journal,
     MoneyEvent,
@@ -45,6 +53,12 @@ __all__ = [
     "KINDS",
     "Account",
     "AccountKind",
+    "CommissionReceived",
+    "DirectBilled",
+    "DirectCaptured",
+    "DirectEntryBooked",
+    "DirectFeeRecorded",
+    "DirectRefunded",
     "EntryBooked",
     "Journal",
     "MoneyEvent",

@@ -2,6 +2,14 @@
 
 from collections.abc import Mapping
 
+from settlement.domain.books.direct import (
+    CommissionReceived,
+    DirectBilled,
+    DirectCaptured,
+    DirectEntryBooked,
+    DirectFeeRecorded,
+    DirectRefunded,
+)
 from settlement.domain.books.journal import MoneyEvent
 from settlement.domain.books.payments import (
     PaymentBilled,
@@ -26,6 +34,7 @@ KINDS: Mapping[str, type[MoneyEvent]] = {
     for kind in (
         PaymentCaptured, PaymentFeeRecorded, PaymentFeeCorrected, PaymentBilled, PaymentGivenBack, RefundProcessed, RefundCharged,
         EntryBooked, TransferClaimed, TransferProcessed, TransferSettled, TransferCharged, OwnSettled,
+        DirectCaptured, DirectFeeRecorded, DirectBilled, DirectRefunded, DirectEntryBooked, CommissionReceived,
     )
 }  # fmt: skip
 """Every event of money by its kind; a reversal is none of its own."""
