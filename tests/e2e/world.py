@@ -314,6 +314,7 @@ class World:
                 "phone": f"+9198000{number:05d}",
                 "contact_name": "Farhan Shetty",
                 "pan": "AAACS1234C",
+                "gstin": "29AAACS1234C1Z5",
                 "address": {"street1": "12, 100 Feet Road", "street2": "Indiranagar", **place},
                 "stakeholder": {"name": "Farhan Shetty", "email": f"owner{number}@site.example", "pan": "AAAPS1234D"},
                 "bank": {"account_number": "50100012345678", "ifsc_code": "HDFC0000317", "beneficiary_name": "F Shetty"},

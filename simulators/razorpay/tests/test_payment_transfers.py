@@ -186,7 +186,7 @@ class TestAsLinkedAccount:
             status, answer = await api("GET", path, **me)
             assert (status, answer["error"]["description"]) == (400, "The id provided does not exist")
 
-    @pytest.mark.parametrize(("method", "path"), [("GET", "/v1/payments"), ("POST", "/v1/orders"), ("POST", "/v1/transfers")])
+    @pytest.mark.parametrize(("method", "path"), [("GET", "/v1/orders"), ("POST", "/v1/orders"), ("POST", "/v1/transfers")])
     async def test_it_is_never_shown_the_parents_world(self, api: Any, activated: Any, method: str, path: str) -> None:
         status, answer = await api(method, path, headers={"X-Razorpay-Account": await activated()})
         assert (status, answer["error"]["description"]) == (

@@ -29,6 +29,8 @@ class Records:
     """Terms of each franchisee."""
     accounts_of_franchisees: set[str] = field(default_factory=set)
     """Linked accounts at Razorpay."""
+    commission_receipts: list[Json] = field(default_factory=list)
+    """What franchisees who collect themselves paid us."""
     entries: list[Json] = field(default_factory=list)
     unowned: set[str] = field(default_factory=set)
     """Transactions whose bill waits for an owner."""
@@ -81,6 +83,7 @@ async def read_records(get: Get, say: Say, *, from_: datetime | None, to: dateti
     records.transactions = {item["id"]: item for item in await all_of("transactions")}
     for franchisee in await all_of("franchisees"):
         records.terms[franchisee["id"]] = await read_all(get, f"/v1/franchisees/{franchisee['id']}/terms")
+        records.commission_receipts += await read_all(get, f"/v1/franchisees/{franchisee['id']}/commission-receipts")
         if franchisee["razorpay_account_id"]:
             records.accounts_of_franchisees.add(franchisee["razorpay_account_id"])
     records.unowned = {item["transaction_id"] for item in await read_all(get, "/v1/ledger-entries/unowned-bills")}

@@ -33,7 +33,17 @@ from settlement.domain.books import (
     standing,
 )
 from settlement.domain.franchisee import Terms, terms_in_force
-from voltlync.books.after_the_bill import Finding, corrections, due_back, netted, number, refunds_decided, taken_back
+from voltlync.books.after_the_bill import Finding, corrections, due_back, netted, refunds_decided, taken_back
+from voltlync.books.direct import (
+    as_collected,
+    collector_of,
+    needs_an_entry,
+    number,
+    receipts,
+    recorded_fee,
+    who_has,
+    wrong_account,
+)
 from voltlync.books.records import Json, Records, moment
 from voltlync.books.statement import StatementCheck
 from voltlync.money_text import rupees
@@ -101,6 +111,8 @@ class Verifier:
         self._settlements(statement.shares())
         for found in statement.differences():
             self._differs(found.at, found.row, found.says, found.should)
+        for receipt in receipts(self._records):
+            self._expect(receipt)
         compared = list(self._compare())
         self._balances(compared)
         sums = _sums(compared)
@@ -132,6 +144,12 @@ class Verifier:
             else:
                 self._differs(*item)
 
+    def _expect_of(self, payment: Json, event: MoneyEvent) -> None:
+        """As `_expect`, by who has the payment."""
+        booked = as_collected(event, by=collector_of(payment))
+        if booked is not None:
+            self._expect(booked)
+
     # -- what should be, from raw records
 
     def _payment(self, payment: Json) -> None:
@@ -139,25 +157,28 @@ class Verifier:
         received_at = moment(payment["received_at"])
         self._against_webhook(payment)
         fee, tax = payment["platform_fee_paise"], payment["platform_fee_tax_paise"]
-        recorded = self._journals.get(f"payment/{qrp}/fee_recorded")
+        recorded = recorded_fee(payment, self._journals)
         first_fee, first_tax = fee, tax
         if recorded is not None and payment["fee_source"] == "API":
             # It was an estimate at first; what it was stands in the journal that put it right.
-            first_fee, first_tax = recorded["facts"]["fee_before_paise"], recorded["facts"]["tax_before_paise"]
-            self._expect(
+            facts, recorded_at = recorded
+            first_fee, first_tax = facts["fee_before_paise"], facts.get("tax_before_paise")
+            self._expect_of(
+                payment,
                 PaymentFeeRecorded(
-                    occurred_at=moment(recorded["occurred_at"]),
+                    occurred_at=recorded_at,
                     qr_payment_id=qrp,
                     fee_before_paise=first_fee,
                     tax_before_paise=first_tax,
                     fee_paise=fee,
                     tax_paise=tax,
-                )
+                ),
             )
-        self._expect(
+        self._expect_of(
+            payment,
             PaymentCaptured(
                 occurred_at=received_at, qr_payment_id=qrp, amount_paise=paid, fee_paise=first_fee, tax_paise=first_tax
-            )
+            ),
         )
         due = 0
         if payment["bill"] is not None:
@@ -165,7 +186,8 @@ class Verifier:
             self._take(refunds_decided(payment))
         elif payment["state"] in ("REFUND_DUE", "REFUNDED", "RESIDUE_OWED"):
             due = paid if paid >= MIN_REFUND_PAISE else 0
-            self._expect(
+            self._expect_of(
+                payment,
                 PaymentGivenBack(
                     occurred_at=self._booked_at(f"payment/{qrp}/given_back", payment["updated_at"]),
                     qr_payment_id=qrp,
@@ -173,7 +195,7 @@ class Verifier:
                     fee_paise=fee,
                     tax_paise=tax,
                     reason=payment["refund_reason"],
-                )
+                ),
             )
         self._refunds(payment, due)
 
@@ -194,6 +216,10 @@ class Verifier:
                 f"says that {paid} paise were paid",
                 f"Razorpay's {event['id']} says {told['amount_paise']} paise",
             )
+        where = wrong_account(payment, event["account_id"], self._records.accounts_of_franchisees)
+        if where is not None:
+            says = f"says that {who_has(payment)} the payment"
+            self._differs(at, payment["id"], says, f"Razorpay's {event['id']} says {where}")
         if payment["fee_source"] == "WEBHOOK" and told["fee_paise"] != payment["platform_fee_paise"]:
             self._differs(
                 at,
@@ -226,7 +252,7 @@ class Verifier:
                 words = f"{facts}, {payment['amount_paise']} paise paid, make it {getattr(anew, line)}"
                 self._differs(at, f"bill of {payment['id']}", f"{line} is {bill[line]}", words)
         lines = {line: getattr(anew, line) for line in BILL_LINES}
-        self._expect(PaymentBilled(occurred_at=at, qr_payment_id=qrp, paid_paise=anew.paid_paise, **lines))
+        self._expect_of(payment, PaymentBilled(occurred_at=at, qr_payment_id=qrp, paid_paise=anew.paid_paise, **lines))
         return anew.refund_paise
 
     def _refunds(self, payment: Json, due: int) -> None:
@@ -242,13 +268,14 @@ class Verifier:
                 self._differs(at, refund["id"], f"gave {refund['amount_paise']} paise back", words)
             back[of] = back.get(of, 0) + refund["amount_paise"]
             self._amount_as_told(at, refund["id"], refund["amount_paise"], ("refund", refund["razorpay_refund_id"]))
-            self._expect(
+            self._expect_of(
+                payment,
                 RefundProcessed(
                     occurred_at=at,
                     qr_payment_id=number(payment["id"]),
                     refund_id=number(refund["id"]),
                     amount_paise=refund["amount_paise"],
-                )
+                ),
             )
 
     def _amount_as_told(self, at: datetime, row: str, paise: int, name: tuple[str, str | None]) -> None:
@@ -275,23 +302,23 @@ class Verifier:
             entries_of.setdefault(entry["transaction_id"], []).append(entry)
         booked = entries_of.keys()
         for transaction, payment in bills.items():
-            owner = payment["bill"]["franchisee_id"]
-            if owner is not None and transaction not in booked | self._records.unowned:
+            owner = payment["bill"]["franchisee_id"] or payment["collected_by_franchisee_id"]
+            if needs_an_entry(payment) and transaction not in booked | self._records.unowned:
                 at = moment(payment["bill"]["billed_at"])
                 self._differs(at, f"bill of {payment['id']}", f"is {owner}'s session {transaction}", "it has no ledger entry")
         for entry in self._records.entries:
             if entry["transaction_id"] in bills:
                 if entry["kind"] == "SESSION":
                     payment = bills[entry["transaction_id"]]
-                    terms = self._entry(entry, payment["bill"])
+                    terms = self._entry(entry, payment)
                     self._take(corrections(payment, entries_of[entry["transaction_id"]], terms))
             elif self._from is None:
                 at = moment(entry["created_at"])
                 self._differs(at, entry["id"], f"splits {entry['transaction_id']}", "payments has no bill of it")
 
-    def _entry(self, entry: Json, bill: Json) -> Terms:
+    def _entry(self, entry: Json, payment: Json) -> Terms:
         """Compare a session's entry; the terms on which it was made."""
-        at = moment(entry["created_at"])
+        at, bill = moment(entry["created_at"]), payment["bill"]
         terms = terms_in_force(
             (
                 Terms(item["commission_bps"], item["tds_bps"], item["tds_base"], moment(item["effective_from"]))
@@ -314,7 +341,11 @@ class Verifier:
             if entry[f"{line}_paise"] != anew:
                 words = f"the bill and terms of {entry['franchisee_id']} make it {anew}"
                 self._differs(at, entry["id"], f"{line}_paise is {entry[f'{line}_paise']}", words)
-        self._expect(
+        if entry["collected_by_account_id"] != payment["collected_by_account_id"]:
+            says = f"says that {who_has(entry)} the payment"
+            self._differs(at, entry["id"], says, f"{payment['id']} says that {who_has(payment)} it")
+        self._expect_of(
+            payment,
             EntryBooked(
                 occurred_at=at,
                 ledger_entry_id=number(entry["id"]),
@@ -323,7 +354,7 @@ class Verifier:
                 commission_paise=split.commission_paise,
                 tds_paise=split.tds_paise,
                 payout_paise=split.payout_paise,
-            )
+            ),
         )
         if entry["status"] == "SETTLED" and entry["transfer_id"] is None and split.payout_paise:
             self._take([netted(entry)])

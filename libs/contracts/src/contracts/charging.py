@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import AwareDatetime, Field
 
-from contracts.base import BasisPoints, ChargePointId, Contract, Event, LaneEvent, Paise, Wh
+from contracts.base import BasisPoints, ChargePointId, Contract, Event, LaneEvent, Paise, Query, Wh
 
 
 class StopReason(StrEnum):
@@ -60,6 +60,22 @@ class StartCancelRequested(LaneEvent):
     TYPE: ClassVar[str] = "charging.session_cancel_requested.v1"
     request_key: str
     actor: str
+
+
+class SiteOwnerAnswer(Contract):
+    """Where a charger stands and whose that is, at this moment."""
+
+    TYPE: ClassVar[str] = "charging.site_owner_told.v1"
+    station_id: int | None = Field(None, description="null: there is no such charger")
+    franchisee_id: int | None = Field(None, description="owner of the station; null: the platform's own")
+
+
+class SiteOwnerRequested(Query):
+    """Whose station does a charger stand at? Asked before a franchisee's own QR code is made for it."""
+
+    TYPE: ClassVar[str] = "charging.site_owner_requested.v1"
+    ANSWER: ClassVar[type[Contract]] = SiteOwnerAnswer
+    charge_point_id: ChargePointId
 
 
 class PlatformFeeRecorded(LaneEvent):

@@ -30,6 +30,10 @@ class PaymentReceived(Event):
     platform_fee_tax_paise: Paise | None = Field(None, description="the GST in it; null where it was not told")
     fee_source: FeeSource | None = None
     received_at: AwareDatetime
+    collected_by_franchisee_id: int | None = Field(
+        None, description="whose linked account took the payment; null: it is in our own balance"
+    )
+    collected_by_account: str | None = Field(None, description="that linked account, acc_...")
 
 
 class PaymentFeeRecorded(Event):
@@ -43,6 +47,9 @@ class PaymentFeeRecorded(Event):
     platform_fee_paise: Paise
     platform_fee_tax_paise: Paise | None
     recorded_at: AwareDatetime
+    collected_by_franchisee_id: int | None = Field(
+        None, description="whose linked account took the payment; null: it is in our own balance"
+    )
 
 
 class PaymentBilled(Event):
@@ -50,6 +57,7 @@ class PaymentBilled(Event):
     settlement splits them.
 
     paid = energy_charge + gst + platform_fee + refund + residue. Not sent when nothing was delivered (everything is refunded).
+    Where a franchisee's linked account took the payment, the lines are the same, and who owes whom is not.
     """
 
     TYPE: ClassVar[str] = "payments.payment_billed.v1"
@@ -75,6 +83,10 @@ class PaymentBilled(Event):
     shortfall_paise: Paise
     implausible: bool = False
     billed_at: AwareDatetime
+    collected_by_franchisee_id: int | None = Field(
+        None, description="whose linked account took the payment; null: it is in our own balance"
+    )
+    collected_by_account: str | None = Field(None, description="that linked account, acc_...")
 
 
 class PaymentRefundedInFull(Event):
@@ -89,6 +101,9 @@ class PaymentRefundedInFull(Event):
     platform_fee_tax_paise: Paise | None = Field(None, description="the GST in it; null where it was not told")
     reason: str
     decided_at: AwareDatetime
+    collected_by_franchisee_id: int | None = Field(
+        None, description="whose linked account took the payment; null: it is in our own balance"
+    )
 
 
 class BorneBy(StrEnum):
@@ -140,6 +155,9 @@ class RefundChanged(Event):
     number: int = Field(0, description="0: the automatic refund; n: the operators' n-th of the payment")
     subject_version: int
     at: AwareDatetime
+    collected_by_franchisee_id: int | None = Field(
+        None, description="out of whose linked account it is paid: the one that took the payment; null: out of our own balance"
+    )
 
 
 class RazorpayEventReceived(Event):

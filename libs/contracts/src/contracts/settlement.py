@@ -1,5 +1,6 @@
 """What settlement says: ledger entries and what became of their payouts."""
 
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from pydantic import AwareDatetime, Field
@@ -26,6 +27,9 @@ class LedgerEntryCreated(Event):
     tds_paise: Paise
     payout_paise: Paise
     created_at: AwareDatetime
+    collected_by_account: str | None = Field(
+        None, description="the franchisee's linked account took the payment: it has the payout, and owes commission and TDS"
+    )
 
 
 class LedgerEntryCorrected(Event):
@@ -77,6 +81,28 @@ class LedgerEntryChanged(Event):
     razorpay_settlement_id: str | None = None
     utr: str | None = None
     transfer_fee_paise: Paise | None = Field(None, description="what Razorpay took for the transfer, GST included: our expense")
+    subject_version: int
+    at: AwareDatetime
+
+
+class DirectCollection(StrEnum):
+    """Whether a franchisee may take riders' money on QR codes of its own."""
+
+    ALLOWED = "ALLOWED"
+    PAUSED = "PAUSED"
+    """Not now: its papers are not through, or somebody holds its funds. Its codes stay, nobody is served on them."""
+    ENDED = "ENDED"
+    """Razorpay rejected or suspended it: its codes are closed."""
+
+
+class FranchiseeChanged(Event):
+    """What others must know of a franchisee: its linked account, and whether it may collect directly."""
+
+    TYPE: ClassVar[str] = "settlement.franchisee_changed.v1"
+    franchisee_id: int
+    razorpay_account_id: str | None = Field(None, description="acc_..., once Razorpay made it; it never changes")
+    direct_collection: DirectCollection
+    reason: str | None = Field(None, description="why not, in words; null where it may")
     subject_version: int
     at: AwareDatetime
 

@@ -69,6 +69,7 @@ TOPOLOGY = Topology(
         *(Queue(name, "charging", single_active_consumer=True) for name in LANE_QUEUES),
         Queue("charging.authorize", "charging", ("charging.authorize_requested.v1",)),
         Queue("charging.credentials", "charging", ("charging.credentials_list_requested.v1",)),
+        Queue("charging.sites", "charging", ("charging.site_owner_requested.v1",)),
         Queue(
             "charging.events",
             "charging",
@@ -82,6 +83,7 @@ TOPOLOGY = Topology(
                 "charging.start_expired.v1",
                 "charging.transaction_started.v1",
                 "charging.transaction_stopped.v1",
+                "settlement.franchisee_changed.v1",
             ),
         ),
         Queue(
@@ -99,11 +101,12 @@ TOPOLOGY = Topology(
         ),
     )
 )
-"""Queries are bound on the asker's exchange: `charging.*_requested` queries are published by the gateway on its own exchange."""
+"""Queries are bound on the asker's exchange: gateways and payments publish what they ask charging on their own."""
 
 QUERY_ASKERS = {
     "charging.authorize_requested.v1": "ocpp_gateway",
     "charging.credentials_list_requested.v1": "ocpp_gateway",
+    "charging.site_owner_requested.v1": "payments",
 }
 """Whose exchange carries a query: a service may write its own exchange only, so the addressee's queue is bound there."""
 

@@ -52,46 +52,59 @@ class Razorpay:
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    # Payments and refunds (razorpay.md §3, §4)
+    # Payments and refunds (razorpay.md §3, §4). `account`: as that linked account, whose money it is; None: as ourselves
 
-    async def fetch_payment(self, razorpay_payment_id: str) -> Entity:
+    async def fetch_payment(self, razorpay_payment_id: str, *, account: str | None = None) -> Entity:
         """`GET /v1/payments/:id`: `fee` there includes GST, and is null as long as it is unknown."""
-        return await self._call("fetch_payment", lambda client: client.payment.fetch(razorpay_payment_id), reads=True)
+        return await self._call(
+            "fetch_payment", lambda client: client.payment.fetch(razorpay_payment_id, headers=_as(account)), reads=True
+        )
 
-    async def create_refund(self, razorpay_payment_id: str, *, key: str, body: Mapping[str, Any]) -> Entity:
+    async def create_refund(
+        self, razorpay_payment_id: str, *, key: str, body: Mapping[str, Any], account: str | None = None
+    ) -> Entity:
         """`POST /v1/payments/:id/refund` with `X-Refund-Idempotency: key` → the refund entity."""
         return await self._call(
             "create_refund",
-            lambda client: client.payment.refund(razorpay_payment_id, dict(body), headers={"X-Refund-Idempotency": key}),
+            lambda client: client.payment.refund(
+                razorpay_payment_id, dict(body), headers={"X-Refund-Idempotency": key, **_as(account)}
+            ),
         )
 
-    async def fetch_refund(self, razorpay_refund_id: str) -> Entity:
+    async def fetch_refund(self, razorpay_refund_id: str, *, account: str | None = None) -> Entity:
         """`GET /v1/refunds/:id`."""
-        return await self._call("fetch_refund", lambda client: client.refund.fetch(razorpay_refund_id), reads=True)
+        return await self._call(
+            "fetch_refund", lambda client: client.refund.fetch(razorpay_refund_id, headers=_as(account)), reads=True
+        )
 
-    async def refunds_of(self, razorpay_payment_id: str) -> list[Entity]:
+    async def refunds_of(self, razorpay_payment_id: str, *, account: str | None = None) -> list[Entity]:
         """`GET /v1/payments/:id/refunds`, all pages, newest first."""
         return await self._all(
-            "list_refunds", lambda client, page: client.payment.fetch_multiple_refund(razorpay_payment_id, page)
+            "list_refunds",
+            lambda client, page: client.payment.fetch_multiple_refund(razorpay_payment_id, page, headers=_as(account)),
         )
 
-    # QR codes (razorpay.md §1)
+    # QR codes (razorpay.md §1), likewise
 
-    async def create_qr_code(self, body: Mapping[str, Any]) -> Entity:
+    async def create_qr_code(self, body: Mapping[str, Any], *, account: str | None = None) -> Entity:
         """`POST /v1/payments/qr_codes`. No idempotency at Razorpay: an unknown outcome is resolved by `qr_codes_since`."""
-        return await self._call("create_qr_code", lambda client: client.qrcode.create(dict(body)))
+        return await self._call("create_qr_code", lambda client: client.qrcode.create(dict(body), headers=_as(account)))
 
-    async def fetch_qr_code(self, razorpay_qr_code_id: str) -> Entity:
+    async def fetch_qr_code(self, razorpay_qr_code_id: str, *, account: str | None = None) -> Entity:
         """`GET /v1/payments/qr_codes/:id`."""
-        return await self._call("fetch_qr_code", lambda client: client.qrcode.fetch(razorpay_qr_code_id), reads=True)
+        return await self._call(
+            "fetch_qr_code", lambda client: client.qrcode.fetch(razorpay_qr_code_id, headers=_as(account)), reads=True
+        )
 
-    async def close_qr_code(self, razorpay_qr_code_id: str) -> Entity:
+    async def close_qr_code(self, razorpay_qr_code_id: str, *, account: str | None = None) -> Entity:
         """`POST /v1/payments/qr_codes/:id/close`. Sending it again does no harm."""
-        return await self._call("close_qr_code", lambda client: client.qrcode.close(razorpay_qr_code_id))
+        return await self._call("close_qr_code", lambda client: client.qrcode.close(razorpay_qr_code_id, headers=_as(account)))
 
-    async def qr_codes_since(self, unix_seconds: int) -> list[Entity]:
+    async def qr_codes_since(self, unix_seconds: int, *, account: str | None = None) -> list[Entity]:
         """`GET /v1/payments/qr_codes?from=`, all pages: every QR code of the account made since."""
-        return await self._all("list_qr_codes", lambda client, page: client.qrcode.all({"from": unix_seconds, **page}))
+        return await self._all(
+            "list_qr_codes", lambda client, page: client.qrcode.all({"from": unix_seconds, **page}, headers=_as(account))
+        )
 
     # Route: transfers and their settlements (razorpay.md §5.5, §5.6)
 
@@ -126,10 +139,9 @@ class Razorpay:
 
     async def fetch_settlement(self, razorpay_settlement_id: str, *, account: str | None = None) -> Entity:
         """`GET /v1/settlements/:id`: our own, or as the linked account sees it."""
-        headers = {} if account is None else {"X-Razorpay-Account": account}
         return await self._call(
             "fetch_settlement",
-            lambda client: client.settlement.fetch(razorpay_settlement_id, headers=dict(headers)),
+            lambda client: client.settlement.fetch(razorpay_settlement_id, headers=_as(account)),
             reads=True,
         )
 
@@ -218,6 +230,11 @@ class Razorpay:
         if not isinstance(answer, dict):
             raise without_answer(reads=reads)(f"an answer that is no object: {answer!r:.200}")
         return answer
+
+
+def _as(account: str | None) -> dict[str, str]:
+    """The header that makes a call a linked account's; made anew for every call, as the SDK writes into it."""
+    return {} if account is None else {"X-Razorpay-Account": account}
 
 
 def _items(operation: str, answer: Mapping[str, Any]) -> list[Any]:

@@ -24,6 +24,8 @@ NOUNS: Mapping[str, str] = {
     "wallets": "payments",
     "webhook-events": "payments",
     "franchisees": "settlement",
+    "commission-receipts": "settlement",
+    "receivables": "settlement",
     "ledger-entries": "settlement",
     "transfers": "settlement",
     "settlements": "settlement",

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from charging.usecases.answer_queries import authorize, list_credentials
+from charging.usecases.answer_queries import authorize, list_credentials, tell_site_owner
 from charging.usecases.complete_command import command_completed
 from charging.usecases.connection import booted, connected, disconnected
 from charging.usecases.context import Charging
@@ -68,3 +68,4 @@ EVENTS: Mapping[type[Event], EventHandler] = {
 
 AUTHORIZE = {gateway.AuthorizeRequested: authorize}
 CREDENTIALS = {gateway.CredentialsListRequested: list_credentials}
+SITES = {own.SiteOwnerRequested: tell_site_owner}

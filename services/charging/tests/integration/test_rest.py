@@ -8,7 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from charging.routes import ROUTES
 from chassis.web import Role
-from contracts.charging import ChargerCredentialsChanged
+from contracts.charging import ChargerCredentialsChanged, SiteOwnerRequested
 from contracts.ocpp_gateway import CredentialsListRequested
 from contracts.topology import address_from
 
@@ -77,6 +77,23 @@ async def test_a_gateway_rebuilds_its_projection_page_by_page(world):
     query = CredentialsListRequested(charge_point_id="b-2")
     page = await world.bus.ask(query, to=address_from("ocpp_gateway")(query), answer=query.ANSWER, timeout_seconds=60)
     assert [c.charge_point_id for c in page.credentials] == ["B-2"]
+
+
+async def test_payments_asks_whose_site_a_charger_stands_at(world):
+    station, charger = await made(world)
+
+    async def owner(name):
+        query = SiteOwnerRequested(charge_point_id=name)
+        answer = await world.bus.ask(query, to=address_from("payments")(query), answer=query.ANSWER, timeout_seconds=60)
+        return answer.station_id, answer.franchisee_id
+
+    number = int(station["id"].removeprefix("stn_"))
+    assert await owner(charger["charge_point_id"]) == (number, 5)
+    # As it is now: the site was given to another, or taken back.
+    for given, told in (("frn_6", 6), (None, None)):
+        await world.call("PATCH", f"/v1/stations/{station['id']}", json={"franchisee_id": given})
+        assert await owner(charger["charge_point_id"]) == (number, told)
+    assert await owner("CP-Nowhere") == (None, None)
 
 
 async def test_a_franchisee_sees_its_own_sites_only(world):

@@ -60,6 +60,7 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
         settings=settings,
         clock=clock,
         database=database,
+        bus=bus,
         razorpay=razorpay,
         telemetry=telemetry,
         metrics=metrics,

@@ -9,6 +9,7 @@ from payments.usecases.chase_starts import chase_unanswered_starts
 from payments.usecases.context import Payments
 from payments.usecases.make_qr_code import settle_qr_codes
 from payments.usecases.record_fees import record_fees
+from payments.usecases.stop_collection import close_ended_codes
 from payments.usecases.watch_refunds import watch_refunds
 
 
@@ -28,6 +29,7 @@ def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:
         ("webhooks", 5, wake_webhooks),
         ("refunds", 5, wake_refunds),
         ("qr-codes", 5, settle_qr_codes),
+        ("ended-qr-codes", 60, close_ended_codes),
         ("unanswered-starts", 10, chase_unanswered_starts),
         ("fees", 60, record_fees),
         ("refunds-overdue", 60, watch_refunds),

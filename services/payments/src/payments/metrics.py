@@ -47,4 +47,13 @@ class Metrics:
             "voltlync_payments_refunds_overdue", "Refunds owed for too long that Razorpay does not have now"
         )
         self.residue = counter("voltlync_payments_residue_paise_total", "Paise owed to riders that are too few to refund")
+        self.wrong_account = counter(
+            "voltlync_payments_wrong_account_total", "Payments that reached another account than their QR code's owner's"
+        )
+        self.wrong_owner = counter(
+            "voltlync_payments_wrong_owner_total", "Sessions at a site whose owner is not who took the payment"
+        )
+        self.direct_code_closed = counter(
+            "voltlync_payments_direct_code_closed_total", "Franchisees' own QR codes that were closed without their asking"
+        )
         self.qr_code_failed = counter("voltlync_payments_qr_code_failed_total", "QR codes that Razorpay refused")

@@ -6,6 +6,7 @@ from payments.domain.errors import (
     InvalidSignatureError,
     NotFoundError,
     ProviderUnavailableError,
+    SiteUnknownError,
 )
 from payments.usecases.make_qr_code import close_qr_code, create_qr_code, regenerate_qr_code
 from payments.usecases.print_qr_code import draw_qr_code_png, draw_qr_code_svg, print_sticker
@@ -53,7 +54,7 @@ ROUTES = (
         regenerate_qr_code,
         roles=ADMIN | OPERATOR,
         status=201,
-        summary="Close a QR code and make a new one in its place",
+        summary="Close a QR code and make a new one in its place, the platform's or a franchisee's own",
     ),
     Route("GET", "/v1/payments", list_payments, roles=STAFF, summary="List payments"),
     Route("GET", "/v1/payments/{payment_id}", show_payment, roles=STAFF, summary="Show a payment, its bill and its refunds"),
@@ -88,4 +89,5 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     NotFoundError: (404, "There is no such thing"),
     ConflictError: (409, "Not in this state"),
     ProviderUnavailableError: (502, "Razorpay refused"),
+    SiteUnknownError: (503, "Charging does not answer"),
 }

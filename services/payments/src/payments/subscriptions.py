@@ -1,12 +1,14 @@
-"""The broker door: what charging says, and what payments does about it."""
+"""The broker door: what charging and settlement say, and what payments does about it."""
 
 from collections.abc import Mapping
 
 from chassis.messaging.events import Handler
 from contracts import Event
 from contracts.charging import StartExpired, StartRefused, TransactionStarted, TransactionStopped
+from contracts.settlement import FranchiseeChanged
 from payments.usecases.bill_session import bill_session
 from payments.usecases.follow_start import link_transaction, refund_unstarted
+from payments.usecases.stop_collection import follow_franchisee
 
 QUEUE = "payments.events"
 
@@ -15,4 +17,5 @@ SUBSCRIPTIONS: Mapping[type[Event], Handler] = {
     StartExpired: refund_unstarted,
     TransactionStarted: link_transaction,
     TransactionStopped: bill_session,
+    FranchiseeChanged: follow_franchisee,
 }

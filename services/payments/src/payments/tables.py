@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.database.columns import identity, moment, one_of, tables_of_the_service
 from contracts.payments import BorneBy, FeeSource
+from contracts.settlement import DirectCollection
 from payments.domain.qr_code import QrCodeStatus
 from payments.domain.qr_payment import REQUEST_KEY_PREFIX, PaymentState
 from payments.domain.refund import RefundStatus, Speed
@@ -38,6 +39,8 @@ qr_codes = Table(
     Column("status", Text, nullable=False, comment="CREATING, ACTIVE, CLOSING, CLOSED, FAILED"),
     Column("body", JSONB, nullable=False, comment="what Razorpay is asked to create, frozen before the first call"),
     Column("replaces_id", BigInteger, ForeignKey("qr_codes.id"), comment="the code it was made in place of; null: the first"),
+    Column("owner_franchisee_id", BigInteger, comment="whose own code it is; null: the platform's"),
+    Column("owner_account_id", Text, comment="the linked account that it was made on, acc_...; null: our own"),
     Column("razorpay_qr_code_id", Text, unique=True, comment="qr_...; null until Razorpay made it"),
     Column("image_url", Text, comment="Razorpay's picture of it"),
     Column("image_content", Text, comment="the upi:// text that the QR code encodes; ours to draw, offline"),
@@ -47,6 +50,7 @@ qr_codes = Table(
     moment("created_at", "when our row was made"),
     moment("closed_at", "when it was closed here", nullable=True),
     CheckConstraint("connector_id >= 1", name="connector"),
+    CheckConstraint("(owner_franchisee_id is null) = (owner_account_id is null)", name="owner"),
     one_of("status", QrCodeStatus),
     Index(
         "qr_codes_one_live_per_connector_idx",
@@ -56,8 +60,22 @@ qr_codes = Table(
         postgresql_where=text("status in ('CREATING', 'ACTIVE')"),
     ),
     Index("qr_codes_one_replacement_idx", "replaces_id", unique=True, postgresql_where=text("status <> 'FAILED'")),
+    Index("qr_codes_owner_idx", "owner_franchisee_id", "id", postgresql_where=text("owner_franchisee_id is not null")),
     Index("qr_codes_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
     comment="Printed UPI QR codes, one live per connector. Our row is there before Razorpay is asked.",
+)
+
+franchisees = Table(
+    "franchisees",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False, comment="settlement's"),
+    Column("razorpay_account_id", Text, unique=True, comment="the linked account, acc_...; null: not made yet"),
+    Column("direct_collection", Text, nullable=False, comment="ALLOWED, PAUSED, ENDED: whether its own QR codes take money"),
+    Column("reason", Text, comment="why not, in settlement's words"),
+    Column("subject_version", Integer, nullable=False, comment="of settlement's last word that was heard"),
+    moment("updated_at", "when it was heard"),
+    one_of("direct_collection", DirectCollection),
+    comment="What payments knows of franchisees, by settlement's events: who may take riders' money on QR codes of its own.",
 )
 
 webhook_events = Table(
@@ -149,6 +167,8 @@ qr_payments = Table(
     Column("transaction_id", BigInteger, unique=True, comment="charging's transaction; one payment is one session"),
     Column("station_id", BigInteger, comment="the transaction's station, snapshotted by charging; null: nothing ran on it"),
     Column("franchisee_id", BigInteger, comment="owner at the start; null: the platform's own site, or nothing ran on it"),
+    Column("collected_by_franchisee_id", BigInteger, comment="whose linked account took it; null: our own balance"),
+    Column("collected_by_account_id", Text, comment="that linked account, acc_..."),
     Column("stopped", JSONB, comment="charging's transaction_stopped, kept while no bill could be made of it"),
     moment("paid_at", "when the rider paid, by Razorpay"),
     moment("received_at", "when we got the event; the start deadline counts from here"),
@@ -157,6 +177,7 @@ qr_payments = Table(
     moment("updated_at", "the last change of state"),
     CheckConstraint("amount_paise > 0", name="amount"),
     CheckConstraint("platform_fee_paise >= 0", name="fee"),
+    CheckConstraint("(collected_by_franchisee_id is null) = (collected_by_account_id is null)", name="collected_by"),
     one_of("state", PaymentState),
     one_of("fee_source", FeeSource),
     one_of("rider_resolved_by", ResolvedBy),

@@ -25,7 +25,7 @@ from chassis.web import PrincipalSigner, Role, WebServer
 from chassis.web.principal import Principal
 from contracts import Contract, contract_for
 from contracts.charging import StartRefusal, StartRefused, StopReason, TransactionStarted, TransactionStopped
-from contracts.topology import LANE_COUNT, lane_of
+from contracts.topology import LANE_COUNT, exchange_for, lane_of
 from payments.app import create_app
 from payments.settings import PaymentsSettings
 from razorpay_simulator import QrPayment, RazorpaySimulator, SandboxSettings
@@ -37,7 +37,7 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations"
 SECRET = "webhook-secret-of-the-tests"
 PREVIOUS_SECRET = "webhook-secret-before"
 TABLES = (
-    "qr_codes, webhook_events, webhook_repeats, riders, rider_vpas, qr_payments, bills, refunds, residues,"
+    "franchisees, qr_codes, webhook_events, webhook_repeats, riders, rider_vpas, qr_payments, bills, refunds, residues,"
     " operator_refunds, refund_steps, outbox, inbox, idempotency_keys"
 )
 READ_SECONDS = 3.0
@@ -171,8 +171,8 @@ class World:
         return taken
 
     async def announce(self, event: Contract, *, message_id: str | None = None) -> None:
-        """Publish as charging does, and wait for what follows."""
-        exchange = await self.channel.get_exchange("charging")
+        """Publish as the event's own service does, and wait for what follows."""
+        exchange = await self.channel.get_exchange(exchange_for(event.TYPE))
         self.announced += 1
         now = self.clock.now()
         message = aio_pika.Message(

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chassis.database import Database
+from chassis.messaging import Bus
 from chassis.runtime import Service, SystemIds, Worker
 from chassis.telemetry import Telemetry
 from chassis.web import Principal, Problem, Role, WebServer
@@ -40,6 +41,7 @@ from payments.views import OperatorRefundCreate
 from payments.webhook_inbox import WebhookInbox
 from razorpay_client import Razorpay
 from razorpay_simulator import FaultRule, OutcomeRule, QrPayment, RazorpaySimulator, SandboxSettings
+from razorpay_simulator.entities import Account, Entry
 from testkit.clock import SteppingClock
 
 SECRET = "webhook-secret-of-the-tests"
@@ -98,6 +100,7 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
         settings=config,
         clock=clock,
         database=store,
+        bus=Bus("amqp://nobody.invalid", app_id="payments", service=service, telemetry=telemetry, ids=SystemIds()),
         razorpay=service.add(Razorpay(config, service=service, telemetry=telemetry)),
         telemetry=telemetry,
         metrics=metrics,
@@ -105,6 +108,9 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
         webhooks=webhooks,
         refunds=Worker(service, "refunds", width=1, failures=metrics.work_failed),
     )
+    # A linked account that can refund what it must: its balance is a test of its own.
+    sandbox.state.accounts[ACCOUNT] = Account(id=ACCOUNT, details={}, created_at=0, activation="activated", live=True)
+    sandbox.state.post(Entry(account_id=ACCOUNT, type="adjustment", entity_id="adj_1", amount=0, credit=10**12, created_at=0))
     web = service.add(WebServer(service, config, ROUTES, app=app, database=store, errors=ERRORS, telemetry=telemetry))
     await service.start()
     async with aiohttp.ClientSession() as http:
@@ -112,6 +118,11 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
     await service.stop()
     await sandbox.stop()
     await admin.close()
+
+
+ACCOUNT, FRANCHISEE = "acc_AnyOrder000007", 7
+KNOWN = """INSERT INTO franchisees (id, razorpay_account_id, direct_collection, subject_version, updated_at)
+           VALUES ($1, $2, 'ALLOWED', 1, $3) ON CONFLICT DO NOTHING"""
 
 
 @dataclass
@@ -123,6 +134,8 @@ class Session:
     fee: int | None
     energy_wh: int | None
     """None: refused."""
+    collected: bool = False
+    """Whether a franchisee's own code is paid, so that its linked account has the money."""
     id: int = 0
     razorpay_id: str = ""
     credit: bytes = b""
@@ -130,19 +143,22 @@ class Session:
 
     async def pay(self) -> None:
         """A QR code as its row, a payment at the sandbox, and the event of it."""
+        await self.bench.admin.execute(KNOWN, FRANCHISEE, ACCOUNT, self.bench.clock.now())
         number = next(self.bench.numbers)
         made = await self.bench.http.post(
             f"{self.bench.sandbox.base_url}/v1/payments/qr_codes",
             json={"type": "upi_qr", "usage": "multiple_use", "fixed_amount": False, "name": f"CP-{number}"},
-            headers=BASIC,
+            headers={**BASIC, **({"X-Razorpay-Account": ACCOUNT} if self.collected else {})},
         )
         code = (await made.json())["id"]
         await self.bench.admin.execute(
-            "INSERT INTO qr_codes (charge_point_id, connector_id, name, status, body, razorpay_qr_code_id, created_at)"
-            " VALUES ($1, 1, 'x', 'ACTIVE', '{}', $2, $3)",
+            "INSERT INTO qr_codes (charge_point_id, connector_id, name, status, body, razorpay_qr_code_id, created_at,"
+            " owner_franchisee_id, owner_account_id) VALUES ($1, 1, 'x', 'ACTIVE', '{}', $2, $3, $4, $5)",
             f"ANY-{code}",
             code,
             self.bench.clock.now(),
+            FRANCHISEE if self.collected else None,
+            ACCOUNT if self.collected else None,
         )
         shown = "webhook" if self.fee is not None else "never"
         paid = self.bench.sandbox.pay(
@@ -178,6 +194,7 @@ class Session:
                 **key,
                 "transaction_id": self.transaction_id,
                 "station_id": 1,
+                "franchisee_id": FRANCHISEE if self.collected else None,
                 "tariff_id": 1,
                 "tariff_paise_per_kwh": 1800,
                 "gst_bps": 1800,
@@ -269,6 +286,10 @@ class Session:
         assert all(row["times"] == 1 for row in history), "each step is noted once, however often it is told"
         ends = {row["refund_id"] for row in history if row["step"] == "PROCESSED"}
         assert ends == {refund["id"] for refund in refunds if refund["status"] == "PROCESSED"}
+        # Not a paisa of what somebody else collected moves in our account, and the reverse.
+        sandbox = self.bench.sandbox
+        moved = {entry.account_id for entry in sandbox.state.entries if entry.payment_id == self.razorpay_id}
+        assert moved == {ACCOUNT if self.collected else sandbox.settings.account_id}
         if self.energy_wh:
             assert payment["state"] == "BILLED"
         else:
@@ -295,13 +316,14 @@ STEPS = st.one_of(
     amount=st.one_of(st.integers(1, 150), st.integers(151, 50_000)),
     fee=st.one_of(st.none(), st.just(0), st.integers(1, 300)),
     energy_wh=st.one_of(st.none(), st.just(0), st.integers(1, 30_000)),
+    collected=st.booleans(),
     steps=st.lists(STEPS, max_size=14),
 )
 async def test_every_paisa_ends_in_one_place(
-    bench: Bench, amount: int, fee: int | None, energy_wh: int | None, steps: list[Any]
+    bench: Bench, amount: int, fee: int | None, energy_wh: int | None, collected: bool, steps: list[Any]
 ) -> None:
     bench.sandbox.clear_faults()
-    session = Session(bench, amount, fee, energy_wh)
+    session = Session(bench, amount, fee, energy_wh, collected)
     await session.pay()
     failures = faults = 0
     for name, *how in steps:

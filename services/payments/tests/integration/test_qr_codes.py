@@ -162,7 +162,7 @@ async def test_a_regenerated_code_serves_and_the_old_one_gives_back(world: World
     assert (served["state"], served["qr_code_id"]) == ("START_REQUESTED", new["id"])
     (audited,) = [entry for entry in await world.said(AuditRecorded) if entry.action == "regenerate"]
     assert (audited.actor, audited.entity_id) == ("staff|1", old["id"])
-    assert audited.after == {"status": "CLOSING", "replaced_by": new["id"]}
+    assert audited.after == {"status": "CLOSING", "replaced_by": new["id"], "owner": "platform"}
 
 
 async def test_a_code_is_replaced_once_however_often_it_is_asked(world: World) -> None:

@@ -81,6 +81,28 @@ def test_what_can_be_served(binding: QrBinding | None, age: int, reason: RefundR
     assert refusal(binding, paid_at=NOW - timedelta(seconds=age), now=NOW, stale_after=STALE_AFTER) is reason
 
 
+OWN = QrBinding(QrCodeStatus.ACTIVE, "CP-1", 1, owner_franchisee_id=7)
+
+
+@pytest.mark.parametrize(
+    ("binding", "collected_by", "reason"),
+    [
+        (OWN, 7, None),
+        (OWN, 8, RefundReason.WRONG_ACCOUNT),
+        (OWN, None, RefundReason.WRONG_ACCOUNT),
+        (BOUND, 7, RefundReason.WRONG_ACCOUNT),
+        (QrBinding(QrCodeStatus.ACTIVE, "CP-1", 1, 7, owner_may_collect=False), 7, RefundReason.COLLECTION_STOPPED),
+        # In the wrong account is the graver thing, whatever else speaks against it.
+        (QrBinding(QrCodeStatus.CLOSED, "CP-1", 1, 7, owner_may_collect=False), 8, RefundReason.WRONG_ACCOUNT),
+        (QrBinding(QrCodeStatus.CLOSED, "CP-1", 1, 7, owner_may_collect=False), 7, RefundReason.QR_CODE_CLOSED),
+    ],
+)
+def test_money_is_served_from_the_codes_own_account_only(
+    binding: QrBinding, collected_by: int | None, reason: RefundReason | None
+) -> None:
+    assert refusal(binding, collected_by=collected_by, paid_at=NOW, now=NOW, stale_after=STALE_AFTER) is reason
+
+
 def test_a_refunds_keys_fit_razorpays_rules() -> None:
     assert [refund.refund_key(1, attempt) for attempt in (1, 2, 3)] == ["qr_payment_1", "qr_payment_1_r2", "qr_payment_1_r3"]
     longest = refund.refund_key(2**63 - 1, 99)

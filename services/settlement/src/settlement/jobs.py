@@ -8,6 +8,7 @@ from settlement.usecases.follow_kyc import poll_kyc
 from settlement.usecases.look_for_due import look_for_due
 from settlement.usecases.measure import measure_ledger, measure_statement
 from settlement.usecases.read_statement import schedule_reading
+from settlement.usecases.tell_of_franchisees import tell_of_franchisees
 
 
 def sweeps(settings: SettlementSettings) -> tuple[Sweep, ...]:
@@ -18,6 +19,7 @@ def sweeps(settings: SettlementSettings) -> tuple[Sweep, ...]:
         Sweep("books-check", every_seconds=settings.books_check_seconds, function=check_books),
         Sweep("corrections", every_seconds=settings.retry_seconds, function=correct_forgotten),
         Sweep("statement", every_seconds=3600, function=schedule_reading),
+        Sweep("franchisees-untold", every_seconds=300, function=tell_of_franchisees),
         Sweep("measure", every_seconds=300, function=measure_ledger),
         Sweep("measure-statement", every_seconds=300, function=measure_statement),
     )

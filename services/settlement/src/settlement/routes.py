@@ -6,6 +6,7 @@ from settlement.usecases.assign_bill import assign_unowned_bill, list_unowned_bi
 from settlement.usecases.enter_fee import correct_fee, enter_refund_charge
 from settlement.usecases.manage_franchisee import create_franchisee, create_terms, patch_franchisee
 from settlement.usecases.read_statement import ask_for_reading, list_readings, show_reading
+from settlement.usecases.receive_commission import enter_commission_receipt, withdraw_commission_receipt
 from settlement.usecases.release_entry import release_ledger_entry, retry_ledger_entry
 from settlement.usecases.see import (
     get_franchisee,
@@ -20,6 +21,7 @@ from settlement.usecases.see import (
     list_transfers,
 )
 from settlement.usecases.see_books import list_accounts, list_journals, show_journal, show_trial_balance
+from settlement.usecases.see_receivables import list_commission_receipts, list_receivables, show_receivable
 from settlement.usecases.see_statement import (
     list_days,
     list_exceptions,
@@ -47,6 +49,23 @@ ROUTES = (
         "POST", "/v1/franchisees/{franchisee_id}/terms", create_terms, roles=ADMIN | FINANCE, status=201,
         summary="New terms, for sessions to come",
     ),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/receivables", show_receivable, roles=READERS,
+        summary="What a franchisee who collects itself owes us, by age",
+    ),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/commission-receipts", list_commission_receipts, roles=READERS,
+        summary="What a franchisee paid us of it",
+    ),
+    Route(
+        "POST", "/v1/franchisees/{franchisee_id}/commission-receipts", enter_commission_receipt, roles=BOOKKEEPERS, status=201,
+        summary="Enter what a franchisee paid us of its commission",
+    ),
+    Route(
+        "POST", "/v1/commission-receipts/{receipt_id}/withdraw", withdraw_commission_receipt, roles=BOOKKEEPERS,
+        summary="Take back a receipt that was entered by mistake",
+    ),
+    Route("GET", "/v1/receivables", list_receivables, roles=BOOKKEEPERS, summary="Who owes us commission, and for how long"),
     Route("GET", "/v1/ledger-entries", list_ledger_entries, roles=READERS, summary="Ledger entries, newest first"),
     Route(
         "GET", "/v1/ledger-entries/unowned-bills", list_unowned_bills, roles=STAFF,
@@ -119,6 +138,9 @@ ERRORS: Errors = {
     errors.ExceptionResolved: (409, "The exception is resolved"),
     errors.NothingToBook: (409, "Nothing to book"),
     errors.NotInTheBooks: (404, "Not in the books"),
+    errors.NoSuchReceipt: (404, "No such receipt"),
+    errors.ReceiptExists: (409, "Entered already"),
+    errors.ReceiptWithdrawn: (409, "Withdrawn already"),
     errors.FeeStillOpen: (409, "The fee is not final yet"),
     errors.NothingToCorrect: (409, "Nothing to correct"),
     errors.EmailTaken: (409, "The e-mail address is taken"),

@@ -13,18 +13,19 @@ from contracts.payments import (
     RefundChanged,
 )
 from settlement.usecases.correct_entry import hear_refund_decision
-from settlement.usecases.keep_books import book_fee, book_given_back, book_payment, book_refund
+from settlement.usecases.keep_books import book_given_back
+from settlement.usecases.keep_direct_books import book_any_fee, book_any_payment, book_any_refund
 from settlement.usecases.receive_razorpay_event import receive_razorpay_event
 from settlement.usecases.record_bill import record_bill
 
 QUEUE = "settlement.events"
 
 HANDLERS: Mapping[type, Handler] = {
-    PaymentReceived: book_payment,
-    PaymentFeeRecorded: book_fee,
+    PaymentReceived: book_any_payment,
+    PaymentFeeRecorded: book_any_fee,
     PaymentBilled: record_bill,
     PaymentRefundedInFull: book_given_back,
     OperatorRefundDecided: hear_refund_decision,
-    RefundChanged: book_refund,
+    RefundChanged: book_any_refund,
     RazorpayEventReceived: receive_razorpay_event,
 }

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -71,12 +72,20 @@ franchisees = Table(
         "link_due_at", "when the step is tried next; while claimed, when the claim lapses; null: nothing to do", nullable=True
     ),
     moment("kyc_polled_at", "when the product configuration was last looked up", nullable=True),
+    Column(
+        "subject_version",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="orders FranchiseeChanged; 0: nobody was told yet",
+    ),
     moment("created_at", "when it was entered"),
     moment("updated_at", "the last change"),
     one_of("status", FranchiseeStatus),
     one_of("link_step", LinkStep),
     Index("franchisees_email_key", func.lower(text("email")), unique=True),
     Index("franchisees_link_due_idx", "link_due_at", postgresql_where=text("link_due_at is not null")),
+    Index("franchisees_untold_idx", "id", postgresql_where=text("subject_version = 0 and razorpay_account_id is not null")),
     comment="Owners of sites, and their linked accounts at Razorpay.",
 )
 
@@ -155,6 +164,7 @@ ledger_entries = Table(
     Column("tds_paise", BigInteger, nullable=False, comment="withheld, owed to the state"),
     Column("payout_paise", BigInteger, nullable=False, comment="what the franchisee is due; below nothing: what is taken back"),
     Column("implausible", Boolean, nullable=False, comment="the meter was in doubt"),
+    Column("collected_by_account_id", Text, comment="the franchisee's linked account that took the payment; null: we did"),
     Column("released_by", Text, comment="who let an implausible one go"),
     Column("status", Text, nullable=False, comment="PENDING, ON_HOLD, TRANSFERRING, UNKNOWN, TRANSFERRED, SETTLED, FAILED"),
     Column("hold_kind", Text, comment="what an entry on hold waits for"),
@@ -199,6 +209,12 @@ ledger_entries = Table(
     Index("ledger_entries_due_idx", "due_at", postgresql_where=text("due_at is not null")),
     Index(None, "franchisee_id", "id"),
     Index("ledger_entries_status_idx", "status", "id"),
+    Index(
+        "ledger_entries_collected_idx",
+        "franchisee_id",
+        "id",
+        postgresql_where=text("collected_by_account_id is not null"),
+    ),
     Index(
         "ledger_entries_carried_idx",
         "franchisee_id",
@@ -249,6 +265,35 @@ unowned_bills = Table(
     ),
     Index("unowned_bills_open_idx", "transaction_id", postgresql_where=text("assigned_at is null")),
     comment="Bills that name a franchisee whom settlement does not have.",
+)
+
+commission_receipts = Table(
+    "commission_receipts",
+    metadata,
+    identity("ours"),
+    Column("franchisee_id", BigInteger, ForeignKey(franchisees.c.id), nullable=False, comment="who paid"),
+    Column("amount_paise", BigInteger, nullable=False, comment="what came into our bank"),
+    Column("bank_reference", Text, nullable=False, comment="the bank's reference: UTR or RRN"),
+    Column("received_on", Date, nullable=False, comment="when it came, by the bank's statement"),
+    Column("entered_by", Text, nullable=False, comment="who entered it"),
+    moment("created_at", "when it was entered"),
+    Column("withdrawn_by", Text, comment="who took it back: it was entered by mistake"),
+    Column("withdrawn_reason", Text, comment="why"),
+    moment("withdrawn_at", "when; null: it stands", nullable=True),
+    CheckConstraint("amount_paise > 0", name="amount"),
+    CheckConstraint(
+        "(withdrawn_at is null) = (withdrawn_by is null) and (withdrawn_at is null) = (withdrawn_reason is null)",
+        name="withdrawn_whole",
+    ),
+    Index(
+        "commission_receipts_reference_key",
+        "franchisee_id",
+        "bank_reference",
+        unique=True,
+        postgresql_where=text("withdrawn_at is null"),
+    ),
+    Index(None, "franchisee_id", "id"),
+    comment="What franchisees paid us of the commission and TDS on sessions that they collected themselves.",
 )
 
 transfers = Table(
@@ -368,13 +413,13 @@ settlements = Table(
         "franchisee_id",
         BigInteger,
         ForeignKey(franchisees.c.id),
-        comment="whose transfers are in it; null: our own, or not known yet",
+        comment="whose it is; null: our own, or not known yet",
     ),
     Column("amount_paise", BigInteger, nullable=False, comment="what went to the bank"),
     Column("fee_paise", BigInteger, nullable=False, comment="as Razorpay tells it"),
     Column("tax_paise", BigInteger, nullable=False, comment="as Razorpay tells it"),
     Column("utr", Text, comment="the bank's reference"),
-    Column("status", Text, nullable=False, comment="RECEIVED, MATCHED, OWN"),
+    Column("status", Text, nullable=False, comment="RECEIVED, MATCHED, OWN, COLLECTED"),
     Column("listed", JSONB(none_as_null=True), comment="its transfers as the event listed them; null: to be asked for"),
     Column("transfers_count", Integer, comment="transfers of ours found in it"),
     Column("transfers_paise", BigInteger, comment="their sum: equals the amount unless something was reversed or is not ours"),

@@ -46,6 +46,8 @@ TABLES = (
     "allocations, transfers, ledger_entries, settlements, kyc_events, franchisee_terms, franchisees, outbox, inbox, "
     "idempotency_keys, postings, journals, recon_exceptions, statement_matches, statement_rows, statement_days, "
     "statement_readings, moves"
+    "allocations, transfers, ledger_entries, commission_receipts, settlements, kyc_events, franchisee_terms, franchisees, "
+    "outbox, inbox, idempotency_keys, postings, journals"
 )
 FRANCHISEE = {
     "legal_business_name": "Acme Volts",

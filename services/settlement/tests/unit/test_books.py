@@ -17,6 +17,10 @@ from settlement.domain.books import (
     CHART,
     KINDS,
     AccountKind,
+    DirectBilled,
+    DirectCaptured,
+    DirectEntryBooked,
+    DirectRefunded,
     EntryBooked,
     Journal,
     MoneyEvent,
@@ -38,7 +42,9 @@ from settlement.domain.books import (
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
-ROWS = yaml.safe_load((GOLDEN / "books.yaml").read_text(encoding="utf-8"))
+ROWS = [
+    row for name in ("books", "books_direct") for row in yaml.safe_load((GOLDEN / f"{name}.yaml").read_text(encoding="utf-8"))
+]
 SESSION = yaml.safe_load((GOLDEN / "books_session.yaml").read_text(encoding="utf-8"))
 
 
@@ -87,6 +93,52 @@ def test_one_session_from_scan_to_bank() -> None:
         assert told == row["balances"], row["math"]
 
 
+@given(
+    paid=st.integers(1, 10**7),
+    energy_wh=st.integers(1, 10**6),
+    tariff=st.integers(0, 10**4),
+    fee=st.integers(0, 10**4),
+    commission_bps=st.integers(0, 10_000),
+    tds_bps=st.integers(0, 10_000),
+)
+def test_what_a_franchisee_collected_is_its_own_the_riders_and_ours_to_claim(
+    paid: int, energy_wh: int, tariff: int, fee: int, commission_bps: int, tds_bps: int
+) -> None:
+    bill = final_bill(energy_wh=energy_wh, tariff_paise_per_kwh=tariff, gst_bps=1800, platform_fee_paise=fee, paid_paise=paid)
+    split = calculate_settlement(
+        gross_paise=paid,
+        refund_paise=bill.refund_paise,
+        residue_paise=bill.residue_paise,
+        pg_fee_paise=bill.platform_fee_paise,
+        gst_collected_paise=bill.gst_paise,
+        commission_bps=commission_bps,
+        tds_bps=tds_bps,
+    )
+    of = {"qr_payment_id": 1, "franchisee_id": 7, "occurred_at": NOW}
+    entry = {"ledger_entry_id": 1, "transaction_id": 1, "franchisee_id": 7, "occurred_at": NOW}
+    events: list[MoneyEvent] = [
+        DirectCaptured(**of, amount_paise=paid, fee_paise=fee),
+        DirectBilled(
+            **of,
+            energy_charge_paise=bill.energy_charge_paise,
+            gst_paise=bill.gst_paise,
+            platform_fee_paise=bill.platform_fee_paise,
+        ),
+        DirectEntryBooked(**entry, commission_paise=split.commission_paise, tds_paise=split.tds_paise),
+    ]
+    if bill.refund_paise:
+        events.append(DirectRefunded(**of, refund_id=1, amount_paise=bill.refund_paise))
+    sums = balances(journal for event in events if (journal := event.journal()) is not None)
+    assert on_normal_side(sums, "direct_riders") == bill.residue_paise, "all else went back, or was billed"
+    assert on_normal_side(sums, "direct_collected") == paid - fee - bill.refund_paise, "what is in the linked account"
+    # It keeps its payout, and out of the rest it owes: us, the state its GST, the rider his residue. A fee beyond what the
+    # bill bore is its loss.
+    kept = on_normal_side(sums, "direct_collected") + (fee - bill.platform_fee_paise)
+    assert kept == split.payout_paise + sums["commission_receivable"] + bill.gst_paise + bill.residue_paise
+    assert sums["commission_receivable"] == split.commission_paise + split.tds_paise
+    assert not any(sums[account] for account in ("nodal", "rider_held", "energy_revenue", "gst_output", "franchisee_payable"))
+
+
 def test_facts_kept_as_json_give_the_same_journal_again() -> None:
     for row in ROWS:
         event = event_of(row["given"])
@@ -98,7 +150,8 @@ def test_the_chart_says_what_each_account_holds() -> None:
     assert all(account.holds for account in CHART)
     assert ACCOUNTS["nodal"].normal_side is Side.DEBIT
     assert ACCOUNTS["rider_held"].normal_side is Side.CREDIT
-    assert [account.normal_side for account in CHART if account.kind is AccountKind.MEMO] == [Side.DEBIT, Side.CREDIT]
+    memos = {account.code: account.normal_side for account in CHART if account.kind is AccountKind.MEMO}
+    assert {code for code, side in memos.items() if side is Side.DEBIT} == {"shortfall", "direct_collected"}
 
 
 BAD: dict[str, tuple[Posting, ...]] = {

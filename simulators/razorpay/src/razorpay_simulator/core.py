@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from razorpay_simulator.activity import Activity
 from razorpay_simulator.clock import Clock
-from razorpay_simulator.entities import Entry, JsonObject, Record
+from razorpay_simulator.entities import Entry, JsonObject, Payment, QrCode, Record, Refund
 from razorpay_simulator.errors import ApiError, invalid_id, unknown_id
 from razorpay_simulator.ids import Ids, is_id
 from razorpay_simulator.outcomes import Outcomes
@@ -17,6 +17,7 @@ DEFAULT_PAGE = 10
 MAX_PAGE = 100
 
 R = TypeVar("R", bound=Record)
+O = TypeVar("O", QrCode, Payment, Refund)  # noqa: E741  what a linked account can own
 
 
 class Core:
@@ -67,14 +68,23 @@ class Core:
     def available(self) -> int:
         return self.state.balance(self.settings.account_id)
 
-    def covers(self, amount: int) -> bool:
-        """Whether the parent's balance, with its reserve, can pay `amount`."""
+    def covers(self, amount: int, account_id: str | None = None) -> bool:
+        """Whether the parent's balance, with its reserve, can pay `amount`; or a linked account's own, which has no reserve."""
+        if account_id is not None:
+            return self.state.balance(account_id) >= amount
         return self.available - amount >= -self.reserve
 
     def post(self, entry: Entry) -> None:
         self.state.post(entry)
 
     # -- looking things up
+
+    def find_of(self, book: Mapping[str, O], record_id: str, prefix: str, account_id: str | None) -> O:
+        """As `find`, of what belongs to this linked account, or to the parent: another's does not exist for it."""
+        record = self.find(book, record_id, prefix)
+        if record.account_id != account_id:
+            raise unknown_id()
+        return record
 
     def find(self, book: Mapping[str, R], record_id: str, prefix: str) -> R:
         """The record, or Razorpay's error for an id that has the wrong shape or doesn't exist."""

@@ -35,6 +35,7 @@ class QrCode(Record):
     """https://razorpay.com/docs/api/qr-codes: where money comes in."""
 
     entity: ClassVar[str] = "qr_code"
+    hidden: ClassVar[frozenset[str]] = frozenset({"account_id"})
 
     created_at: int
     name: str | None
@@ -53,6 +54,9 @@ class QrCode(Record):
     close_by: int | None
     closed_at: int | None = None
     close_reason: Literal["on_demand", "paid"] | None = None
+
+    account_id: str | None = None
+    """The linked account whose code it is; None: the parent's."""
 
 
 class Terms(BaseModel):
@@ -74,7 +78,7 @@ class Payment(Record):
     hidden: ClassVar[frozenset[str]] = frozenset(
         {
             "qr_code_id", "charged_fee", "charged_tax", "disputed", "instant_refunds", "amount_transferred", "terms",
-            "captures", "expires_at", "settles_at", "late_at",
+            "captures", "expires_at", "settles_at", "late_at", "account_id",
         }
     )  # fmt: skip
 
@@ -124,6 +128,8 @@ class Payment(Record):
     disputed: bool = False
     instant_refunds: bool = True
     amount_transferred: int = 0
+    account_id: str | None = None
+    """The linked account that took the money; None: the parent."""
 
     def view(self) -> JsonObject:
         shown = super().view()
@@ -169,7 +175,7 @@ class Refund(Record):
     """https://razorpay.com/docs/api/refunds."""
 
     entity: ClassVar[str] = "refund"
-    hidden: ClassVar[frozenset[str]] = frozenset({"due_at", "outcome", "fee", "automatic"})
+    hidden: ClassVar[frozenset[str]] = frozenset({"due_at", "outcome", "fee", "automatic", "account_id"})
 
     amount: int
     currency: str = "INR"
@@ -190,6 +196,8 @@ class Refund(Record):
     fee: int = 0
     automatic: bool = False
     """Made by Razorpay itself for money that was never captured: the merchant's balance has no part in it."""
+    account_id: str | None = None
+    """The linked account out of whose balance it is paid; None: the parent's."""
 
 
 class Account(Record):
@@ -219,7 +227,7 @@ class Account(Record):
 
     @property
     def may_receive(self) -> bool:
-        """Whether transfers to this account are accepted."""
+        """Whether transfers to this account are accepted, and payments on QR codes of its own."""
         open_states = {"activated", "activated_kyc_pending", "instantly_activated"}
         return self.status == "created" and self.activation in open_states and not self.hold_funds
 

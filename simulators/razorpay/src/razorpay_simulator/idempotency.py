@@ -49,15 +49,18 @@ class IdempotencyKeys:
         self._core = core
         self._under_way: set[str] = set()
 
-    def stored(self, rules: KeyRules, key: str, path: str, body: Any) -> JsonObject | None:
-        """The stored answer to the same request, or None for a new key. Raises for a bad, busy or reused key."""
+    def stored(self, rules: KeyRules, key: str, path: str, body: Any, *, account: str | None = None) -> JsonObject | None:
+        """The stored answer to the same request, or None for a new key. Raises for a bad, busy or reused key.
+
+        A linked account's keys are its own.
+        """
         if len(key) < rules.shortest:
             raise not_applicable(f"The idempotency key must be at least {rules.shortest} characters long.")
         if len(key) > rules.longest:
             raise not_applicable(f"The idempotency key must not be longer than {rules.longest} characters.")
         if not rules.allowed.match(key):
             raise not_applicable(rules.wrong_characters)
-        name = f"{rules.header}:{key}"
+        name = _name(rules, key, account)
         if name in self._under_way:
             raise not_applicable(KEY_IN_PROGRESS, status=409)
         known = self._core.state.idempotency.get(name)
@@ -71,14 +74,18 @@ class IdempotencyKeys:
         return known.answer
 
     @contextmanager
-    def under_way(self, rules: KeyRules, key: str) -> Iterator[None]:
+    def under_way(self, rules: KeyRules, key: str, account: str | None = None) -> Iterator[None]:
         """Meanwhile, the same key is refused."""
-        name = f"{rules.header}:{key}"
+        name = _name(rules, key, account)
         self._under_way.add(name)
         try:
             yield
         finally:
             self._under_way.discard(name)
 
-    def keep(self, rules: KeyRules, key: str, path: str, body: Any, answer: JsonObject) -> None:
-        self._core.state.idempotency[f"{rules.header}:{key}"] = IdempotentAnswer(path=path, body=body, answer=answer)
+    def keep(self, rules: KeyRules, key: str, path: str, body: Any, answer: JsonObject, *, account: str | None = None) -> None:
+        self._core.state.idempotency[_name(rules, key, account)] = IdempotentAnswer(path=path, body=body, answer=answer)
+
+
+def _name(rules: KeyRules, key: str, account: str | None) -> str:
+    return f"{rules.header}:{key}" if account is None else f"{rules.header}:{account}:{key}"

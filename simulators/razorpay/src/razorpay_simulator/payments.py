@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from razorpay_simulator import fields
 from razorpay_simulator.core import Core, collection, page
-from razorpay_simulator.entities import Entry, JsonObject, Payment, PaymentStatus, Terms
+from razorpay_simulator.entities import Entry, JsonObject, Payment, PaymentStatus, QrCode, Terms
 from razorpay_simulator.errors import ApiError, ControlError
 from razorpay_simulator.fees import Fee, percentage_fee, tax_within
 from razorpay_simulator.refunds import Refunds
@@ -69,12 +69,14 @@ class Payments:
 
     # -- the API
 
-    def fetch(self, payment_id: str, expand: list[str]) -> JsonObject:
-        return self._expanded(self.find(payment_id), _checked(expand))
+    def fetch(self, payment_id: str, expand: list[str], account_id: str | None = None) -> JsonObject:
+        return self._expanded(self.find(payment_id, account_id), _checked(expand))
 
-    def fetch_all(self, query: Mapping[str, str], expand: list[str]) -> JsonObject:
+    def fetch_all(self, query: Mapping[str, str], expand: list[str], account_id: str | None = None) -> JsonObject:
+        """The parent's payments, or with `X-Razorpay-Account` a linked account's."""
         parts = _checked(expand)
-        return page(self._core.state.payments.values(), query, show=lambda payment: self._expanded(payment, parts))
+        own = (payment for payment in self._core.state.payments.values() if payment.account_id == account_id)
+        return page(own, query, show=lambda payment: self._expanded(payment, parts))
 
     def update(self, payment_id: str, raw: object) -> JsonObject:
         body = fields.object_body(raw)
@@ -99,8 +101,8 @@ class Payments:
         if amount != payment.amount:
             raise ApiError("Capture amount must be equal to the amount authorized", field="amount")
 
-    def find(self, payment_id: str) -> Payment:
-        return self._core.find(self._core.state.payments, payment_id, "pay_")
+    def find(self, payment_id: str, account_id: str | None = None) -> Payment:
+        return self._core.find_of(self._core.state.payments, payment_id, "pay_", account_id)
 
     # -- the payer and the bank
 
@@ -112,7 +114,7 @@ class Payments:
         *,
         description: str,
         notes: JsonObject,
-        qr_code_id: str | None = None,
+        qr: QrCode | None = None,
         order_id: str | None = None,
         captures: bool = True,
     ) -> Payment:
@@ -137,7 +139,8 @@ class Payments:
             acquirer_data={"rrn": None if status == "failed" else core.ids.digits(RRN_DIGITS)},
             created_at=core.now(),
             upi={"payer_account_type": order.payer_account_type, "vpa": order.vpa},
-            qr_code_id=qr_code_id,
+            qr_code_id=None if qr is None else qr.id,
+            account_id=None if qr is None else qr.account_id,
             terms=_terms(order, amount, core.settings.payment_fee_bps),
             captures=captures,
             charged_fee=0,
@@ -169,7 +172,7 @@ class Payments:
         self._refunds.automatic(payment)
 
     def capture(self, payment: Payment) -> None:
-        """The money is the merchant's: amount less fee goes to the balance."""
+        """The money is the merchant's: amount less fee goes to the balance of who owns the code, or of the parent."""
         core = self._core
         terms = payment.terms or _terms(UpiPayment(), payment.amount, core.settings.payment_fee_bps)
         payment.status, payment.captured = "captured", True
@@ -178,7 +181,7 @@ class Payments:
         payment.charged_fee, payment.charged_tax = terms.charged_fee, terms.charged_tax
         core.post(
             Entry(
-                account_id=core.settings.account_id,
+                account_id=payment.account_id or core.settings.account_id,
                 type="payment",
                 entity_id=payment.id,
                 payment_id=payment.id,
@@ -190,8 +193,10 @@ class Payments:
                 created_at=core.now(),
             )
         )
-        if core.settings.own_settlement_seconds is not None:
-            payment.settles_at = core.timestamp() + core.settings.own_settlement_seconds
+        linked = payment.account_id is not None
+        wait = core.settings.linked_settlement_seconds if linked else core.settings.own_settlement_seconds
+        if wait is not None:
+            payment.settles_at = core.timestamp() + wait
             self.watch(payment)
 
     def told(self, payment: Payment, *, amounts: bool = True) -> JsonObject:
@@ -214,7 +219,10 @@ class Payments:
 
             def settle() -> None:
                 payment.settles_at = None
-                self._settlements.settle_own_due(due)
+                if payment.account_id is None:
+                    self._settlements.settle_own_due(due)
+                else:
+                    self._settlements.settle_due(payment.account_id, due)
 
             self._core.at(f"settlement of {payment.id}", due, settle)
 

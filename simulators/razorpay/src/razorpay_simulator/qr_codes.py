@@ -9,7 +9,7 @@ from pydantic import Field
 from razorpay_simulator import fields
 from razorpay_simulator.core import Core, page
 from razorpay_simulator.entities import JsonObject, Payment, PaymentStatus, QrCode
-from razorpay_simulator.errors import ApiError, ControlError, invalid_id
+from razorpay_simulator.errors import LINKED_ACCOUNT_NOT_LIVE, ApiError, ControlError, invalid_id
 from razorpay_simulator.ids import is_id
 from razorpay_simulator.payments import Payments, UpiPayment
 
@@ -36,8 +36,11 @@ class QrCodes:
         self._core = core
         self._payments = payments
 
-    def create(self, raw: object) -> JsonObject:
+    def create(self, raw: object, account_id: str | None = None) -> JsonObject:
+        """A code of the parent's, or of a linked account that may take money."""
         body = fields.object_body(raw)
+        if account_id is not None and not self._core.state.accounts[account_id].may_receive:
+            raise ApiError(LINKED_ACCOUNT_NOT_LIVE)
         fields.refuse_unknown(body, _FIELDS)
         kind = fields.choice(body, "type", {"upi_qr", "bharat_qr"})
         usage = fields.choice(body, "usage", {"single_use", "multiple_use"})
@@ -58,54 +61,56 @@ class QrCodes:
             usage="single_use" if usage == "single_use" else "multiple_use",
             type=kind,
             image_url="https://rzp.io/i/" + core.ids.new("")[:8],
-            image_content=self._image_content(qr_id, name, description, amount),
+            image_content=self._image_content(qr_id, name, description, amount, account_id),
             payment_amount=amount,
             description=description,
             fixed_amount=fixed,
             notes=fields.notes(body),
             customer_id=customer_id,
             close_by=self._close_by(body, usage),
+            account_id=account_id,
         )
         core.state.qr_codes[qr_id] = qr
         self.watch(qr)
         # Razorpay's sample has neither closing field in this event, and close_by as a string.
         created = {key: value for key, value in qr.view().items() if key not in ("closed_at", "close_reason")}
         created["close_by"] = None if qr.close_by is None else str(qr.close_by)
-        core.emit("qr_code.created", {"qr_code": {"entity": created}})
+        core.emit("qr_code.created", {"qr_code": {"entity": created}}, account_id=account_id)
         return qr.view()
 
-    def fetch(self, qr_id: str) -> JsonObject:
-        return self._find(qr_id).view()
+    def fetch(self, qr_id: str, account_id: str | None = None) -> JsonObject:
+        return self._find(qr_id, account_id).view()
 
-    def fetch_all(self, query: Mapping[str, str]) -> JsonObject:
-        codes = list(self._core.state.qr_codes.values())
+    def fetch_all(self, query: Mapping[str, str], account_id: str | None = None) -> JsonObject:
+        """The parent's codes, or with `X-Razorpay-Account` a linked account's."""
+        codes = [code for code in self._core.state.qr_codes.values() if code.account_id == account_id]
         if payment_id := query.get("payment_id"):
-            payment = self._core.find(self._core.state.payments, payment_id, "pay_")
+            payment = self._core.find_of(self._core.state.payments, payment_id, "pay_", account_id)
             codes = [code for code in codes if code.id == payment.qr_code_id]
         if customer_id := query.get("customer_id"):
             codes = [code for code in codes if code.customer_id == customer_id]
         return page(codes, query)
 
-    def payments(self, qr_id: str, query: Mapping[str, str]) -> JsonObject:
-        qr = self._find(qr_id)
+    def payments(self, qr_id: str, query: Mapping[str, str], account_id: str | None = None) -> JsonObject:
+        qr = self._find(qr_id, account_id)
         return page((p for p in self._core.state.payments.values() if p.qr_code_id == qr.id and p.status != "failed"), query)
 
-    def update(self, qr_id: str, raw: object) -> JsonObject:
+    def update(self, qr_id: str, raw: object, account_id: str | None = None) -> JsonObject:
         body = fields.object_body(raw)
-        qr = self._find(qr_id)
+        qr = self._find(qr_id, account_id)
         fields.refuse_unknown(body, {"notes"})
         fields.required(body, "notes")
         qr.notes = fields.notes(body)
         return qr.view()
 
-    def close(self, qr_id: str) -> JsonObject:
-        qr = self._find(qr_id)
+    def close(self, qr_id: str, account_id: str | None = None) -> JsonObject:
+        qr = self._find(qr_id, account_id)
         if qr.usage == "multiple_use" and not self._core.settings.multiple_use_closable:
             raise ApiError("QR code with usage multiple_use cannot be closed.")
         if qr.status == "closed":
             raise ApiError("QR code is already closed.")
         qr.status, qr.closed_at, qr.close_reason = "closed", self._core.now(), "on_demand"
-        self._core.emit("qr_code.closed", {"qr_code": {"entity": qr.view()}})
+        self._core.emit("qr_code.closed", {"qr_code": {"entity": qr.view()}}, account_id=account_id)
         return qr.view()
 
     def pay(self, qr_id: str, order: QrPayment) -> JsonObject:
@@ -120,9 +125,10 @@ class QrCodes:
             raise ControlError("a QR code of the test mode cannot be scanned")
         order = order.model_copy(update={"customer_id": order.customer_id or qr.customer_id})
         status: PaymentStatus = "failed" if order.outcome == "failed" else "authorized"
-        payment = self._payments.make(order, order.amount, status, description="QRv2 Payment", notes=qr.notes, qr_code_id=qr.id)
+        payment = self._payments.make(order, order.amount, status, description="QRv2 Payment", notes=qr.notes, qr=qr)
         if payment.status == "failed":
-            events = [core.emit("payment.failed", self._payments.told(payment), delay=order.delay)]
+            failed = self._payments.told(payment)
+            events = [core.emit("payment.failed", failed, account_id=qr.account_id, delay=order.delay)]
         else:
             events = self.authorised(payment, delay=order.delay)
         return {"payment": payment.view(), "event_ids": events}
@@ -140,9 +146,10 @@ class QrCodes:
         qr.payments_count_received += 1
         if qr.usage == "single_use":
             qr.status, qr.closed_at, qr.close_reason = "closed", core.now(), "paid"
-        events = [core.emit("qr_code.credited", credited, delay=delay)]
+        events = [core.emit("qr_code.credited", credited, account_id=qr.account_id, delay=delay)]
         if core.settings.captured_twin:
-            events.append(core.emit("payment.captured", self._payments.told(payment), delay=delay))
+            captured = self._payments.told(payment)
+            events.append(core.emit("payment.captured", captured, account_id=qr.account_id, delay=delay))
         return events
 
     def watch(self, qr: QrCode) -> None:
@@ -157,8 +164,8 @@ class QrCodes:
 
         self._core.at(f"expiry of {qr.id}", close_by, expire)
 
-    def _find(self, qr_id: str) -> QrCode:
-        return self._core.find(self._core.state.qr_codes, qr_id, "qr_")
+    def _find(self, qr_id: str, account_id: str | None) -> QrCode:
+        return self._core.find_of(self._core.state.qr_codes, qr_id, "qr_", account_id)
 
     def _amount(self, body: JsonObject, *, fixed: bool) -> int | None:
         if not fixed:
@@ -184,10 +191,14 @@ class QrCodes:
             raise ApiError("close_by should be at least 2 minutes after current time", field="close_by")
         return min(close_by, now + LONGEST_LIFE)
 
-    def _image_content(self, qr_id: str, name: str | None, description: str | None, amount: int | None) -> str:
+    def _image_content(
+        self, qr_id: str, name: str | None, description: str | None, amount: int | None, account_id: str | None
+    ) -> str:
         """The UPI link that the QR image encodes, so that a client can draw the code without the image's URL."""
+        vpa = self._core.settings.merchant_vpa
         parts = {
-            "pa": self._core.settings.merchant_vpa,
+            # A linked account is a merchant of its own, with an address of its own.
+            "pa": vpa if account_id is None else f"{account_id.replace('_', '.').lower()}@{vpa.partition('@')[2]}",
             "pn": name or "Sandbox",
             "tr": f"RZP{qr_id.removeprefix('qr_')}qrv2",
             "tn": description or f"PaymentTo{name or 'Sandbox'}",

@@ -31,9 +31,10 @@ class Refunds:
         self._core = core
         self._transfers = transfers
 
-    def create(self, payment_id: str, raw: object) -> JsonObject:
+    def create(self, payment_id: str, raw: object, account_id: str | None = None) -> JsonObject:
+        """A refund of a payment of the parent's or of a linked account's, out of that account's balance."""
         body = {} if raw is None else fields.object_body(raw)
-        payment = self._core.find(self._core.state.payments, payment_id, "pay_")
+        payment = self._core.find_of(self._core.state.payments, payment_id, "pay_", account_id)
         fields.refuse_unknown(body, _FIELDS)
         speed = fields.choice(body, "speed", {"normal", "optimum"}, default="normal")
         receipt = fields.text(body, "receipt", longest=40)
@@ -46,7 +47,7 @@ class Refunds:
         settings = self._core.settings
         fee = settings.instant_refund_fee if instant else 0
         comes_back = self._transfers.reversible(payment) if reverse_all else 0
-        if not self._core.covers(amount + fee - comes_back):
+        if not self._core.covers(amount + fee - comes_back, account_id):
             documented = settings.low_balance_text == "documented"
             raise ApiError(REFUND_BALANCE) if documented else not_applicable(REFUND_BALANCE_SEEN)
         delay = settings.instant_refund_seconds if instant else settings.normal_refund_seconds
@@ -61,6 +62,7 @@ class Refunds:
             due_at=self._core.timestamp() + delay,
             outcome=self._core.outcomes.take("refund"),
             fee=fee,
+            account_id=account_id,
         )
         if reverse_all:
             self._transfers.reverse_all(payment, refund.id)
@@ -83,6 +85,7 @@ class Refunds:
             speed_requested="normal",
             due_at=self._core.timestamp() + self._core.settings.normal_refund_seconds,
             automatic=True,
+            account_id=payment.account_id,
         )
         self._core.state.refunds[refund.id] = refund
         self._count(payment, payment.amount)
@@ -98,22 +101,23 @@ class Refunds:
         else:
             self._core.at(f"refund {refund.id}", refund.due_at, lambda: self._step(refund))
 
-    def fetch(self, refund_id: str, payment_id: str | None = None) -> JsonObject:
-        refund = self._core.find(self._core.state.refunds, refund_id, "rfnd_")
+    def fetch(self, refund_id: str, payment_id: str | None = None, account_id: str | None = None) -> JsonObject:
+        refund = self._core.find_of(self._core.state.refunds, refund_id, "rfnd_", account_id)
         if payment_id is not None and refund.payment_id != payment_id:
             raise unknown_id()
         return refund.view()
 
-    def fetch_all(self, query: Mapping[str, str], payment_id: str | None = None) -> JsonObject:
-        refunds = list(self._core.state.refunds.values())
+    def fetch_all(self, query: Mapping[str, str], payment_id: str | None = None, account_id: str | None = None) -> JsonObject:
+        """The parent's refunds, or with `X-Razorpay-Account` a linked account's."""
+        refunds = [refund for refund in self._core.state.refunds.values() if refund.account_id == account_id]
         if payment_id is not None:
-            payment = self._core.find(self._core.state.payments, payment_id, "pay_")
+            payment = self._core.find_of(self._core.state.payments, payment_id, "pay_", account_id)
             refunds = [refund for refund in refunds if refund.payment_id == payment.id]
         return page(refunds, query)
 
-    def update(self, refund_id: str, raw: object) -> JsonObject:
+    def update(self, refund_id: str, raw: object, account_id: str | None = None) -> JsonObject:
         body = fields.object_body(raw)
-        refund = self._core.find(self._core.state.refunds, refund_id, "rfnd_")
+        refund = self._core.find_of(self._core.state.refunds, refund_id, "rfnd_", account_id)
         fields.refuse_unknown(body, {"notes"})
         fields.required(body, "notes")
         refund.notes = fields.notes(body)
@@ -182,7 +186,7 @@ class Refunds:
     def _book(self, refund: Refund, *, credit: int = 0, debit: int = 0) -> None:
         self._core.post(
             Entry(
-                account_id=self._core.settings.account_id,
+                account_id=refund.account_id or self._core.settings.account_id,
                 type="refund" if debit else "adjustment",
                 entity_id=refund.id,
                 payment_id=refund.payment_id,
@@ -207,4 +211,5 @@ class Refunds:
 
     def _tell(self, event: str, refund: Refund) -> None:
         payment = self._core.state.payments[refund.payment_id]
-        self._core.emit(event, {"refund": {"entity": refund.view()}, "payment": {"entity": payment.webhook_view()}})
+        told = {"refund": {"entity": refund.view()}, "payment": {"entity": payment.webhook_view()}}
+        self._core.emit(event, told, account_id=refund.account_id)

@@ -36,13 +36,27 @@ LAST_BMP_CHARACTER = 0xFFFF
 _log = logging.getLogger(__name__)
 _BODY: web.RequestKey[Any] = web.RequestKey("body", object)
 LINKED_VIEW = {
+    ("POST", "/v1/payments/qr_codes"),
+    ("GET", "/v1/payments/qr_codes"),
+    ("GET", "/v1/payments/qr_codes/{id}"),
+    ("PATCH", "/v1/payments/qr_codes/{id}"),
+    ("GET", "/v1/payments/qr_codes/{id}/payments"),
+    ("POST", "/v1/payments/qr_codes/{id}/close"),
+    ("GET", "/v1/payments"),
+    ("GET", "/v1/payments/{id}"),
+    ("GET", "/v1/payments/{id}/refunds"),
+    ("GET", "/v1/payments/{id}/refunds/{refund}"),
+    ("GET", "/v1/refunds"),
+    ("GET", "/v1/refunds/{id}"),
+    ("PATCH", "/v1/refunds/{id}"),
     ("GET", "/v1/transfers"),
     ("GET", "/v1/transfers/{id}"),
     ("GET", "/v1/settlements"),
     ("GET", "/v1/settlements/{id}"),
     ("GET", "/v1/settlements/recon/combined"),
 }
-"""What a request may look at as a linked account. Elsewhere the header would silently show the parent's world."""
+"""What a request may see and do as a linked account: its own QR codes, payments, refunds, transfers and settlements. Elsewhere
+the header would silently show the parent's world."""
 _SLOW: web.RequestKey[float] = web.RequestKey("slow", float)
 _WORLD: web.RequestKey[World] = web.RequestKey("world", World)
 
@@ -66,21 +80,25 @@ class RestApi:
             ("GET", "/v1/orders/{id}", lambda r: _n(r).orders.fetch(_id(r), _expand(r))),
             ("PATCH", "/v1/orders/{id}", lambda r: _n(r).orders.update(_id(r), r[_BODY])),
             ("GET", "/v1/orders/{id}/payments", lambda r: _n(r).orders.payments(_id(r))),
-            ("POST", "/v1/payments/qr_codes", lambda r: _n(r).qr_codes.create(r[_BODY])),
-            ("GET", "/v1/payments/qr_codes", lambda r: _n(r).qr_codes.fetch_all(r.query)),
-            ("GET", "/v1/payments/qr_codes/{id}", lambda r: _n(r).qr_codes.fetch(_id(r))),
-            ("PATCH", "/v1/payments/qr_codes/{id}", lambda r: _n(r).qr_codes.update(_id(r), r[_BODY])),
-            ("GET", "/v1/payments/qr_codes/{id}/payments", lambda r: _n(r).qr_codes.payments(_id(r), r.query)),
-            ("POST", "/v1/payments/qr_codes/{id}/close", lambda r: _n(r).qr_codes.close(_id(r))),
-            ("GET", "/v1/payments", lambda r: _n(r).payments.fetch_all(r.query, _expand(r))),
-            ("GET", "/v1/payments/{id}", lambda r: _n(r).payments.fetch(_id(r), _expand(r))),
+            ("POST", "/v1/payments/qr_codes", lambda r: _n(r).qr_codes.create(r[_BODY], _account(r))),
+            ("GET", "/v1/payments/qr_codes", lambda r: _n(r).qr_codes.fetch_all(r.query, _account(r))),
+            ("GET", "/v1/payments/qr_codes/{id}", lambda r: _n(r).qr_codes.fetch(_id(r), _account(r))),
+            ("PATCH", "/v1/payments/qr_codes/{id}", lambda r: _n(r).qr_codes.update(_id(r), r[_BODY], _account(r))),
+            ("GET", "/v1/payments/qr_codes/{id}/payments", lambda r: _n(r).qr_codes.payments(_id(r), r.query, _account(r))),
+            ("POST", "/v1/payments/qr_codes/{id}/close", lambda r: _n(r).qr_codes.close(_id(r), _account(r))),
+            ("GET", "/v1/payments", lambda r: _n(r).payments.fetch_all(r.query, _expand(r), _account(r))),
+            ("GET", "/v1/payments/{id}", lambda r: _n(r).payments.fetch(_id(r), _expand(r), _account(r))),
             ("PATCH", "/v1/payments/{id}", lambda r: _n(r).payments.update(_id(r), r[_BODY])),
             ("GET", "/v1/payments/{id}/transfers", lambda r: _n(r).transfers.of_payment(_id(r))),
-            ("GET", "/v1/payments/{id}/refunds", lambda r: _n(r).refunds.fetch_all(r.query, _id(r))),
-            ("GET", "/v1/payments/{id}/refunds/{refund}", lambda r: _n(r).refunds.fetch(r.match_info["refund"], _id(r))),
-            ("GET", "/v1/refunds", lambda r: _n(r).refunds.fetch_all(r.query)),
-            ("GET", "/v1/refunds/{id}", lambda r: _n(r).refunds.fetch(_id(r))),
-            ("PATCH", "/v1/refunds/{id}", lambda r: _n(r).refunds.update(_id(r), r[_BODY])),
+            ("GET", "/v1/payments/{id}/refunds", lambda r: _n(r).refunds.fetch_all(r.query, _id(r), _account(r))),
+            (
+                "GET",
+                "/v1/payments/{id}/refunds/{refund}",
+                lambda r: _n(r).refunds.fetch(r.match_info["refund"], _id(r), _account(r)),
+            ),
+            ("GET", "/v1/refunds", lambda r: _n(r).refunds.fetch_all(r.query, None, _account(r))),
+            ("GET", "/v1/refunds/{id}", lambda r: _n(r).refunds.fetch(_id(r), None, _account(r))),
+            ("PATCH", "/v1/refunds/{id}", lambda r: _n(r).refunds.update(_id(r), r[_BODY], _account(r))),
             ("GET", "/v1/transfers", lambda r: _n(r).transfers.fetch_all(r.query, _expand(r), _account(r))),
             ("GET", "/v1/transfers/{id}", lambda r: _n(r).transfers.fetch(_id(r), _expand(r), _account(r))),
             ("PATCH", "/v1/transfers/{id}", lambda r: _n(r).transfers.update(_id(r), r[_BODY])),
@@ -116,10 +134,10 @@ class RestApi:
         ]
         for method, path, call in plain:
             router.add_route(method, path, self._gate(self._plain(call), linked=(method, path) in LINKED_VIEW))
-        router.add_route("POST", "/v1/payments/{id}/refund", self._gate(self._refund_payment))
+        router.add_route("POST", "/v1/payments/{id}/refund", self._gate(self._refund_payment, linked=True))
         router.add_route("POST", "/v1/payments/{id}/capture", self._gate(self._capture))
         router.add_route("POST", "/v1/payments/{id}/transfers", self._gate(self._transfer_payment))
-        router.add_route("POST", "/v1/refunds", self._gate(self._refund))
+        router.add_route("POST", "/v1/refunds", self._gate(self._refund, linked=True))
         router.add_route("POST", "/v1/transfers", self._gate(self._transfer))
         for version in ("/v1", "/v2"):
             router.add_route("*", version + "/{rest:.*}", self._gate(self._unknown))
@@ -136,7 +154,10 @@ class RestApi:
     async def _refund_payment(self, request: web.Request) -> JsonObject:
         payment_id = _id(request)
         return await self._keyed(
-            request, REFUND_KEYS, lambda: _n(request).refunds.create(payment_id, request[_BODY]), payment_id=payment_id
+            request,
+            REFUND_KEYS,
+            lambda: _n(request).refunds.create(payment_id, request[_BODY], _account(request)),
+            payment_id=payment_id,
         )
 
     async def _transfer_payment(self, request: web.Request) -> JsonObject:
@@ -158,7 +179,10 @@ class RestApi:
             raise ApiError("The payment id field is required.", field="payment_id")
         payment_id, rest = body["payment_id"], {key: value for key, value in body.items() if key != "payment_id"}
         return await self._keyed(
-            request, REFUND_KEYS, lambda: _n(request).refunds.create(payment_id, rest), payment_id=payment_id
+            request,
+            REFUND_KEYS,
+            lambda: _n(request).refunds.create(payment_id, rest, _account(request)),
+            payment_id=payment_id,
         )
 
     async def _transfer(self, request: web.Request) -> JsonObject:
@@ -171,18 +195,18 @@ class RestApi:
         self, request: web.Request, rules: KeyRules, create: Callable[[], JsonObject], *, payment_id: str | None = None
     ) -> JsonObject:
         """Create at most once per idempotency key, and one operation at a time on a payment."""
-        key, keys = request.headers.get(rules.header), request[_WORLD].keys
+        key, keys, account = request.headers.get(rules.header), request[_WORLD].keys, _account(request)
         if key is not None:
-            stored = keys.stored(rules, key, request.path, request[_BODY])
+            stored = keys.stored(rules, key, request.path, request[_BODY], account=account)
             if stored is not None:
                 await self._take_time(request)
                 return stored
         busy = request[_WORLD].core.busy_payments
-        with _one_operation(busy, payment_id), keys.under_way(rules, key) if key is not None else nullcontext():
+        with _one_operation(busy, payment_id), keys.under_way(rules, key, account) if key is not None else nullcontext():
             await self._take_time(request)
             answer = create()
         if key is not None:
-            keys.keep(rules, key, request.path, request[_BODY], answer)
+            keys.keep(rules, key, request.path, request[_BODY], answer, account=account)
         return answer
 
     async def _take_time(self, request: web.Request) -> None:

@@ -34,20 +34,26 @@ class Settlements:
         self._core = core
 
     def settle_linked(self, account_id: str) -> JsonObject | None:
-        """Settle now all transfers of a linked account that are not on hold.
+        """Settle now all transfers of a linked account that are not on hold, and what it took in itself.
 
-        None: there are none, or no balance, or the account's funds are held.
+        None: there is nothing, or no balance, or the account's funds are held.
         """
         if account_id not in self._core.state.accounts:
             raise ControlError(f"no linked account {account_id}")
-        return self._settle_linked(account_id, self._core.timestamp(), lambda _: True)
+        return self._settle_linked(account_id, self._core.timestamp(), lambda _: True, lambda _: True)
 
     def settle_due(self, account_id: str, due: float) -> None:
-        """Settle the transfers of a linked account whose time came at `due`.
+        """Settle the transfers of a linked account whose time came at `due`, and its own payments as old as that.
 
         A clock may wake a sleeper a rounding error early, so `due` counts, not the moment of waking.
         """
-        self._settle_linked(account_id, due, lambda transfer: transfer.settles_at is not None and transfer.settles_at <= due)
+        wait = self._core.settings.linked_settlement_seconds or 0
+        self._settle_linked(
+            account_id,
+            due,
+            lambda transfer: transfer.settles_at is not None and transfer.settles_at <= due,
+            lambda entry: entry.debit > 0 or entry.created_at <= due - wait,
+        )
 
     def settle_own(self) -> JsonObject | None:
         """Settle the parent's whole balance to its own bank. None: there is nothing to pay out."""
@@ -104,7 +110,9 @@ class Settlements:
         rows = rows[skip : skip + count]
         return {"entity": "collection", "count": len(rows), "items": rows}
 
-    def _settle_linked(self, account_id: str, now: float, wanted: Callable[[Transfer], bool]) -> JsonObject | None:
+    def _settle_linked(
+        self, account_id: str, now: float, wanted: Callable[[Transfer], bool], taken_in: Callable[[Entry], bool]
+    ) -> JsonObject | None:
         core = self._core
         if core.state.accounts[account_id].hold_funds:
             return None
@@ -117,17 +125,28 @@ class Settlements:
             and transfer.status in ("processed", "partially_reversed")
             and wanted(transfer)
         ]
+        own = [
+            entry
+            for entry in core.state.entries
+            if entry.account_id == account_id
+            and entry.settlement_id is None
+            and entry.entity_id.startswith(("pay_", "rfnd_"))
+            and taken_in(entry)
+        ]
         # What was reversed out of settled transfers has been taken from the balance, so the balance is the limit.
-        amount = min(sum(t.amount - t.amount_reversed for t in transfers), core.state.balance(account_id))
-        if not transfers or amount <= 0:
+        amount = min(
+            sum(t.amount - t.amount_reversed for t in transfers) + sum(entry.credit - entry.debit for entry in own),
+            core.state.balance(account_id),
+        )
+        if not (transfers or own) or amount <= 0:
             return None
         settlement = self._record(account_id, amount)
         settled = {transfer.id for transfer in transfers}
         for transfer in transfers:
             transfer.settlement_status, transfer.recipient_settlement_id = "settled", settlement.id
-        for entry in core.state.entries:
-            if entry.account_id == account_id and entry.entity_id in settled:
-                entry.settlement_id, entry.settled_at = settlement.id, settlement.created_at
+        transferred = [e for e in core.state.entries if e.account_id == account_id and e.entity_id in settled]
+        for entry in (*transferred, *own):
+            entry.settlement_id, entry.settled_at = settlement.id, settlement.created_at
         self._pay_out(settlement)
         entity = settlement.view()
         if core.settings.settlement_with_transfers:

@@ -61,7 +61,7 @@ class Transfers:
     def create_from_payment(self, payment_id: str, raw: object) -> JsonObject:
         """Several transfers out of one captured payment. Nothing protects a repeat of this call: it transfers again."""
         body = fields.object_body(raw)
-        payment = self._core.find(self._core.state.payments, payment_id, "pay_")
+        payment = self._core.find_of(self._core.state.payments, payment_id, "pay_", None)
         fields.refuse_unknown(body, {"transfers"})
         wanted = fields.required(body, "transfers")
         if not isinstance(wanted, list):
@@ -86,7 +86,7 @@ class Transfers:
         return answer
 
     def of_payment(self, payment_id: str) -> JsonObject:
-        payment = self._core.find(self._core.state.payments, payment_id, "pay_")
+        payment = self._core.find_of(self._core.state.payments, payment_id, "pay_", None)
         found = [t.view() for t in self._core.state.transfers.values() if t.source == payment.id]
         return collection(found[::-1])
 

@@ -108,7 +108,9 @@ def _operation(
     if parameters:
         operation["parameters"] = parameters
     if bound.body is not None:
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schemas[index, "body"]}}}
+        schema = schemas[index, "body"]
+        needed = {"type": "null"} not in schema.get("anyOf", ())  # `body: Model | None`: it may be left out
+        operation["requestBody"] = {"required": needed, "content": {"application/json": {"schema": schema}}}
     for status in _problem_statuses(bound, mapped):
         operation["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     if isinstance(route.roles, Public):

@@ -1,13 +1,14 @@
-"""Questions from gateways, answered by RPC: may this tag charge, and who may connect."""
+"""Questions answered by RPC: may this tag charge, who may connect, and whose station a charger stands at."""
 
 import sqlalchemy as sa
 
 from charging.domain.start import normalise_id_tag
 from charging.domain.states import StartRequestState
-from charging.tables import chargers, start_requests
+from charging.tables import chargers, start_requests, stations
 from charging.usecases.context import Charging
 from charging.usecases.look_up_id_tag import id_tag_info
 from chassis.database import UnitOfWork
+from contracts.charging import SiteOwnerAnswer, SiteOwnerRequested
 from contracts.ocpp_gateway import (
     AuthorizeAnswer,
     AuthorizeRequested,
@@ -71,3 +72,15 @@ async def list_credentials(app: Charging, uow: UnitOfWork, query: CredentialsLis
         ),
         next_after=page[-1].charge_point_id if len(rows) > query.limit else None,
     )
+
+
+async def tell_site_owner(app: Charging, uow: UnitOfWork, query: SiteOwnerRequested) -> SiteOwnerAnswer:
+    """Payments is about to let a franchisee take riders' money at this charger: whose is it now?"""
+    del app
+    statement = (
+        sa.select(stations.c.id, stations.c.franchisee_id)
+        .join(chargers, chargers.c.station_id == stations.c.id)
+        .where(chargers.c.charge_point_id == query.charge_point_id)
+    )
+    row = (await uow.connection.execute(statement)).one_or_none()
+    return SiteOwnerAnswer() if row is None else SiteOwnerAnswer(station_id=row.id, franchisee_id=row.franchisee_id)

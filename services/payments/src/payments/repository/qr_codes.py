@@ -9,10 +9,12 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.settlement import DirectCollection
 from payments.domain.errors import NotFoundError
 from payments.domain.qr_code import QrCodeStatus
+from payments.repository.franchisees import Franchisee
 from payments.repository.rows import columns_of
-from payments.tables import qr_codes
+from payments.tables import franchisees, qr_codes
 
 _T = qr_codes.c
 
@@ -28,6 +30,8 @@ class QrCode:
     status: QrCodeStatus
     body: Mapping[str, Any]
     replaces_id: int | None
+    owner_franchisee_id: int | None
+    owner_account_id: str | None
     razorpay_qr_code_id: str | None
     image_url: str | None
     image_content: str | None
@@ -36,6 +40,11 @@ class QrCode:
     next_attempt_at: datetime | None
     created_at: datetime
     closed_at: datetime | None
+
+    @property
+    def owner(self) -> str:
+        """Whose it is, for people: platform, or the franchisee."""
+        return "platform" if self.owner_franchisee_id is None else f"frn_{self.owner_franchisee_id}"
 
 
 def qr_code_from(row: Any) -> QrCode:
@@ -50,9 +59,10 @@ async def add(
     connector_id: int,
     name: str,
     replaces_id: int | None = None,
+    owner: Franchisee | None = None,
     now: datetime,
 ) -> int | None:
-    """A new row, CREATING; None where the connector has a live QR code already."""
+    """A new row, CREATING, the platform's or `owner`'s; None where the connector has a live QR code already."""
     made = (
         insert(qr_codes)
         .values(
@@ -62,6 +72,8 @@ async def add(
             status=QrCodeStatus.CREATING.value,
             body={},
             replaces_id=replaces_id,
+            owner_franchisee_id=owner.id if owner is not None else None,
+            owner_account_id=owner.razorpay_account_id if owner is not None else None,
             next_attempt_at=now,
             created_at=now,
         )
@@ -104,6 +116,25 @@ async def find_replacement(connection: AsyncConnection, qr_code_id: int) -> QrCo
     return None if row is None else qr_code_from(row)
 
 
+async def lock_live_of(connection: AsyncConnection, franchisee_id: int) -> list[QrCode]:
+    """The live codes that are a franchisee's own, locked."""
+    live = (QrCodeStatus.CREATING.value, QrCodeStatus.ACTIVE.value)
+    query = select(qr_codes).where(_T.owner_franchisee_id == franchisee_id, _T.status.in_(live)).order_by(_T.id)
+    return [qr_code_from(row) for row in await connection.execute(query.with_for_update())]
+
+
+async def owners_with_live_codes(connection: AsyncConnection, standing: DirectCollection) -> list[int]:
+    """Franchisees of this standing who have live codes of their own."""
+    query = (
+        select(_T.owner_franchisee_id)
+        .join(franchisees, franchisees.c.id == _T.owner_franchisee_id)
+        .where(_T.status == QrCodeStatus.ACTIVE.value, franchisees.c.direct_collection == standing.value)
+        .distinct()
+        .order_by(_T.owner_franchisee_id)
+    )
+    return [int(franchisee_id) for franchisee_id in await connection.scalars(query)]
+
+
 async def claim(connection: AsyncConnection, row: QrCode, *, lapses_at: datetime) -> QrCode:
     """Nobody else asks Razorpay about it until the claim lapses. Returns the row as it was: `calls` counts earlier ones."""
     await set_values(connection, row.id, next_attempt_at=lapses_at, calls=row.calls + 1)
@@ -117,9 +148,11 @@ async def claim_due(connection: AsyncConnection, *, now: datetime, lapses_at: da
     return None if row is None else await claim(connection, qr_code_from(row), lapses_at=lapses_at)
 
 
-def listing(*, charge_point_id: str | None, status: str | None) -> Select[Any]:
-    """QR codes by charger and status."""
+def listing(*, charge_point_id: str | None, status: str | None, franchisee_id: int | None = None) -> Select[Any]:
+    """QR codes by charger, status, and whose own they are."""
     query = select(qr_codes)
+    if franchisee_id is not None:
+        query = query.where(_T.owner_franchisee_id == franchisee_id)
     if charge_point_id is not None:
         query = query.where(_T.charge_point_id == charge_point_id)
     if status is not None:

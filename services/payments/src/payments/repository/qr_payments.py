@@ -16,6 +16,7 @@ from payments.domain.errors import NotFoundError
 from payments.domain.qr_payment import PaymentState
 from payments.domain.rider import ResolvedBy
 from payments.domain.webhook import Credit
+from payments.repository.franchisees import Franchisee
 from payments.repository.rows import columns_of
 from payments.tables import bills, qr_payments, residues
 
@@ -48,6 +49,8 @@ class QrPayment:
     transaction_id: int | None
     station_id: int | None
     franchisee_id: int | None
+    collected_by_franchisee_id: int | None
+    collected_by_account_id: str | None
     stopped: Mapping[str, Any] | None
     paid_at: datetime
     received_at: datetime
@@ -100,6 +103,7 @@ async def add(
     fee_source: FeeSource,
     rider_id: int,
     resolved_by: ResolvedBy,
+    collected_by: Franchisee | None,
     received_at: datetime,
     now: datetime,
 ) -> QrPayment | None:
@@ -121,6 +125,8 @@ async def add(
             vpa=credit.vpa,
             contact=credit.contact,
             rrn=credit.rrn,
+            collected_by_franchisee_id=collected_by.id if collected_by is not None else None,
+            collected_by_account_id=collected_by.razorpay_account_id if collected_by is not None else None,
             state=PaymentState.RECEIVED.value,
             paid_at=credit.paid_at,
             received_at=received_at,

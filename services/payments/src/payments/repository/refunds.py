@@ -22,7 +22,7 @@ UNSENT = (RefundStatus.PENDING, RefundStatus.CALLING, RefundStatus.UNKNOWN)
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """A row of `refunds`, with its payment's id at Razorpay."""
+    """A row of `refunds`, with its payment's id at Razorpay and who took that payment: it goes back from there."""
 
     id: int
     qr_payment_id: int
@@ -46,6 +46,8 @@ class Refund:
     updated_at: datetime
     processed_at: datetime | None
     razorpay_payment_id: str
+    collected_by_franchisee_id: int | None
+    collected_by_account_id: str | None
     replaced: bool
     """A later attempt took its place."""
 
@@ -59,9 +61,13 @@ _LATER = refunds.alias("later")
 _REPLACED = exists().where(
     _LATER.c.qr_payment_id == _T.qr_payment_id, _LATER.c.number == _T.number, _LATER.c.attempt > _T.attempt
 )
-_SELECT = select(refunds, qr_payments.c.razorpay_payment_id, _REPLACED.label("replaced")).join(
-    qr_payments, qr_payments.c.id == _T.qr_payment_id
-)
+_SELECT = select(
+    refunds,
+    qr_payments.c.razorpay_payment_id,
+    qr_payments.c.collected_by_franchisee_id,
+    qr_payments.c.collected_by_account_id,
+    _REPLACED.label("replaced"),
+).join(qr_payments, qr_payments.c.id == _T.qr_payment_id)
 
 
 def refund_from(row: Any) -> Refund:

@@ -8,13 +8,15 @@ import structlog
 from chassis.database import UnitOfWork
 from contracts.charging import StartCancelRequested, StartRequested
 from contracts.payments import FeeSource, PaymentReceived
+from contracts.settlement import DirectCollection
 from money import resolve_fee
 from payments.domain import qr_code, rider, webhook
 from payments.domain.credit import QrBinding, RefundReason, refusal
 from payments.domain.qr_code import QrCodeStatus
 from payments.domain.qr_payment import Trigger, moved
 from payments.domain.webhook import Credit, Envelope
-from payments.repository import qr_codes, qr_payments, riders
+from payments.repository import franchisees, qr_codes, qr_payments, riders
+from payments.repository.franchisees import Franchisee
 from payments.repository.qr_codes import QrCode
 from payments.repository.qr_payments import QrPayment
 from payments.repository.webhook_events import WebhookEvent
@@ -47,10 +49,11 @@ async def accept_qr_credit(
     credit = webhook.read_credit(envelope)
     if await qr_payments.find_by_razorpay_id(uow.connection, credit.razorpay_payment_id) is not None:
         return None
-    found = await _whose(app, uow, event, credit, lookups)
+    collector = await franchisees.find_by_account(uow.connection, envelope.account_id) if envelope.account_id else None
+    found = await _whose(app, uow, event, credit, collector, lookups)
     if isinstance(found, Ignored | Later):
         return found
-    payment = await _record(uow, app, event, credit, found, lookups)
+    payment = await _record(uow, app, event, credit, found, collector, lookups)
     if payment is None:
         return None  # somebody recorded it at this very moment
     uow.publish(
@@ -65,12 +68,21 @@ async def accept_qr_credit(
             platform_fee_tax_paise=payment.platform_fee_tax_paise,
             fee_source=payment.fee_source,
             received_at=payment.received_at,
+            collected_by_franchisee_id=payment.collected_by_franchisee_id,
+            collected_by_account=payment.collected_by_account_id,
         ),
         subject=payment.request_key,
     )
-    qr = found.qr
-    binding = None if qr is None else QrBinding(qr.status, qr.charge_point_id, qr.connector_id)
-    reason = refusal(binding, paid_at=credit.paid_at, now=uow.now, stale_after=app.settings.stale_after)
+    reason = refusal(
+        _binding(found.qr, collector),
+        collected_by=payment.collected_by_franchisee_id,
+        paid_at=credit.paid_at,
+        now=uow.now,
+        stale_after=app.settings.stale_after,
+    )
+    if reason is RefundReason.WRONG_ACCOUNT:
+        uow.after_commit(app.metrics.wrong_account.inc)
+        log.error("payment.wrong_account", qr_payment_id=payment.id, qr_code_id=found.qr_code_id, account_id=envelope.account_id)
     if reason is not None:
         await give_back_all(app, uow, payment, trigger=Trigger.NOT_SERVED, reason=reason, detail=_WORDS[reason])
         return None
@@ -83,11 +95,21 @@ _WORDS = {
     RefundReason.QR_CODE_CLOSED: "This QR code is no longer in use.",
     RefundReason.QR_CODE_UNKNOWN: "We could not find the charger of this QR code.",
     RefundReason.NO_CONNECTOR: "This QR code belongs to no charger.",
+    RefundReason.WRONG_ACCOUNT: "The payment reached another account than this charger's.",
+    RefundReason.COLLECTION_STOPPED: "This charger takes no payments just now.",
 }
 
 
+def _binding(qr: QrCode | None, collector: Franchisee | None) -> QrBinding | None:
+    """What of the code decides. A collector who is not its owner is refused whatever he may."""
+    if qr is None:
+        return None
+    may_collect = collector is None or collector.direct_collection is DirectCollection.ALLOWED
+    return QrBinding(qr.status, qr.charge_point_id, qr.connector_id, qr.owner_franchisee_id, may_collect)
+
+
 async def _whose(
-    app: Payments, uow: UnitOfWork, event: WebhookEvent, credit: Credit, lookups: Lookups
+    app: Payments, uow: UnitOfWork, event: WebhookEvent, credit: Credit, collector: Franchisee | None, lookups: Lookups
 ) -> _Ours | Ignored | Later:
     """Whose QR code was paid on: by Razorpay's id; else by our mark in the notes, which was there before Razorpay knew the code.
 
@@ -98,7 +120,7 @@ async def _whose(
         return _Ours(known.id, known)
     mark = qr_code.read_mark(credit.qr_code_entity) or qr_code.read_mark(credit.payment_entity)
     if mark is None:
-        mark = qr_code.read_mark(lookups.qr_code(credit.razorpay_qr_code_id))
+        mark = qr_code.read_mark(lookups.qr_code(credit.razorpay_qr_code_id, account=_account_of(collector)))
     if mark is None:
         return Ignored("UNKNOWN_QR_CODE: it bears no mark of ours")
     if mark.environment != app.settings.qr_mark:
@@ -115,10 +137,17 @@ async def _whose(
 
 
 async def _record(
-    uow: UnitOfWork, app: Payments, event: WebhookEvent, credit: Credit, found: _Ours, lookups: Lookups
+    uow: UnitOfWork,
+    app: Payments,
+    event: WebhookEvent,
+    credit: Credit,
+    found: _Ours,
+    collector: Franchisee | None,
+    lookups: Lookups,
 ) -> QrPayment | None:
-    """The payment's row with its fee (webhook, API, estimate) and rider; None where it exists already."""
-    api = lookups.payment(credit.razorpay_payment_id) if credit.fee_paise is None else None
+    """The payment's row with its fee (webhook, API, estimate), rider and who has the money; None where it exists already."""
+    unknown = credit.fee_paise is None
+    api = lookups.payment(credit.razorpay_payment_id, account=_account_of(collector)) if unknown else None
     fee = resolve_fee(
         webhook_fee_paise=credit.fee_paise,
         api_fee_paise=webhook.read_paise(api.get("fee")) if api is not None else None,
@@ -141,6 +170,7 @@ async def _record(
         fee_source=source,
         rider_id=rider_id,
         resolved_by=resolved_by,
+        collected_by=collector,
         received_at=event.received_at,
         now=uow.now,
     )
@@ -155,8 +185,13 @@ async def _record(
             charge_point_id=payment.charge_point_id,
             rider_id=rider_id,
             resolved_by=resolved_by,
+            collected_by=_account_of(collector),
         )
     return payment
+
+
+def _account_of(collector: Franchisee | None) -> str | None:
+    return collector.razorpay_account_id if collector is not None else None
 
 
 async def _ask_to_start(app: Payments, uow: UnitOfWork, payment: QrPayment) -> None:

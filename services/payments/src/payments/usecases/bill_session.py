@@ -13,6 +13,7 @@ from payments.repository.qr_payments import QrPayment
 from payments.usecases.context import Payments
 from payments.usecases.follow_start import payment_for, refuse_other_transaction
 from payments.usecases.give_back import give_back_all, owe
+from payments.usecases.stop_collection import close_where_the_owner_changed
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,7 @@ async def bill_session(app: Payments, uow: UnitOfWork, event: TransactionStopped
     if payment.station_id is None:
         # The stop has overtaken the start, and says as well whose site it was.
         await qr_payments.set_values(uow.connection, payment.id, station_id=event.station_id, franchisee_id=event.franchisee_id)
+        await close_where_the_owner_changed(app, uow, payment, owner_id=event.franchisee_id)
     if event.energy_wh == 0:
         await _nothing_delivered(app, uow, payment, event)
         return
@@ -128,6 +130,8 @@ def _billed(payment: QrPayment, event: TransactionStopped, bill: Bill, *, now: o
             "shortfall_paise": bill.shortfall_paise,
             "implausible": event.implausible,
             "billed_at": now,
+            "collected_by_franchisee_id": payment.collected_by_franchisee_id,
+            "collected_by_account": payment.collected_by_account_id,
         }
     )
 

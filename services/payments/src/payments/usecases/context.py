@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from chassis.database import Database
+from chassis.messaging import Bus
 from chassis.runtime import Clock, Service, Worker
 from chassis.telemetry import Telemetry
 from payments.metrics import Metrics
@@ -23,6 +24,7 @@ class Payments:
     settings: PaymentsSettings
     clock: Clock
     database: Database
+    bus: Bus
     razorpay: Razorpay
     telemetry: Telemetry
     metrics: Metrics

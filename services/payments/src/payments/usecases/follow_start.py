@@ -10,6 +10,7 @@ from payments.repository import qr_payments
 from payments.repository.qr_payments import QrPayment
 from payments.usecases.context import Payments
 from payments.usecases.give_back import give_back_all
+from payments.usecases.stop_collection import close_where_the_owner_changed
 
 log = structlog.get_logger(__name__)
 
@@ -35,12 +36,13 @@ async def refund_unstarted(app: Payments, uow: UnitOfWork, event: StartRefused) 
         await give_back_all(app, uow, payment, trigger=Trigger.START_FAILED, reason=event.reason.value, detail=event.detail)
 
 
-async def link_transaction(_app: Payments, uow: UnitOfWork, event: TransactionStarted) -> None:
+async def link_transaction(app: Payments, uow: UnitOfWork, event: TransactionStarted) -> None:
     """`charging.transaction_started`: the payment has its transaction. Comes late where the stop overtook it."""
     payment = await payment_for(uow, event.request_key)
     if payment is None:
         return
     refuse_other_transaction(payment, event.transaction_id)
+    await close_where_the_owner_changed(app, uow, payment, owner_id=event.franchisee_id)
     state = next_state(payment.state, Trigger.TRANSACTION_STARTED)
     if state is not None:
         await qr_payments.set_values(

@@ -55,6 +55,7 @@ async def give_back_all(
             platform_fee_tax_paise=payment.platform_fee_tax_paise,
             reason=reason,
             decided_at=uow.now,
+            collected_by_franchisee_id=payment.collected_by_franchisee_id,
         ),
         subject=payment.request_key,
     )
@@ -126,6 +127,7 @@ def announce(uow: UnitOfWork, row: Refund) -> None:
             number=row.number,
             subject_version=row.subject_version,
             at=uow.now,
+            collected_by_franchisee_id=row.collected_by_franchisee_id,
         ),
         subject=f"refund/{row.id}",
     )

@@ -15,10 +15,12 @@ Entity = Mapping[str, Any]
 class LookupNeeded(Exception):
     """Raised inside a transaction, which ends by it: look this up, then decide again."""
 
-    def __init__(self, kind: str, razorpay_id: str) -> None:
+    def __init__(self, kind: str, razorpay_id: str, account: str | None = None) -> None:
         super().__init__(f"{kind} {razorpay_id} is to be looked up")
         self.kind = kind
         self.razorpay_id = razorpay_id
+        self.account = account
+        """The linked account whose it is; None: ours."""
 
 
 class Lookups:
@@ -27,17 +29,17 @@ class Lookups:
     def __init__(self) -> None:
         self._answers: dict[tuple[str, str], Entity | None] = {}
 
-    def payment(self, razorpay_payment_id: str) -> Entity | None:
+    def payment(self, razorpay_payment_id: str, *, account: str | None) -> Entity | None:
         """The payment entity; None where Razorpay could not be asked, which is no reason to keep a rider waiting."""
-        return self._answer("payment", razorpay_payment_id)
+        return self._answer("payment", razorpay_payment_id, account)
 
-    def qr_code(self, razorpay_qr_code_id: str) -> Entity | None:
+    def qr_code(self, razorpay_qr_code_id: str, *, account: str | None) -> Entity | None:
         """The QR code entity; None where our keys know of no such QR code."""
-        return self._answer("qr_code", razorpay_qr_code_id)
+        return self._answer("qr_code", razorpay_qr_code_id, account)
 
-    def _answer(self, kind: str, razorpay_id: str) -> Entity | None:
+    def _answer(self, kind: str, razorpay_id: str, account: str | None) -> Entity | None:
         if (kind, razorpay_id) not in self._answers:
-            raise LookupNeeded(kind, razorpay_id)
+            raise LookupNeeded(kind, razorpay_id, account)
         return self._answers[kind, razorpay_id]
 
     async def look_up(self, razorpay: Razorpay, needed: LookupNeeded) -> None:
@@ -45,12 +47,12 @@ class Lookups:
         answer: Entity | None = None
         if needed.kind == "payment":
             try:
-                answer = await razorpay.fetch_payment(needed.razorpay_id)
+                answer = await razorpay.fetch_payment(needed.razorpay_id, account=needed.account)
             except RazorpayError as error:
                 log.warning("lookup.payment_unknown", razorpay_payment_id=needed.razorpay_id, error=error.description)
         else:
             try:
-                answer = await razorpay.fetch_qr_code(needed.razorpay_id)
+                answer = await razorpay.fetch_qr_code(needed.razorpay_id, account=needed.account)
             except Permanent as error:
                 log.info("lookup.qr_code_unknown", razorpay_qr_code_id=needed.razorpay_id, error=error.description)
         self._answers[needed.kind, needed.razorpay_id] = answer
@@ -63,9 +65,9 @@ class Unasked(Lookups):
         super().__init__()
         self.asked: list[str] = []
 
-    def _answer(self, kind: str, razorpay_id: str) -> Entity | None:
+    def _answer(self, kind: str, razorpay_id: str, account: str | None) -> Entity | None:
         """A payment's fee is taken as unknown. Whose a QR code is can't be: raises LookupNeeded."""
         self.asked.append(f"{kind} {razorpay_id}")
         if kind == "qr_code":
-            raise LookupNeeded(kind, razorpay_id)
+            raise LookupNeeded(kind, razorpay_id, account)
         return None

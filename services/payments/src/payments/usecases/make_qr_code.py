@@ -14,10 +14,12 @@ from payments.domain.errors import ConflictError, ProviderUnavailableError
 from payments.domain.qr_code import QrCodeStatus
 from payments.domain.refund import backoff_seconds
 from payments.repository import qr_codes
+from payments.repository.franchisees import Franchisee
 from payments.repository.qr_codes import QrCode
 from payments.usecases.audit import audit
+from payments.usecases.choose_owner import collector_for, site_owner
 from payments.usecases.context import Payments
-from payments.views import QrCodeCreate, QrCodeId, QrCodeView
+from payments.views import Owner, QrCodeCreate, QrCodeId, QrCodeRegenerate, QrCodeView
 from razorpay_client import Permanent, RazorpayError, Retryable
 
 log = structlog.get_logger(__name__)
@@ -42,14 +44,20 @@ async def create_qr_code(app: Payments, body: QrCodeCreate, principal: Principal
     return await _made(app, row.id)
 
 
-async def regenerate_qr_code(app: Payments, qr_code_id: QrCodeId, principal: Principal) -> QrCodeView:
+async def regenerate_qr_code(
+    app: Payments, qr_code_id: QrCodeId, body: QrCodeRegenerate | None, principal: Principal
+) -> QrCodeView:
     """`POST /v1/qr-codes/{id}/regenerate`. Answers the new code; payments on the old one are refunded from this moment.
 
     Our two rows change together, whatever Razorpay says to either call. A code is replaced once: the repetition answers what
     took its place, unless Razorpay refused that, and then makes another.
-    Raises NotFoundError, ConflictError, ProviderUnavailableError where Razorpay refused the new one.
+    Raises NotFoundError, ConflictError, SiteUnknownError where charging does not say whose site it is,
+    ProviderUnavailableError where Razorpay refused the new one.
     """
+    wanted = body.owner if body is not None else None
+    owner_id = await _owner_wanted(app, qr_code_id, wanted)
     async with app.database.transaction() as uow:
+        owner = await collector_for(uow, owner_id) if owner_id is not None else None
         old = await qr_codes.get(uow.connection, qr_code_id, lock=True)
         if old.status is QrCodeStatus.CREATING:
             raise ConflictError("It is still being created; regenerate it once it is active.")
@@ -57,6 +65,8 @@ async def regenerate_qr_code(app: Payments, qr_code_id: QrCodeId, principal: Pri
             raise ConflictError("Razorpay refused it, so there is nothing to replace; create a new one.")
         replacement = await qr_codes.find_replacement(uow.connection, old.id)
         if replacement is not None:
+            if wanted is not None and replacement.owner_franchisee_id != owner_id:
+                raise ConflictError(f"qrc_{replacement.id} took its place, and is another's: regenerate that one.")
             return QrCodeView.of(replacement)
         closing = await _begin_to_close(uow, old) if old.status is QrCodeStatus.ACTIVE else None
         row = await _add(
@@ -66,6 +76,7 @@ async def regenerate_qr_code(app: Payments, qr_code_id: QrCodeId, principal: Pri
             connector_id=old.connector_id,
             name=old.name,
             replaces_id=old.id,
+            owner=owner,
         )
         audit(
             uow,
@@ -73,15 +84,22 @@ async def regenerate_qr_code(app: Payments, qr_code_id: QrCodeId, principal: Pri
             entity="qr_code",
             entity_id=f"qrc_{old.id}",
             action="regenerate",
-            before={"status": old.status},
-            after={"status": (closing or old).status, "replaced_by": f"qrc_{row.id}"},
+            before={"status": old.status, "owner": old.owner},
+            after={"status": (closing or old).status, "replaced_by": f"qrc_{row.id}", "owner": row.owner},
         )
     await asyncio.gather(*(_ask(app, wanted) for wanted in (row, closing) if wanted is not None))
     return await _made(app, row.id)
 
 
 async def _add(
-    app: Payments, uow: UnitOfWork, *, charge_point_id: str, connector_id: int, name: str, replaces_id: int | None = None
+    app: Payments,
+    uow: UnitOfWork,
+    *,
+    charge_point_id: str,
+    connector_id: int,
+    name: str,
+    replaces_id: int | None = None,
+    owner: Franchisee | None = None,
 ) -> QrCode:
     """A new row, claimed, with what Razorpay is asked for. Raises ConflictError for a connector that has a live QR code."""
     row_id = await qr_codes.add(
@@ -90,6 +108,7 @@ async def _add(
         connector_id=connector_id,
         name=name,
         replaces_id=replaces_id,
+        owner=owner,
         now=uow.now,
     )
     if row_id is None:
@@ -100,6 +119,14 @@ async def _add(
     asked: dict[str, Any] = {"type": "upi_qr", "usage": "multiple_use", "fixed_amount": False, "name": name, "notes": notes}
     await qr_codes.set_values(uow.connection, row_id, body={**asked, "description": f"EV charging, {name}"})
     return await qr_codes.claim(uow.connection, await qr_codes.get(uow.connection, row_id), lapses_at=_lapse(uow.now))
+
+
+async def _owner_wanted(app: Payments, qr_code_id: int, wanted: Owner | None) -> int | None:
+    """The franchisee whose own the new code is to be; None: the platform's. Not said: whose the old one is."""
+    old = await _read(app, qr_code_id)
+    if wanted is Owner.PLATFORM or (wanted is None and old.owner_franchisee_id is None):
+        return None
+    return await site_owner(app, old.charge_point_id)
 
 
 async def _made(app: Payments, qr_code_id: int) -> QrCodeView:
@@ -171,14 +198,14 @@ async def _found_or_made(app: Payments, row: QrCode) -> Mapping[str, Any]:
     if row.calls > 0:
         since = int(row.created_at.timestamp()) - LISTING_MARGIN_SECONDS
         try:
-            listed = await app.razorpay.qr_codes_since(since)
+            listed = await app.razorpay.qr_codes_since(since, account=row.owner_account_id)
         except Permanent as error:
             raise Retryable(f"the list was refused, so nobody knows whether it exists: {error.description}") from error
         for entity in listed:
             mark = qr_code.read_mark(entity)
             if mark is not None and mark.environment == app.settings.qr_mark and mark.qr_code_id == row.id:
                 return entity
-    return await app.razorpay.create_qr_code(row.body)
+    return await app.razorpay.create_qr_code(row.body, account=row.owner_account_id)
 
 
 async def _adopt(app: Payments, row: QrCode, entity: Mapping[str, Any]) -> None:
@@ -191,10 +218,10 @@ async def _adopt(app: Payments, row: QrCode, entity: Mapping[str, Any]) -> None:
 async def _close(app: Payments, row: QrCode) -> None:
     razorpay_id = str(row.razorpay_qr_code_id)
     try:
-        await app.razorpay.close_qr_code(razorpay_id)
+        await app.razorpay.close_qr_code(razorpay_id, account=row.owner_account_id)
     except Permanent:
         # Closed already, perhaps by an earlier call of ours: what it is now decides.
-        entity = await app.razorpay.fetch_qr_code(razorpay_id)
+        entity = await app.razorpay.fetch_qr_code(razorpay_id, account=row.owner_account_id)
         if entity.get("status") != "closed":
             raise
     async with app.database.transaction() as uow:

@@ -26,7 +26,7 @@ async def record_fees(app: Payments) -> None:
         estimated = await qr_payments.with_estimated_fee(uow.connection, limit=ASKED_AT_ONCE_MAX)
     for payment in estimated:
         try:
-            entity = await app.razorpay.fetch_payment(payment.razorpay_payment_id)
+            entity = await app.razorpay.fetch_payment(payment.razorpay_payment_id, account=payment.collected_by_account_id)
         except RazorpayError:
             return  # Razorpay can't be asked; the next sweep tries again
         fee_paise, tax_paise = read_paise(entity.get("fee")), read_paise(entity.get("tax"))
@@ -59,6 +59,7 @@ async def record_fees(app: Payments) -> None:
                     platform_fee_paise=fee_paise,
                     platform_fee_tax_paise=tax_paise,
                     recorded_at=uow.now,
+                    collected_by_franchisee_id=current.collected_by_franchisee_id,
                 ),
                 subject=current.request_key,
             )

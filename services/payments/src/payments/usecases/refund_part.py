@@ -33,6 +33,9 @@ async def refund_part(
     bill = await qr_payments.bill_of(uow.connection, payment.id)
     if bill is None or payment.state is not PaymentState.BILLED:
         raise ConflictError(f"It is {payment.state}: only of a payment that is BILLED a part can be given back.")
+    if payment.collected_by_account_id is not None:
+        # Its books, and the commission that it owes, would have to follow: ADR 0019 has it as not built.
+        raise ConflictError("A franchisee collected this payment itself: it gives more back in its own Razorpay dashboard.")
     given = await operator_refunds.of_payment(uow.connection, payment.id)
     decision = decide(
         amount_paise=body.amount_paise,

@@ -9,7 +9,7 @@ from payments.views import QrCodeId, QrCodeQuery, QrCodeView
 
 async def list_qr_codes(uow: UnitOfWork, query: QrCodeQuery) -> Page[QrCodeView]:
     """`GET /v1/qr-codes`, newest first."""
-    statement = qr_codes.listing(charge_point_id=query.charge_point_id, status=query.status)
+    statement = qr_codes.listing(charge_point_id=query.charge_point_id, status=query.status, franchisee_id=query.franchisee_id)
     return await fetch_page(
         uow, statement, query, order=(qr_codes_table.c.id,), view=lambda row: QrCodeView.of(qr_codes.qr_code_from(row))
     )

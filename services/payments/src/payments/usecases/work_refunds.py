@@ -62,7 +62,9 @@ async def _send(app: Payments, refund: Refund) -> None:
             await _persist(app, refund, made, told_by=ToldBy.FETCH)
             return
     try:
-        entity = await app.razorpay.create_refund(refund.razorpay_payment_id, key=refund.key, body=refund.body)
+        entity = await app.razorpay.create_refund(
+            refund.razorpay_payment_id, key=refund.key, body=refund.body, account=refund.collected_by_account_id
+        )
     except Permanent as error:
         await _refused(app, refund, error)
         return
@@ -133,7 +135,7 @@ async def _try_again(app: Payments, refund: Refund) -> None:
 
 async def _poll(app: Payments, refund: Refund) -> None:
     """Razorpay has it and has not said how it ended, its webhook may be lost; or it ended, and the bank's reference lacks."""
-    entity = await app.razorpay.fetch_refund(str(refund.razorpay_refund_id))
+    entity = await app.razorpay.fetch_refund(str(refund.razorpay_refund_id), account=refund.collected_by_account_id)
     await _persist(app, refund, Observed.from_entity(entity), told_by=ToldBy.FETCH)
     async with app.database.transaction() as uow:
         row = await refunds.find(uow.connection, refund.id, lock=True)
@@ -147,7 +149,8 @@ async def _poll(app: Payments, refund: Refund) -> None:
 
 async def _listed(app: Payments, refund: Refund) -> list[Observed]:
     """Every refund of the payment, as Razorpay has them now."""
-    return [Observed.from_entity(entity) for entity in await app.razorpay.refunds_of(refund.razorpay_payment_id)]
+    listed = await app.razorpay.refunds_of(refund.razorpay_payment_id, account=refund.collected_by_account_id)
+    return [Observed.from_entity(entity) for entity in listed]
 
 
 async def _live(app: Payments, refund: Refund) -> Observed | None:

@@ -66,6 +66,8 @@ class QrPaymentView(BaseModel):
     refund_reason: str | None
     refund_detail: str | None
     transaction_id: TransactionId | None
+    collected_by_franchisee_id: FranchiseeId | None = Field(description="whose linked account took it; null: our own balance")
+    collected_by_account_id: str | None
     paid_at: datetime
     received_at: datetime
     start_deadline: datetime | None

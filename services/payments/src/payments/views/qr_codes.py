@@ -1,6 +1,7 @@
 """QR codes: made, drawn, printed, and what they brought in."""
 
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -32,6 +33,24 @@ class QrCodeCreate(Body):
     )
 
 
+class Owner(StrEnum):
+    """Whose a QR code is: whose account takes the money."""
+
+    PLATFORM = "platform"
+    FRANCHISEE = "franchisee"
+    """The owner of the charger's station, on its own linked account."""
+
+
+class QrCodeRegenerate(Body):
+    """What the new code is to be. No body at all: as the old one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    owner: Owner | None = Field(
+        None, description="`franchisee`: the station's owner takes the money itself and owes us commission; null: as the old one"
+    )
+
+
 class QrCodeView(BaseModel):
     """A printed QR code."""
 
@@ -41,6 +60,9 @@ class QrCodeView(BaseModel):
     name: str
     status: QrCodeStatus = Field(description="CREATING: Razorpay has not confirmed it yet")
     replaces_id: QrCodeId | None = Field(description="the code it was made in place of")
+    owner: Owner
+    owner_franchisee_id: FranchiseeId | None = Field(description="whose own code it is; null: the platform's")
+    owner_account_id: str | None = Field(description="the linked account that takes the money; null: our own")
     razorpay_qr_code_id: str | None
     image_content: str | None = Field(description="the upi:// text that it encodes")
     last_error: str | None = Field(description="what Razorpay said last, where it did not do what was asked")
@@ -57,6 +79,9 @@ class QrCodeView(BaseModel):
             name=row.name,
             status=row.status,
             replaces_id=row.replaces_id,
+            owner=Owner.PLATFORM if row.owner_franchisee_id is None else Owner.FRANCHISEE,
+            owner_franchisee_id=row.owner_franchisee_id,
+            owner_account_id=row.owner_account_id,
             razorpay_qr_code_id=row.razorpay_qr_code_id,
             image_content=row.image_content,
             last_error=row.last_error,
@@ -70,6 +95,7 @@ class QrCodeQuery(PageQuery):
 
     charge_point_id: ChargePointText | None = None
     status: QrCodeStatus | None = None
+    franchisee_id: FranchiseeId | None = Field(None, description="that are this franchisee's own")
 
 
 class DrawingQuery(BaseModel):

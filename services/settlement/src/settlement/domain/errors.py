@@ -2,9 +2,9 @@
 
 SettlementError
 ├── NoSuchFranchisee, NoSuchLedgerEntry, NoSuchTransfer, NoSuchSettlement, NoSuchUnownedBill, NoSuchJournal,
-│   NoSuchReading, NoSuchException, NotInTheBooks                   404
+│   NoSuchReading, NoSuchException, NotInTheBooks, NoSuchReceipt                   404
 ├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry, BillAssigned, FeeStillOpen, NothingToCorrect,
-│   ExceptionResolved, NothingToBook                                               409
+│   ExceptionResolved, NothingToBook, ReceiptExists, ReceiptWithdrawn              409
 └── ForbiddenTransition                                            never by a caller: the message is parked
 """
 
@@ -144,3 +144,24 @@ class BillAssigned(SettlementError):
 
     def __init__(self, transaction_id: int) -> None:
         super().__init__(f"The bill of txn_{transaction_id} has its ledger entry.")
+
+
+class NoSuchReceipt(SettlementError):
+    """No receipt of commission of this id."""
+
+    def __init__(self, receipt_id: int) -> None:
+        super().__init__(f"rcp_{receipt_id} does not exist.")
+
+
+class ReceiptExists(SettlementError):
+    """A bank reference is one payment, and is entered once."""
+
+    def __init__(self, bank_reference: str) -> None:
+        super().__init__(f"The receipt {bank_reference} of this franchisee was entered already.")
+
+
+class ReceiptWithdrawn(SettlementError):
+    """It was taken back already."""
+
+    def __init__(self, receipt_id: int) -> None:
+        super().__init__(f"rcp_{receipt_id} was withdrawn already.")

@@ -9,7 +9,7 @@ from settlement.domain.transfer import Observed, TransferStatus
 
 
 class SettlementStatus(StrEnum):
-    """RECEIVED → MATCHED | OWN."""
+    """RECEIVED → MATCHED | OWN | COLLECTED."""
 
     RECEIVED = "RECEIVED"
     """Its transfers are to be looked up."""
@@ -17,6 +17,8 @@ class SettlementStatus(StrEnum):
     """Transfers of ours are in it: they are settled."""
     OWN = "OWN"
     """None of our transfers is in it: our own settlement, or another environment's. Recorded, nothing more."""
+    COLLECTED = "COLLECTED"
+    """None of our transfers is in it, and it is a franchisee's: what it collected itself. Recorded, nothing more."""
 
 
 @dataclass(frozen=True, slots=True)

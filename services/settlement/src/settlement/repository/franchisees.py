@@ -9,6 +9,8 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.settlement import DirectCollection
+from settlement.domain.direct_collection import direct_collection
 from settlement.domain.franchisee import FranchiseeStatus, KycEvent, Standing, Terms, gate_reason
 from settlement.domain.link import LinkStep
 from settlement.tables import franchisee_terms, franchisees, kyc_events
@@ -46,6 +48,7 @@ class Franchisee:
     link_error: str | None
     link_due_at: datetime | None
     kyc_polled_at: datetime | None
+    subject_version: int
     created_at: datetime
     updated_at: datetime
 
@@ -55,6 +58,19 @@ class Franchisee:
         return gate_reason(
             self.status,
             transfers_enabled=self.transfers_enabled and self.razorpay_account_id is not None,
+            funds_on_hold=self.funds_on_hold,
+            operator_hold=self.operator_hold,
+            operator_reason=self.operator_reason,
+        )
+
+    @property
+    def direct_collection(self) -> tuple[DirectCollection, str | None]:
+        """Whether it may take riders' money on QR codes of its own, and why not."""
+        return direct_collection(
+            self.status,
+            linked=self.razorpay_account_id is not None,
+            gstin=self.gstin,
+            transfers_enabled=self.transfers_enabled,
             funds_on_hold=self.funds_on_hold,
             operator_hold=self.operator_hold,
             operator_reason=self.operator_reason,
@@ -87,6 +103,18 @@ async def find_by_account(connection: AsyncConnection, razorpay_account_id: str,
     query = select(franchisees).where(_F.razorpay_account_id == razorpay_account_id)
     row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
     return None if row is None else franchisee_from(row)
+
+
+async def lock_untold(connection: AsyncConnection, *, limit: int) -> list[Franchisee]:
+    """Linked franchisees that nobody was told of, locked; ones in somebody's hand are passed over."""
+    query = (
+        select(franchisees)
+        .where(_F.subject_version == 0, _F.razorpay_account_id.is_not(None))
+        .order_by(_F.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [franchisee_from(row) for row in await connection.execute(query)]
 
 
 async def email_taken(connection: AsyncConnection, email: str, *, by_other_than: int) -> bool:

@@ -85,9 +85,10 @@ async def known(connection: AsyncConnection, razorpay_settlement_ids: Iterable[s
 
 
 async def look_again(connection: AsyncConnection, razorpay_settlement_id: str | None, *, now: datetime) -> None:
-    """A settlement that was taken for our own has a transfer of ours: its transfers are looked up anew."""
+    """A settlement that was taken for one without transfers of ours has one: its transfers are looked up anew."""
     mistaken = update(settlements).where(
-        _S.razorpay_settlement_id == razorpay_settlement_id, _S.status == SettlementStatus.OWN.value
+        _S.razorpay_settlement_id == razorpay_settlement_id,
+        _S.status.in_((SettlementStatus.OWN.value, SettlementStatus.COLLECTED.value)),
     )
     await connection.execute(mistaken.values(status=SettlementStatus.RECEIVED.value, listed=None, calls=0, next_attempt_at=now))
 

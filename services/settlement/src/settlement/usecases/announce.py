@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from chassis.database import UnitOfWork
-from contracts.settlement import AuditRecorded, LedgerEntryChanged
+from contracts.settlement import AuditRecorded, FranchiseeChanged, LedgerEntryChanged
 from settlement.domain.ledger_entry import EntryStatus, HoldKind, step
-from settlement.repository import ledger
+from settlement.repository import franchisees, ledger
+from settlement.repository.franchisees import Franchisee
 from settlement.repository.ledger import Entry
 from settlement.repository.transfers import Transfer
 
@@ -61,6 +62,27 @@ async def change_entry(
         traceparent=entry.traceparent,
     )
     return changed
+
+
+async def announce_franchisee(uow: UnitOfWork, franchisee: Franchisee, *, before: Franchisee | None = None) -> None:
+    """Tell others of a locked franchisee: FranchiseeChanged, where what they know is not so any more."""
+    known = None if before is None else (before.razorpay_account_id, *before.direct_collection)
+    collection, reason = franchisee.direct_collection
+    if franchisee.razorpay_account_id is None or known == (franchisee.razorpay_account_id, collection, reason):
+        return
+    version = franchisee.subject_version + 1
+    await franchisees.set_values(uow.connection, franchisee.id, subject_version=version)
+    uow.publish(
+        FranchiseeChanged(
+            franchisee_id=franchisee.id,
+            razorpay_account_id=franchisee.razorpay_account_id,
+            direct_collection=collection,
+            reason=reason,
+            subject_version=version,
+            at=uow.now,
+        ),
+        subject=f"franchisee/{franchisee.id}",
+    )
 
 
 def audit(

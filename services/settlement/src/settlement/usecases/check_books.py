@@ -13,6 +13,8 @@ from chassis.database import UnitOfWork
 from money import SplitExceedsGrossError, TdsBase, calculate_settlement
 from settlement.domain.books import (
     KINDS,
+    CommissionReceived,
+    DirectEntryBooked,
     EntryBooked,
     EntryCorrected,
     EntryNetted,
@@ -33,7 +35,16 @@ from settlement.domain.transfer import MINIMUM_PAISE, TransferStatus
 from settlement.repository import books, franchisees
 from settlement.repository.books import Booked
 from settlement.repository.transfers import Transfer, transfer_from
-from settlement.tables import allocations, journals, ledger_entries, postings, refund_decisions, reversals, transfers
+from settlement.tables import (
+    allocations,
+    commission_receipts,
+    journals,
+    ledger_entries,
+    postings,
+    refund_decisions,
+    reversals,
+    transfers,
+)
 from settlement.usecases.context import Settlement
 
 log = structlog.get_logger(__name__)
@@ -60,6 +71,7 @@ async def check_books(app: Settlement) -> None:
         *await _check_entries(app),
         *await _check_corrections(app),
         *await _check_transfers(app),
+        *await _check_receipts(app),
         *await _check_payments(app),
     ]
     app.metrics.books_differences.set(len(found))
@@ -153,16 +165,17 @@ async def _check_entries(app: Settlement) -> list[Difference]:
                 shares = (split.commission_paise, split.tds_paise, split.payout_paise)
                 if shares != (row.commission_paise, row.tds_paise, row.payout_paise):
                     found.append(Difference(f"led_{row.id}", f"commission, TDS and payout should be {shares} paise"))
-                booked = EntryBooked(
-                    occurred_at=row.created_at,
-                    ledger_entry_id=row.id,
-                    transaction_id=row.transaction_id,
-                    franchisee_id=row.franchisee_id,
-                    commission_paise=split.commission_paise,
-                    tds_paise=split.tds_paise,
-                    payout_paise=split.payout_paise,
-                )
-                wanted.append((booked, True))
+                ids = {
+                    "ledger_entry_id": row.id,
+                    "transaction_id": row.transaction_id,
+                    "franchisee_id": row.franchisee_id,
+                    "commission_paise": split.commission_paise,
+                    "tds_paise": split.tds_paise,
+                }
+                if row.collected_by_account_id is not None:
+                    wanted.append((DirectEntryBooked(occurred_at=row.created_at, **ids), True))
+                else:
+                    wanted.append((EntryBooked(occurred_at=row.created_at, **ids, payout_paise=split.payout_paise), True))
                 if row.status == EntryStatus.SETTLED.value and row.payout_paise and not row.paid:
                     netted = EntryNetted(occurred_at=row.updated_at, ledger_entry_id=row.id, payout_paise=row.payout_paise)
                     wanted.append((netted, True))
@@ -302,15 +315,46 @@ async def _paid_by(uow: UnitOfWork, ids: list[int]) -> dict[int, tuple[int, int]
     return {row.transfer_id: (int(row.all), int(row.small)) for row in await uow.connection.execute(query)}
 
 
+async def _check_receipts(app: Settlement) -> list[Difference]:
+    """Every receipt of commission is booked, and one that was withdrawn is booked no more."""
+    found: list[Difference] = []
+    last = 0
+    while True:
+        async with app.database.reading() as uow:
+            query = sa.select(commission_receipts).where(commission_receipts.c.id > last).order_by(commission_receipts.c.id)
+            page = (await uow.connection.execute(query.limit(ROWS_AT_ONCE))).all()
+            found += await _not_as(
+                uow,
+                (
+                    (
+                        CommissionReceived(
+                            occurred_at=row.created_at,
+                            receipt_id=row.id,
+                            franchisee_id=row.franchisee_id,
+                            amount_paise=row.amount_paise,
+                        ),
+                        row.withdrawn_at is None,
+                    )
+                    for row in page
+                ),
+            )
+        if not page:
+            return found
+        last = page[-1].id
+
+
 async def _check_payments(app: Settlement) -> list[Difference]:
-    """Nothing was returned or billed beyond what was paid: what is held for a payment, and owed on it, is never below nothing."""
+    """Nothing was returned or billed beyond what was paid: what is held for a payment, and owed on it, is never below nothing.
+
+    Whoever has the money: what franchisees have of riders' is looked at likewise.
+    """
     owed = sa.func.sum(postings.c.credit_paise - postings.c.debit_paise)
     async with app.database.reading() as uow:
         rested = sa.func.max(journals.c.posted_at) < uow.now - ON_ITS_WAY
         query = (
             sa.select(journals.c.subject, postings.c.account, owed.label("paise"))
             .join(postings, postings.c.journal_id == journals.c.id)
-            .where(postings.c.account.in_(("rider_held", "refund_payable")))
+            .where(postings.c.account.in_(("rider_held", "refund_payable", "direct_riders")))
             .group_by(journals.c.subject, postings.c.account)
             .having(sa.and_(owed < 0, rested))
         )

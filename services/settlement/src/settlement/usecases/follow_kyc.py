@@ -8,7 +8,7 @@ from settlement.domain.due import later
 from settlement.domain.franchisee import EFFECTS, POLL_PREFIX, KycEvent, standing
 from settlement.repository import franchisees, ledger, transfers
 from settlement.repository.franchisees import Franchisee
-from settlement.usecases.announce import audit
+from settlement.usecases.announce import announce_franchisee, audit
 from settlement.usecases.context import Settlement
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,7 @@ async def fold_kyc(app: Settlement, uow: UnitOfWork, *, razorpay_account_id: str
     folded = standing(await franchisees.kyc_events_of(uow.connection, razorpay_account_id))
     before = _standing_of(franchisee)
     changed = await franchisees.set_standing(uow.connection, franchisee.id, folded, now=uow.now)
+    await announce_franchisee(uow, changed, before=franchisee)
     if _standing_of(changed) == before:
         return
     audit(

@@ -113,7 +113,9 @@ async def book_bill(app: Settlement, uow: UnitOfWork, bill: BillHeard) -> None:
 
 
 async def book_given_back(app: Settlement, uow: UnitOfWork, event: PaymentRefundedInFull) -> None:
-    """`payments.payment_refund_decided`: all of the payment goes back."""
+    """`payments.payment_refund_decided`: all of the payment goes back. What a franchisee has was the rider's all the time."""
+    if event.collected_by_franchisee_id is not None:
+        return
     given_back = PaymentGivenBack(
         occurred_at=event.decided_at,
         qr_payment_id=event.qr_payment_id,

@@ -9,7 +9,7 @@ from settlement.domain.errors import EmailTaken, NoSuchFranchisee, TermsExist
 from settlement.domain.franchisee import FranchiseeStatus
 from settlement.domain.link import LinkStep
 from settlement.repository import franchisees
-from settlement.usecases.announce import audit
+from settlement.usecases.announce import announce_franchisee, audit
 from settlement.usecases.context import Settlement
 from settlement.usecases.follow_kyc import open_gate
 from settlement.usecases.see import view_franchisee, view_terms
@@ -86,6 +86,7 @@ async def patch_franchisee(
             "changed": sorted(given.keys()),
         },
     )
+    await announce_franchisee(uow, changed, before=found)
     if changed.gate is None and found.gate is not None:
         await open_gate(app, uow, changed)
     return view_franchisee(changed)

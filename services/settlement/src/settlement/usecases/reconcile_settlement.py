@@ -2,11 +2,10 @@
 
 import structlog
 
-from chassis.database import UnitOfWork
 from razorpay_client import Permanent, RazorpayError
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.settlement_event import SettlementStatus, observed_in_settlement
-from settlement.repository import franchisees, matches, settlements, transfers
+from settlement.repository import franchisees, matches, receivables, settlements, transfers
 from settlement.repository.settlements import Settled
 from settlement.usecases.context import Settlement
 from settlement.usecases.follow_transfer import follow_transfer
@@ -43,6 +42,11 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
         except RazorpayError as failed:
             await _again(app, settled, failed.description)
             return
+    try:
+        collector_id = await _collector(app, settled) if not items else None
+    except RazorpayError as failed:
+        await _again(app, settled, failed.description)
+        return
     async with app.database.transaction() as uow:
         matched, paise = [], 0
         for item in sorted(items, key=lambda item: str(item.get("id"))):
@@ -52,7 +56,7 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
                 matched.append(await follow_transfer(app, uow, transfer, seen, utr=settled.utr))
                 # What was taken back is not in it, whether or not we have looked into it by now.
                 paise += transfer.amount_paise - max(transfer.reversed_paise, seen.reversed_paise or 0)
-        doubtful = error is not None or await _of_a_franchisee(uow, settled)
+        doubtful = error is not None or collector_id is not None
         if not matched and doubtful and settled.calls < EMPTY_TRIES:
             pause = backoff_seconds(settled.razorpay_settlement_id, settled.calls)
             await settlements.set_values(
@@ -62,7 +66,10 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
                 last_error=error or "no transfers in it yet",
             )
             return
-        if matched and len(matched) == len(items) and paise != settled.amount_paise:
+        # What a franchisee collected itself goes to its bank along with what we transferred.
+        collects = bool(matched) and await receivables.collects_itself(uow.connection, matched[0].franchisee_id)
+        differs = settled.amount_paise < paise if collects else settled.amount_paise != paise
+        if matched and len(matched) == len(items) and differs:
             app.metrics.settlement_mismatch.inc()
             log.error(
                 "settlement.amount_differs",
@@ -73,8 +80,8 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
         await settlements.set_values(
             uow.connection,
             settled.id,
-            status=(SettlementStatus.MATCHED if matched else SettlementStatus.OWN).value,
-            franchisee_id=matched[0].franchisee_id if matched else None,
+            status=_status(matched=bool(matched), collector_id=collector_id).value,
+            franchisee_id=matched[0].franchisee_id if matched else collector_id,
             transfers_count=len(matched),
             transfers_paise=paise,
             last_error=error,
@@ -94,10 +101,32 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
     log.info("settlement.reconciled", settlement=settled.razorpay_settlement_id, transfers=len(matched), paise=paise)
 
 
-async def _of_a_franchisee(uow: UnitOfWork, settled: Settled) -> bool:
-    """Whether the event bore a franchisee's account. Nothing is keyed on it; but such a one has transfers, so the list lags."""
-    account = settled.razorpay_account_id
-    return account is not None and await franchisees.find_by_account(uow.connection, account) is not None
+def _status(*, matched: bool, collector_id: int | None) -> SettlementStatus:
+    if matched:
+        return SettlementStatus.MATCHED
+    return SettlementStatus.OWN if collector_id is None else SettlementStatus.COLLECTED
+
+
+async def _collector(app: Settlement, settled: Settled) -> int | None:
+    """The franchisee whose a settlement without transfers of ours is; None: our own. Raises RazorpayError.
+
+    By the event's account, where that is a linked one: the list of transfers may lag, or it is what the franchisee collected
+    itself. Razorpay does not say whether such an event may bear our account (razorpay.md §5.6): then each who collects itself
+    is asked, and only he sees it.
+    """
+    async with app.database.reading() as uow:
+        account = settled.razorpay_account_id
+        named = await franchisees.find_by_account(uow.connection, account) if account is not None else None
+        if named is not None:
+            return named.id
+        collectors = await receivables.collectors(uow.connection)
+    for franchisee_id, linked_account in collectors.items():
+        try:
+            await app.razorpay.fetch_settlement(settled.razorpay_settlement_id, account=linked_account)
+        except Permanent:
+            continue
+        return franchisee_id
+    return None
 
 
 async def _again(app: Settlement, settled: Settled, error: str) -> None:

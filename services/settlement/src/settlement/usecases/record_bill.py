@@ -7,7 +7,7 @@ from chassis.telemetry import current_traceparent
 from contracts.payments import PaymentBilled
 from contracts.settlement import LedgerEntryCreated
 from money import Split, TdsBase, calculate_settlement
-from settlement.domain.books import EntryBooked
+from settlement.domain.books import DirectEntryBooked, EntryBooked, MoneyEvent
 from settlement.domain.franchisee import terms_in_force
 from settlement.domain.ledger_entry import EntryStatus
 from settlement.domain.transfer import transfer_key
@@ -16,7 +16,8 @@ from settlement.repository.ledger import Entry
 from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
 from settlement.usecases.correct_entry import correct_entries
-from settlement.usecases.keep_books import book_bill, post
+from settlement.usecases.keep_books import post
+from settlement.usecases.keep_direct_books import book_any_bill
 
 log = structlog.get_logger(__name__)
 
@@ -25,9 +26,13 @@ async def record_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> 
     """Emits LedgerEntryCreated. A platform-owned site has no entry, and is in the books all the same;
     a second bill of a transaction changes nothing.
 
-    Owner and terms are those at StartTransaction. A bill whose owner we don't have is kept for a person to assign.
+    Owner and terms are those at StartTransaction. A bill whose owner we don't have is kept for a person to assign, and so is one
+    whose money another franchisee has: the site changed hands after its QR code was made.
     """
-    await book_bill(app, uow, bill)
+    await book_any_bill(app, uow, bill)
+    if bill.collected_by_franchisee_id not in (None, bill.franchisee_id):
+        await _keep_unowned(app, uow, bill, bill.franchisee_id or bill.collected_by_franchisee_id)
+        return
     if bill.franchisee_id is None:
         return
     if await franchisees.find(uow.connection, bill.franchisee_id) is None:
@@ -47,13 +52,22 @@ async def _keep_unowned(app: Settlement, uow: UnitOfWork, bill: PaymentBilled, n
     )
     if new:
         uow.after_commit(app.metrics.bills_unowned.inc)
-        log.error("bill.without_owner", transaction_id=bill.transaction_id, franchisee_id=named, station_id=bill.station_id)
+        log.error(
+            "bill.without_owner",
+            transaction_id=bill.transaction_id,
+            franchisee_id=named,
+            station_id=bill.station_id,
+            collected_by=bill.collected_by_franchisee_id,
+        )
 
 
 async def book(
     app: Settlement, uow: UnitOfWork, bill: PaymentBilled, *, franchisee_id: int, traceparent: str | None
 ) -> Entry | None:
-    """The ledger entry of a bill for a franchisee who exists, due at once; None where the transaction has one."""
+    """The ledger entry of a bill for a franchisee who exists, due at once; None where the transaction has one.
+
+    One that the franchisee collected itself is settled by that: it has its payout, and owes us commission and TDS.
+    """
     terms = terms_in_force(await franchisees.terms_of(uow.connection, franchisee_id), bill.started_at)
     split = calculate_settlement(
         gross_paise=bill.paid_paise,
@@ -84,6 +98,7 @@ async def book(
         tds_base=terms.tds_base,
         **_lines(split),
         implausible=bill.implausible,
+        collected_by_account_id=bill.collected_by_account,
         status=EntryStatus.PENDING.value,
         subject_version=0,
         traceparent=traceparent,
@@ -95,15 +110,13 @@ async def book(
         await _compare(app, uow, bill)
         return None
     app.metrics.entries_created.inc()
-    booked = EntryBooked(
-        occurred_at=uow.now,
-        ledger_entry_id=entry.id,
-        transaction_id=bill.transaction_id,
-        franchisee_id=franchisee_id,
-        commission_paise=split.commission_paise,
-        tds_paise=split.tds_paise,
-        payout_paise=split.payout_paise,
-    )
+    ids = {"ledger_entry_id": entry.id, "transaction_id": bill.transaction_id, "franchisee_id": franchisee_id}
+    shares = {"commission_paise": split.commission_paise, "tds_paise": split.tds_paise}
+    booked: MoneyEvent
+    if bill.collected_by_account is None:
+        booked = EntryBooked(occurred_at=uow.now, **ids, **shares, payout_paise=split.payout_paise)
+    else:
+        booked = DirectEntryBooked(occurred_at=uow.now, **ids, **shares)
     await post(app, uow, booked)
     uow.publish(
         LedgerEntryCreated(
@@ -112,11 +125,12 @@ async def book(
             franchisee_id=franchisee_id,
             **_lines(split),
             created_at=uow.now,
+            collected_by_account=bill.collected_by_account,
         ),
         subject=entry.subject,
         subject_version=0,
     )
-    if entry.payout_paise == 0:
+    if entry.payout_paise == 0 or bill.collected_by_account is not None:
         entry = await change_entry(uow, entry, EntryStatus.SETTLED, due_at=None)
     else:
         uow.after_commit(app.payouts.wake)

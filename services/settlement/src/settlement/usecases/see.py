@@ -65,6 +65,8 @@ def view_franchisee(franchisee: Franchisee) -> FranchiseeView:
         funds_on_hold=franchisee.funds_on_hold,
         operator_hold=franchisee.operator_hold,
         gate=franchisee.gate,
+        direct_collection=franchisee.direct_collection[0],
+        direct_collection_reason=franchisee.direct_collection[1],
         razorpay_account_id=franchisee.razorpay_account_id,
         link_step=franchisee.link_step,
         link_error=franchisee.link_error,
@@ -136,6 +138,9 @@ async def list_ledger_entries(uow: UnitOfWork, query: LedgerEntryQuery, principa
         statement = statement.where(ledger_entries.c.status == query.status.value)
     if query.kind is not None:
         statement = statement.where(ledger_entries.c.kind == query.kind.value)
+    if query.collected is not None:
+        collected = ledger_entries.c.collected_by_account_id
+        statement = statement.where(collected.is_not(None) if query.collected else collected.is_(None))
     return await fetch_page(uow, statement, query, order=(ledger_entries.c.id,), view=_view_entry)
 
 

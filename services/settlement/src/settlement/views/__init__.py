@@ -7,6 +7,7 @@ from settlement.views.base import (
     LedgerEntryId,
     Paise,
     QrPaymentId,
+    ReceiptId,
     RefundId,
     ReversalId,
     SettlementId,
@@ -42,6 +43,7 @@ from settlement.views.franchisees import (
     TermsView,
 )
 from settlement.views.ledger import AssignBill, LedgerEntryQuery, LedgerEntryView, UnownedBillQuery, UnownedBillView
+from settlement.views.receivables import CommissionReceipt, CommissionReceiptView, ReceiptWithdrawal, ReceivableView
 from settlement.views.transfers import (
     AllocationView,
     ReversalQuery,
@@ -62,6 +64,8 @@ __all__ = [
     "BankAccountView",
     "BasisPoints",
     "BusinessType",
+    "CommissionReceipt",
+    "CommissionReceiptView",
     "Email",
     "FeeCorrection",
     "FranchiseeCreate",
@@ -80,6 +84,9 @@ __all__ = [
     "Phone",
     "PostingView",
     "QrPaymentId",
+    "ReceiptId",
+    "ReceiptWithdrawal",
+    "ReceivableView",
     "RefundCharge",
     "RefundId",
     "ReversalId",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from chassis.web import Body, PageQuery
+from contracts.settlement import DirectCollection
 from money import TdsBase
 from settlement.domain.franchisee import FranchiseeStatus
 from settlement.domain.link import LinkStep
@@ -116,6 +117,8 @@ class FranchiseeView(BaseModel):
     funds_on_hold: bool = Field(description="whether Razorpay holds the funds")
     operator_hold: bool = Field(description="whether VoltLync holds the payouts")
     gate: str | None = Field(description="why nothing is paid out now, in words; null: payouts go")
+    direct_collection: DirectCollection = Field(description="whether it may take riders' money on QR codes of its own")
+    direct_collection_reason: str | None = Field(description="why not, in words; null: it may")
     razorpay_account_id: str | None
     link_step: LinkStep
     link_error: str | None

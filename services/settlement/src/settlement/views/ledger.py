@@ -26,6 +26,7 @@ class LedgerEntryQuery(PageQuery):
     transaction_id: TransactionId | None = None
     status: EntryStatus | None = None
     kind: EntryKind | None = None
+    collected: bool | None = Field(None, description="true: sessions that franchisees collected themselves; false: the others")
 
 
 class UnownedBillQuery(PageQuery):
@@ -41,7 +42,7 @@ class AssignBill(Body):
 
 
 class UnownedBillView(BaseModel):
-    """A bill that names a franchisee who does not exist."""
+    """A bill that names a franchisee who does not exist, or not the one who has the money."""
 
     transaction_id: TransactionId
     qr_payment_id: QrPaymentId
@@ -52,6 +53,9 @@ class UnownedBillView(BaseModel):
     energy_wh: int
     paid_paise: Paise
     refund_paise: Paise
+    collected_by_franchisee_id: FranchiseeId | None = Field(
+        None, description="who has the money, where that is not the station's owner; null: we have it"
+    )
     billed_at: datetime
     received_at: datetime
     ledger_entry_id: LedgerEntryId | None
@@ -99,6 +103,9 @@ class LedgerEntryView(BaseModel):
     status: EntryStatus
     hold_kind: HoldKind | None
     hold_reason: str | None = Field(description="what it waits for, in words")
+    collected_by_account_id: str | None = Field(
+        description="the linked account that took the payment: it has the payout, and owes commission and TDS; null: we took it"
+    )
     failed_attempts: int
     last_error: str | None
     implausible: bool

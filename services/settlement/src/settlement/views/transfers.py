@@ -95,7 +95,7 @@ class SettlementView(BaseModel):
     """What Razorpay paid to a bank."""
 
     id: SettlementId
-    franchisee_id: FranchiseeId | None = Field(description="null: our own")
+    franchisee_id: FranchiseeId | None = Field(description="whose it is; null: our own")
     amount_paise: Paise
     fee_paise: Paise
     tax_paise: Paise

@@ -16,6 +16,14 @@ from settlement.domain.books.corrections import (
     ReversalApplied,
     TransferReversed,
 )
+from settlement.domain.books.direct import (
+    CommissionReceived,
+    DirectBilled,
+    DirectCaptured,
+    DirectEntryBooked,
+    DirectFeeRecorded,
+    DirectRefunded,
+)
 from settlement.domain.books.journal import (
     Journal,
     MoneyEvent,
@@ -54,6 +62,12 @@ __all__ = [
     "Account",
     "AccountKind",
     "AdjustmentBooked",
+    "CommissionReceived",
+    "DirectBilled",
+    "DirectCaptured",
+    "DirectEntryBooked",
+    "DirectFeeRecorded",
+    "DirectRefunded",
     "EntryBooked",
     "EntryCorrected",
     "EntryNetted",

@@ -36,7 +36,7 @@ class Account:
     def normal_side(self) -> Side:
         """The side on which it grows."""
         if self.kind is AccountKind.MEMO:
-            return Side.DEBIT if self.code == "shortfall" else Side.CREDIT
+            return Side.DEBIT if self.code in ("shortfall", "direct_collected") else Side.CREDIT
         return Side.DEBIT if self.kind in (AccountKind.ASSET, AccountKind.EXPENSE) else Side.CREDIT
 
 
@@ -49,8 +49,13 @@ _CHART: Mapping[AccountKind, tuple[tuple[str, str, str], ...]] = {
     AccountKind.ASSET: (
         ("nodal", "Nodal balance", "our balance at Razorpay: payments in; fees, refunds, transfers, own settlements out"),
         ("linked_accounts", "Linked accounts", "processed to franchisees' linked accounts, not yet settled to their banks"),
-        ("own_bank", "Own bank", "what Razorpay settled to our own bank"),
+        ("own_bank", "Own bank", "what Razorpay settled to our own bank, and what franchisees paid into it"),
         ("gst_input", "GST on Razorpay's fees", "the GST within what Razorpay charged us, where it told it: input credit"),
+        (
+            "commission_receivable",
+            "Commission receivable",
+            "commission and TDS on what franchisees collected themselves",
+        ),
     ),
     AccountKind.LIABILITY: (
         ("rider_held", "Held for riders", "payments taken whose session is neither billed nor given back"),
@@ -84,6 +89,9 @@ _CHART: Mapping[AccountKind, tuple[tuple[str, str, str], ...]] = {
     AccountKind.MEMO: (
         ("shortfall", "Shortfall", "energy and GST that no payment covered: our loss, never billed"),
         ("shortfall_contra", "Shortfall, counterpart", "the other side of the memo"),
+        ("direct_collected", "Collected by franchisees", "payments on their own QR codes, less Razorpay's fees and refunds"),
+        ("direct_riders", "Collected, due to riders", "of those payments: neither billed nor given back yet, and residue"),
+        ("direct_earned", "Collected, franchisees' own", "of those payments: energy, GST and fee billed, less Razorpay's fees"),
     ),
 }
 CHART = tuple(Account(code, name, kind, holds) for kind, rows in _CHART.items() for code, name, holds in rows)

@@ -10,6 +10,14 @@ from settlement.domain.books.corrections import (
     ReversalApplied,
     TransferReversed,
 )
+from settlement.domain.books.direct import (
+    CommissionReceived,
+    DirectBilled,
+    DirectCaptured,
+    DirectEntryBooked,
+    DirectFeeRecorded,
+    DirectRefunded,
+)
 from settlement.domain.books.journal import MoneyEvent
 from settlement.domain.books.payments import (
     PaymentBilled,
@@ -36,6 +44,7 @@ KINDS: Mapping[str, type[MoneyEvent]] = {
         EntryBooked, TransferClaimed, TransferProcessed, TransferSettled, TransferCharged, OwnSettled,
         OperatorRefundDecided, EntryCorrected, EntryNetted, TransferReversed, ReversalApplied,
         AdjustmentBooked,
+        DirectCaptured, DirectFeeRecorded, DirectBilled, DirectRefunded, DirectEntryBooked, CommissionReceived,
     )
 }  # fmt: skip
 """Every event of money by its kind; a reversal is none of its own."""
