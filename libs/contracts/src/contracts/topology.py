@@ -69,6 +69,7 @@ TOPOLOGY = Topology(
         *(Queue(name, "charging", single_active_consumer=True) for name in LANE_QUEUES),
         Queue("charging.authorize", "charging", ("charging.authorize_requested.v1",)),
         Queue("charging.credentials", "charging", ("charging.credentials_list_requested.v1",)),
+        Queue("charging.tariffs", "charging", ("charging.tariff_requested.v1",)),
         Queue(
             "charging.events",
             "charging",
@@ -103,6 +104,7 @@ TOPOLOGY = Topology(
 QUERY_ASKERS = {
     "charging.authorize_requested.v1": "ocpp_gateway",
     "charging.credentials_list_requested.v1": "ocpp_gateway",
+    "charging.tariff_requested.v1": "payments",
 }
 """Whose exchange carries a query: a service may write its own exchange only, so the addressee's queue is bound there."""
 

@@ -68,7 +68,7 @@ def _plain(name: str) -> str:
     return " ".join(name.casefold().replace("&", " and ").split())
 
 
-_CODES: Mapping[str, str] = {_plain(name): code for code, name in GST_STATES.items()} | _OTHER_NAMES
+_CODES: Mapping[str, str] = {**{_plain(name): code for code, name in GST_STATES.items()}, **_OTHER_NAMES}
 
 
 def state_code(text: str) -> str | None:
