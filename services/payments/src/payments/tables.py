@@ -148,7 +148,11 @@ qr_payments = Table(
     Column("transaction_id", BigInteger, unique=True, comment="charging's transaction; one payment is one session"),
     Column("station_id", BigInteger, comment="the transaction's station, snapshotted by charging; null: nothing ran on it"),
     Column("franchisee_id", BigInteger, comment="owner at the start; null: the platform's own site, or nothing ran on it"),
-    Column("stopped", JSONB, comment="charging's transaction_stopped, kept while no bill could be made of it"),
+    Column(
+        "stopped",
+        JSONB,
+        comment="charging's transaction_stopped: the bill's readings and terms; null: not ended, or before this was kept",
+    ),
     moment("paid_at", "when the rider paid, by Razorpay"),
     moment("received_at", "when we got the event; the start deadline counts from here"),
     moment("start_deadline", "nothing starts after it", nullable=True),

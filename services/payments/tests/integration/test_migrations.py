@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from chassis.database.migrate import migrate
 from chassis.database.tables import chassis_metadata
+from payments.invoice_tables import invoices
 from payments.tables import bills, metadata, qr_payments, refunds, riders
 from testkit.servers import Servers, fresh_database
 
@@ -44,6 +45,7 @@ async def test_the_migrated_tables_are_the_declared_ones(database: tuple[str, st
         }
     await engine.dispose()
     assert found == []
+    assert invoices.metadata is metadata
     assert set(metadata.tables) | set(chassis_metadata.tables) <= names
 
 

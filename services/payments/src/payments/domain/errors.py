@@ -27,3 +27,7 @@ class ContradictionError(PaymentsError):
 
 class ProviderUnavailableError(PaymentsError):
     """Razorpay can't be asked just now, or refused what we asked."""
+
+
+class UnansweredError(PaymentsError):
+    """Another service of ours did not answer in time."""

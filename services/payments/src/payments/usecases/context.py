@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from chassis.database import Database
+from chassis.messaging import Bus
 from chassis.runtime import Clock, Service, Worker
 from chassis.telemetry import Telemetry
 from payments.metrics import Metrics
@@ -32,6 +33,10 @@ class Payments:
     """Works stored webhooks off."""
     refunds: Worker
     """Brings owed refunds to Razorpay."""
+    invoices: Worker
+    """Numbers invoices that are due."""
+    bus: Bus
+    """Asks charging what a kWh costs."""
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DRAWN_AT_ONCE))
     """Who draws a picture or a sticker: the others wait their turn, the event loop never does."""
 

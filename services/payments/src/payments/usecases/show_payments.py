@@ -4,7 +4,7 @@ from chassis.database import UnitOfWork
 from chassis.web import Page, PageQuery, fetch_page
 from payments import tables
 from payments.domain.errors import NotFoundError
-from payments.repository import qr_payments, refunds, riders
+from payments.repository import invoices, qr_payments, refunds, riders
 from payments.views import (
     BillView,
     QrPaymentDetail,
@@ -44,6 +44,7 @@ async def show_payment(uow: UnitOfWork, payment_id: QrPaymentId) -> QrPaymentDet
         bill=BillView.of(bill) if bill is not None else None,
         residue_paise=await qr_payments.residue_of(uow.connection, payment.id),
         refunds=[RefundView.of(attempt) for attempt in attempts],
+        invoice_id=await invoices.id_of_payment(uow.connection, payment.id) if bill is not None else None,
     )
 
 
