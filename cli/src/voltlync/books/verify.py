@@ -33,6 +33,7 @@ from settlement.domain.books import (
     standing,
 )
 from settlement.domain.franchisee import Terms, terms_in_force
+from voltlync.books.invoices import invoice_differences
 from voltlync.books.records import Json, Records, moment
 from voltlync.money_text import rupees
 
@@ -98,6 +99,8 @@ class Verifier:
         for transfer in self._records.transfers:
             self._transfer(transfer)
         self._settlements()
+        for found in invoice_differences(self._records):
+            self._differs(*found)
         compared = list(self._compare())
         self._balances(compared)
         sums = _sums(compared)
