@@ -23,6 +23,11 @@ async def wake_refunds(app: Payments) -> None:
     app.refunds.wake_all()
 
 
+async def wake_invoices(app: Payments) -> None:
+    """The same for invoices."""
+    app.invoices.wake()
+
+
 def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:
     """Commits wake the workers at once; these find what was left between."""
     table: tuple[tuple[str, float, Callable[[Payments], Awaitable[None]]], ...] = (
@@ -32,7 +37,8 @@ def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:
         ("unanswered-starts", 10, chase_unanswered_starts),
         ("fees", 60, record_fees),
         ("refunds-overdue", 60, watch_refunds),
-        ("invoices", 5, watch_invoices),
+        ("invoices", 5, wake_invoices),
+        ("invoices-waiting", 60, watch_invoices),
         ("failed-bills", settings.retry_seconds, retry_failed_bills),
     )
     return tuple(Sweep(name, seconds, function) for name, seconds, function in table)

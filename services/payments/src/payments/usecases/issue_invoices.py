@@ -103,7 +103,6 @@ async def _put_off(app: Payments, uow: UnitOfWork, due: Due, error: Exception) -
 
 
 async def watch_invoices(app: Payments) -> None:
-    """Wake whoever numbers, and say how many bills have waited for too long."""
-    app.invoices.wake()
+    """Say how many bills have waited for too long."""
     async with app.database.reading() as uow:
         app.metrics.invoices_waiting.set(await invoices.waiting(uow.connection, since=uow.now - WAITS_TOO_LONG))
