@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chassis.database import Database
+from chassis.messaging import Bus
 from chassis.runtime import Service, SystemIds, Worker
 from chassis.telemetry import Telemetry
 from chassis.web import WebServer
@@ -30,6 +31,7 @@ from payments.settings import PaymentsSettings
 from payments.usecases.bill_session import bill_session
 from payments.usecases.context import Payments
 from payments.usecases.follow_start import link_transaction, refund_unstarted
+from payments.usecases.issue_invoices import issue_invoices
 from payments.usecases.work_refunds import take_up_refund
 from payments.usecases.work_webhooks import take_up_webhook
 from payments.webhook_inbox import WebhookInbox
@@ -71,6 +73,9 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
         razorpay_key_secret=sandbox.settings.key_secret,
         razorpay_webhook_secret=SECRET,
         razorpay_api_url=sandbox.base_url,
+        seller_gstin="29AAACV4321F1ZJ",
+        seller_legal_name="VoltLync Energy Private Limited",
+        seller_address="1, Residency Road, Bengaluru 560025",
     )
     service = Service("payments", clock=clock)
     telemetry = Telemetry(config, service="payments", clock=clock)
@@ -99,6 +104,8 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
         inbox=WebhookInbox(service, store, stored=webhooks.wake),
         webhooks=webhooks,
         refunds=Worker(service, "refunds", width=1, failures=metrics.work_failed),
+        invoices=Worker(service, "invoices", width=1, failures=metrics.work_failed),
+        bus=Bus("amqp://nobody.invalid", app_id="payments", service=service, telemetry=telemetry, ids=SystemIds()),
     )
     web = service.add(WebServer(service, config, ROUTES, app=app, database=store, errors=ERRORS, telemetry=telemetry))
     await service.start()
@@ -241,6 +248,12 @@ class Session:
         owed = sum(residue["amount_paise"] for residue in residues)
         assert billed + back + owed == self.amount
         assert self.refunded_at_razorpay() == ([back] if back else [])
+        while await issue_invoices(self.bench.app):
+            pass
+        invoices = await self.row("invoices")
+        assert [invoice["total_paise"] for invoice in invoices] == ([billed] if bills else [])
+        waits = "SELECT count(*) FROM invoices_due WHERE source_key = $1"
+        assert await self.bench.admin.fetchval(waits, f"qr_payment_{self.id}") == 0
         if self.energy_wh:
             assert payment["state"] == "BILLED"
         else:
@@ -253,6 +266,7 @@ STEPS = st.one_of(
     st.tuples(st.just("hear"), st.integers(0, 1)),
     st.tuples(st.just("credit")),
     st.tuples(st.just("work")),
+    st.tuples(st.just("number")),
     st.tuples(st.just("tick"), st.sampled_from([1, 6, 40, 1900])),
     st.tuples(st.just("event"), st.integers(0, 9)),
     st.tuples(st.just("lose claim")),
@@ -286,6 +300,8 @@ async def test_every_paisa_ends_in_one_place(
                     pass
             case "tick":
                 await bench.clock.advance(how[0], settle=bench.sandbox.wait_idle)
+            case "number":
+                await issue_invoices(bench.app)
             case "event" if events := session.refund_events():
                 await session.deliver(events[how[0] % len(events)])
             case "lose claim":
