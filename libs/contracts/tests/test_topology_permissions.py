@@ -236,13 +236,14 @@ async def test_a_gateway_declares_its_queues_and_hears_commands_and_credentials(
 
 
 @pytest.mark.parametrize("question", [*QUERY_ASKERS, "in a lane"])
-async def test_the_gateway_asks_and_charging_answers(broker: Broker, question: str) -> None:
+async def test_who_may_ask_asks_and_charging_answers(broker: Broker, question: str) -> None:
+    asker = QUERY_ASKERS.get(question, "ocpp_gateway")
     if question == "in a lane":
         queue, to = LANE_QUEUES[5], To("ocpp_gateway.lanes", "05", mandatory=True)
     else:
         (queue,) = TOPOLOGY.bound_queues(question)
         to = To(exchange_for(question), question, mandatory=True)
-    async with broker.bus("ocpp_gateway") as gateway, broker.bus("charging") as charging:
+    async with broker.bus(asker) as asking, broker.bus("charging") as charging:
         answering: set[asyncio.Future[None]] = set()
 
         def answer(message: aiormq.abc.DeliveredMessage) -> None:
@@ -256,7 +257,7 @@ async def test_the_gateway_asks_and_charging_answers(broker: Broker, question: s
         subscription = Subscription(queue, answer, prefetch=10)
         await charging.subscribe(subscription)
         assert subscription.trouble is None
-        answered = await gateway.ask(Note(text="why"), to=to, answer=Note, timeout_seconds=GUARD_SECONDS)
+        answered = await asking.ask(Note(text="why"), to=to, answer=Note, timeout_seconds=GUARD_SECONDS)
         assert answered.text == "because"
         await asyncio.gather(*answering)
 

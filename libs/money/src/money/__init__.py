@@ -7,12 +7,21 @@ Every amount is an integer in the unit that its name ends with: `_paise` (1/100 
 from money.bill import MIN_REFUND_PAISE, Bill, all_in_paise_per_kwh, energy_and_gst_paise, final_bill
 from money.derivation import Derivation
 from money.errors import MeterRanBackwardsError, MoneyError, NegativeQuantityError, RateOutOfRangeError, SplitExceedsGrossError
-from money.explain_bill import explain_bill, explain_energy_charge, explain_given_back, explain_invoice, kwh, percent
+from money.explain_bill import (
+    explain_bill,
+    explain_energy_charge,
+    explain_given_back,
+    explain_invoice,
+    explain_reduction,
+    kwh,
+    percent,
+)
 from money.fee import ESTIMATED_FEE_BPS, Fee, FeeSource, estimated_fee, resolve_fee
 from money.financial_year import INDIA, FinancialYear, india_date
 from money.forecast import UNLIMITED_WH, energy_affordable_wh, forecast_stop, milliseconds_until_wh
 from money.gst_states import GST_STATES, is_gstin, state_code, state_tax_name
-from money.invoice import InvoiceLines, credit_note_lines, invoice_lines
+from money.invoice import InvoiceLines, invoice_lines
+from money.reduction import Reduction, RefundExceedsSupplyError, supply_reduction
 from money.rounding import BASIS_POINTS, WH_PER_KWH, divide_half_up
 from money.settlement import Split, TdsBase, calculate_settlement
 from money.text import rupees
@@ -35,12 +44,13 @@ __all__ = [
     "MoneyError",
     "NegativeQuantityError",
     "RateOutOfRangeError",
+    "Reduction",
+    "RefundExceedsSupplyError",
     "Split",
     "SplitExceedsGrossError",
     "TdsBase",
     "all_in_paise_per_kwh",
     "calculate_settlement",
-    "credit_note_lines",
     "divide_half_up",
     "energy_affordable_wh",
     "energy_and_gst_paise",
@@ -49,6 +59,7 @@ __all__ = [
     "explain_energy_charge",
     "explain_given_back",
     "explain_invoice",
+    "explain_reduction",
     "final_bill",
     "forecast_stop",
     "india_date",
@@ -61,4 +72,5 @@ __all__ = [
     "rupees",
     "state_code",
     "state_tax_name",
+    "supply_reduction",
 ]

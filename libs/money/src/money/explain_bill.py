@@ -11,6 +11,7 @@ from money.bill import MIN_REFUND_PAISE, Bill, energy_and_gst_paise
 from money.derivation import Derivation
 from money.fee import FeeSource
 from money.invoice import InvoiceLines
+from money.reduction import Reduction
 from money.text import rupees
 
 CHARGE = "half_up(energy_wh × tariff_paise_per_kwh ÷ 1000)"
@@ -18,6 +19,10 @@ GST = "half_up(energy_charge_paise × gst_bps ÷ 10000)"
 FULL_GST = f"half_up({CHARGE} × gst_bps ÷ 10000)"
 CAPPED_GST = "paid_paise − platform_fee_paise − energy_charge_paise"
 CAPPED_CHARGE = "half_up((paid_paise − platform_fee_paise) × 10000 ÷ (10000 + gst_bps))"
+GST_OF_REDUCTION = (
+    "half_up((before_paise + amount_paise) × billed_gst_paise ÷ supply_paise)"
+    " − half_up(before_paise × billed_gst_paise ÷ supply_paise)"
+)
 DUE_BACK = "paid_paise − energy_charge_paise − gst_paise − platform_fee_paise"
 NOTHING = "0"
 
@@ -200,6 +205,44 @@ def explain_energy_charge(
     charge_words = f"{kwh(energy_wh)} at {rupees(tariff_paise_per_kwh)} a kWh make {rupees(charge_paise)}."
     gst_words = f"GST of {percent(gst_bps)} on {rupees(charge_paise)} is {rupees(gst_paise)}."
     return derived("energy_charge", charge_paise, charge_words, CHARGE), derived("gst", gst_paise, gst_words, GST)
+
+
+def explain_reduction(
+    *, amount_paise: int, reduction: Reduction, before_paise: int, energy_charge_paise: int, gst_paise: int, sources: Sources
+) -> tuple[Derivation, ...]:
+    """refund, gst, energy_charge, goodwill of what an operator gave back after the bill; the first is the sum of the others.
+
+    A goodwill leaves the supply as it is: its `reduction` is of nothing.
+    """
+    figures = {
+        "amount_paise": amount_paise,
+        "before_paise": before_paise,
+        "billed_gst_paise": gst_paise,
+        "supply_paise": energy_charge_paise + gst_paise,
+        "gst_paise": reduction.gst_paise,
+    }
+    derived = partial(_derived, figures, sources)
+    goodwill = reduction.amount_paise == 0
+    share = f"{rupees(amount_paise)} of the {rupees(energy_charge_paise + gst_paise)} billed for energy and GST"
+    gst_words = f"It is {share}: {rupees(reduction.gst_paise)} of it is GST."
+    kept = "The supply stands as it was billed."
+    all_of_it = f"All of it, {rupees(amount_paise)}, is goodwill, at the platform's expense."
+    return (
+        derived("refund", amount_paise, f"{rupees(amount_paise)} were given back by an operator.", "amount_paise"),
+        derived("gst", reduction.gst_paise, kept if goodwill else gst_words, NOTHING if goodwill else GST_OF_REDUCTION),
+        derived(
+            "energy_charge",
+            reduction.energy_charge_paise,
+            kept if goodwill else f"The rest, {rupees(reduction.energy_charge_paise)}, is energy.",
+            NOTHING if goodwill else "amount_paise − gst_paise",
+        ),
+        derived(
+            "goodwill",
+            amount_paise - reduction.amount_paise,
+            all_of_it if goodwill else "None of it is goodwill.",
+            "amount_paise" if goodwill else NOTHING,
+        ),
+    )
 
 
 def _derived(figures: Mapping[str, int], sources: Sources, name: str, paise: int, sentence: str, formula: str) -> Derivation:

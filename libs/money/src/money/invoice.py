@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from money.errors import NegativeQuantityError, require_bps, require_int, require_whole
-from money.rounding import BASIS_POINTS, divide_half_up
+from money.errors import require_int, require_whole
+from money.rounding import divide_half_up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,27 +66,4 @@ def invoice_lines(*, energy_charge_paise: int, gst_paise: int, platform_fee_pais
         round_off_paise=gst_paise - 2 * half_paise - igst_paise,
         platform_fee_paise=platform_fee_paise,
         total_paise=energy_charge_paise + gst_paise + platform_fee_paise,
-    )
-
-
-def credit_note_lines(invoice: InvoiceLines, *, credited_paise: int, gst_bps: int, interstate: bool) -> InvoiceLines:
-    """The lines of a credit note that gives `credited_paise` of an invoice back: its value with GST inside it, no fee.
-
-    All that is left of value and tax gives both to the paisa; a part is divided by the rate, and the tax is the rest, as on a
-    capped bill. Raises NegativeQuantityError if it is more than the invoice's value and tax; RateOutOfRangeError, TypeError.
-    """
-    require_whole(credited_paise=credited_paise)
-    require_bps(gst_bps=gst_bps)
-    left_paise = invoice.taxable_paise + invoice.gst_paise - credited_paise
-    if left_paise < 0:
-        raise NegativeQuantityError("left_paise", left_paise)
-    if left_paise == 0:
-        taxable_paise = invoice.taxable_paise
-    else:
-        taxable_paise = divide_half_up(credited_paise * BASIS_POINTS, BASIS_POINTS + gst_bps)
-    return invoice_lines(
-        energy_charge_paise=taxable_paise,
-        gst_paise=credited_paise - taxable_paise,
-        platform_fee_paise=0,
-        interstate=interstate,
     )

@@ -14,11 +14,13 @@ from money import (
     explain_energy_charge,
     explain_given_back,
     explain_invoice,
+    explain_reduction,
     final_bill,
     invoice_lines,
     kwh,
     percent,
     rupees,
+    supply_reduction,
 )
 
 searched = settings(max_examples=200, deadline=None)
@@ -91,6 +93,23 @@ def test_every_line_of_an_invoice_follows_from_the_bill(charge: int, gst: int, f
 def test_what_energy_is_worth_by_its_tariff(energy_wh: int, rate: int, gst_bps: int) -> None:
     for derivation in explain_energy_charge(energy_wh=energy_wh, tariff_paise_per_kwh=rate, gst_bps=gst_bps, sources=SOURCES):
         assert worked_out(derivation) == derivation.paise
+
+
+@searched
+@given(charge=st.integers(1, 10**6), gst_bps=bps, parts=st.lists(st.integers(1, 10**5), max_size=4), goodwill=st.booleans())
+def test_every_part_of_what_an_operator_gave_back_follows_from_the_bill(
+    charge: int, gst_bps: int, parts: list[int], goodwill: bool
+) -> None:
+    gst, before = (charge * gst_bps) // 10_000, 0
+    for amount in parts:
+        if before + amount > charge + gst:
+            return
+        lines = {"energy_charge_paise": charge, "gst_paise": gst}
+        taken = supply_reduction(amount_paise=0 if goodwill else amount, before_paise=before, **lines)
+        told = explain_reduction(amount_paise=amount, reduction=taken, before_paise=before, **lines, sources={})
+        assert [worked_out(derivation) for derivation in told] == [derivation.paise for derivation in told]
+        assert told[0].paise == sum(derivation.paise for derivation in told[1:]) == amount
+        before += taken.amount_paise
 
 
 def test_figures_in_words() -> None:

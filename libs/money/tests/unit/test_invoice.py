@@ -10,9 +10,7 @@ from money import (
     GST_STATES,
     FinancialYear,
     InvoiceLines,
-    NegativeQuantityError,
     all_in_paise_per_kwh,
-    credit_note_lines,
     energy_and_gst_paise,
     final_bill,
     india_date,
@@ -67,26 +65,6 @@ def test_lines_that_do_not_add_up_can_not_be() -> None:
             InvoiceLines(**{**sums, "round_off_paise": -1, "total_paise": 117, **wrong})
     with pytest.raises(AssertionError):
         InvoiceLines(**sums, round_off_paise=1, total_paise=119)
-
-
-@searched
-@given(energy_wh=st.integers(1, 10**6), gst_bps=bps, paid=paise, part=st.integers(0, 1000), interstate=st.booleans())
-def test_a_credit_note_gives_back_what_it_says_and_never_more_than_was_billed(
-    energy_wh: int, gst_bps: int, paid: int, part: int, interstate: bool
-) -> None:
-    bill = final_bill(energy_wh=energy_wh, tariff_paise_per_kwh=1800, gst_bps=gst_bps, platform_fee_paise=0, paid_paise=paid)
-    invoice = invoice_lines(
-        energy_charge_paise=bill.energy_charge_paise, gst_paise=bill.gst_paise, platform_fee_paise=0, interstate=interstate
-    )
-    credited = invoice.total_paise * part // 1000
-    note = credit_note_lines(invoice, credited_paise=credited, gst_bps=gst_bps, interstate=interstate)
-    assert note.total_paise == credited
-    assert note.taxable_paise <= invoice.taxable_paise
-    assert (note.igst_paise == 0) or interstate
-    whole = credit_note_lines(invoice, credited_paise=invoice.total_paise, gst_bps=gst_bps, interstate=interstate)
-    assert whole == invoice
-    with pytest.raises(NegativeQuantityError):
-        credit_note_lines(invoice, credited_paise=invoice.total_paise + 1, gst_bps=gst_bps, interstate=interstate)
 
 
 @searched

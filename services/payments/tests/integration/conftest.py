@@ -47,7 +47,7 @@ PREVIOUS_SECRET = "webhook-secret-before"
 TABLES = (
     "qr_codes, webhook_events, webhook_repeats, riders, rider_vpas, qr_payments, bills, refunds, residues,"
     " invoices, invoice_series, invoices_due,"
-    " outbox, inbox, idempotency_keys"
+    " operator_refunds, refund_steps, outbox, inbox, idempotency_keys"
 )
 TARIFF = TariffAnswer(tariff_id=1, paise_per_kwh=1800, gst_bps=1800, all_in_paise_per_kwh=2124)
 SELLER_GSTIN = "29AAACV4321F1ZJ"

@@ -244,6 +244,13 @@ async def test_every_amount_can_be_asked_for_its_derivation(world: World) -> Non
     assert told["subject"] == refund["id"]
     assert f"{refund['id']} is of ₹26.93" in told["paragraph"]
 
+    body = {"amount_paise": 1000, "reason": "The cable was too short.", "borne_by": "PLATFORM"}
+    given = await world.call("POST", f"/v1/payments/{payment['id']}/refunds", json=body)
+    told = await world.call("GET", f"/v1/refunds/{given['id']}/explanation")
+    parts = {amount["name"]: amount["paise"] for amount in told["amounts"]}
+    assert parts["refund"] == 1000 == parts["gst"] + parts["energy_charge"] + parts["goodwill"]
+    assert told["amounts"][0]["sources"]["amount_paise"].endswith("The cable was too short.")
+
     told = await world.call("GET", f"/v1/invoices/{payment['invoice_id']}/explanation")
     assert {amount["name"]: amount["paise"] for amount in told["amounts"]}["round_off"] == -1
     assert "-₹0.01 is rounded off" in told["paragraph"]

@@ -51,7 +51,11 @@ def test_razorpays_variables_bear_razorpays_names(monkeypatch: pytest.MonkeyPatc
     )
 
 
-SELLER = {"seller_gstin": "29AAACV4321F1ZJ", "seller_legal_name": "VoltLync Energy Private Limited", "seller_address": "Bengaluru"}
+SELLER = {
+    "seller_gstin": "29AAACV4321F1ZJ",
+    "seller_legal_name": "VoltLync Energy Private Limited",
+    "seller_address": "Bengaluru",
+}
 
 
 def test_a_seller_is_named_whole_or_not_at_all() -> None:

@@ -7,16 +7,19 @@ from money import (
     Derivation,
     FeeSource,
     InvoiceLines,
+    Reduction,
     explain_bill,
     explain_given_back,
     explain_invoice,
+    explain_reduction,
     rupees,
     state_tax_name,
 )
 from payments.domain.errors import ConflictError
 from payments.domain.qr_payment import GIVEN_BACK
-from payments.repository import invoices, qr_payments, refunds
+from payments.repository import invoices, operator_refunds, qr_payments, refunds
 from payments.repository.qr_payments import BillRow, QrPayment
+from payments.repository.refunds import Refund
 from payments.views import ExplanationView, InvoiceId, QrPaymentId, RefundId, SessionReadings
 
 BILL_FIGURES = (
@@ -42,14 +45,34 @@ async def explain_refund(uow: UnitOfWork, refund_id: RefundId) -> ExplanationVie
     """`GET /v1/refunds/{id}/explanation`: what the payment's bill left, and which attempt this is."""
     refund = await refunds.get(uow.connection, refund_id)
     payment = await qr_payments.get(uow.connection, refund.qr_payment_id)
-    amounts = await _of_payment(uow, payment)
-    due = next(amount for amount in amounts if amount.name == "refund")
     first = f"rfd_{refund.id} is of {rupees(refund.amount_paise)}, of payment qrp_{payment.id}; it is {refund.status.value}."
-    if refund.amount_paise != due.paise:
-        first += f" By the bill {rupees(due.paise)} were due: it was decided by somebody."
-    elif refund.attempt > 1:
+    if refund.attempt > 1:
         first += f" It is attempt {refund.attempt} at the same amount, which was frozen when it was decided."
+    amounts = await _of_payment(uow, payment) if refund.is_automatic else await _of_decision(uow, refund)
     return ExplanationView.made(f"rfd_{refund.id}", amounts, session=_readings(payment), first=first)
+
+
+async def _of_decision(uow: UnitOfWork, refund: Refund) -> tuple[Derivation, ...]:
+    """What an operator gave back after the bill."""
+    bill = await qr_payments.bill_of(uow.connection, refund.qr_payment_id)
+    decided = {one.number: one for one in await operator_refunds.of_payment(uow.connection, refund.qr_payment_id)}
+    if bill is None or refund.number not in decided:
+        raise ConflictError("Nobody's decision of it is kept.")
+    decision = decided[refund.number]
+    lines = f"bill of qrp_{refund.qr_payment_id}"
+    return explain_reduction(
+        amount_paise=decision.amount_paise,
+        reduction=Reduction(energy_charge_paise=decision.energy_charge_paise, gst_paise=decision.gst_paise),
+        before_paise=decision.energy_charge_before_paise + decision.gst_before_paise,
+        energy_charge_paise=bill.energy_charge_paise,
+        gst_paise=bill.gst_paise,
+        sources={
+            "amount_paise": f"{decision.decided_by}: {decision.reason}",
+            "billed_gst_paise": lines,
+            "supply_paise": lines,
+            "before_paise": "operators' refunds before it",
+        },
+    )
 
 
 async def explain_invoice_amounts(uow: UnitOfWork, invoice_id: InvoiceId) -> ExplanationView:

@@ -31,7 +31,14 @@ from payments.views.qr_codes import (
     RevenueView,
     StickerQuery,
 )
-from payments.views.refunds import RefundQuery, RefundView
+from payments.views.refunds import (
+    OperatorRefundCreate,
+    OperatorRefundView,
+    RefundDetail,
+    RefundQuery,
+    RefundStepView,
+    RefundView,
+)
 from payments.views.webhook_events import (
     AnnouncementView,
     EntityFiguresView,
@@ -58,6 +65,8 @@ __all__ = [
     "InvoiceId",
     "InvoiceQuery",
     "InvoiceView",
+    "OperatorRefundCreate",
+    "OperatorRefundView",
     "QrCodeCreate",
     "QrCodeId",
     "QrCodeQuery",
@@ -66,8 +75,10 @@ __all__ = [
     "QrPaymentId",
     "QrPaymentQuery",
     "QrPaymentView",
+    "RefundDetail",
     "RefundId",
     "RefundQuery",
+    "RefundStepView",
     "RefundView",
     "RevenueQuery",
     "RevenueView",
