@@ -36,9 +36,20 @@ async def accounted_for(world: World, site: Site, razorpay_payment_id: str, *, a
     assert moved_refunds(world, razorpay_payment_id) == ([due] if due else []), "one refund, of the right amount, or none"
     assert [refund["status"] for refund in payment["refunds"]] == (["PROCESSED"] if due else [])
     assert transaction["total_billed_paise"] == bill["total_billed_paise"], "charging read the bill back"
+    await invoiced(world, site, payment)
     if site.franchisee is not None:
         await paid_out(world, payment)
     return payment
+
+
+async def invoiced(world: World, site: Site, payment: dict[str, Any]) -> None:
+    """The session has its one invoice, which says what was billed, where, and under which version of the tariff."""
+    invoice = await world.found(f"/v1/invoices?transaction_id={payment['transaction_id']}", role="finance")
+    transaction, bill = await world.transaction(payment["transaction_id"]), payment["bill"]
+    assert (invoice["id"], invoice["qr_payment_id"]) == (payment["invoice_id"], payment["id"])
+    assert (invoice["total_paise"], invoice["gst_paise"]) == (bill["total_billed_paise"], bill["gst_paise"])
+    assert (invoice["station_name"], invoice["place_of_supply"]) == (site.station["name"], "29-Karnataka")
+    assert invoice["tariff_id"] == transaction["tariff_id"]
 
 
 async def paid_out(world: World, payment: dict[str, Any]) -> None:

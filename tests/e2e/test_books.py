@@ -129,6 +129,9 @@ async def test_the_books_agree_and_every_seeded_error_is_named(world: World) -> 
         figure = {**event["figures"][0], "razorpay_id": "rfnd_other"}
         changed.webhook_events.append({**event, "id": "whe_9999", "figures": [figure]})
 
+    def invoice_of(changed: Records) -> dict[str, Any]:
+        return of(changed, "invoices", "transaction_id", txn)
+
     def claim_of(changed: Records) -> dict[str, Any]:
         return of(changed, "transfers", "id", entry["transfer_id"])
 
@@ -209,6 +212,32 @@ async def test_the_books_agree_and_every_seeded_error_is_named(world: World) -> 
         "a transfer that failed": (
             lambda changed: claim_of(changed).update(status="FAILED"),
             f"transfer/{entry['transfer_id'].removeprefix('xfr_')}/claimed): is in the books; no record bears it out",
+        ),
+        "a session without an invoice": (
+            lambda changed: changed.invoices.remove(invoice_of(changed)),
+            f"bill of {qrp}: is of {txn}; it has no invoice",
+        ),
+        "an invoice twice": (
+            lambda changed: changed.invoices.append({**invoice_of(changed), "id": "inv_9999"}),
+            f"bill of {qrp}: is of {txn}; it has 2: ",
+        ),
+        "an invoice of another tax": (
+            lambda changed: invoice_of(changed).update(cgst_paise=1, sgst_paise=1),
+            f"cgst_paise is 1; the bill of {qrp} makes it {(gst + 1) // 2}",
+        ),
+        "an invoice with IGST within a state": (
+            lambda changed: invoice_of(changed).update(
+                interstate=True, igst_paise=gst, cgst_paise=0, sgst_paise=0, round_off_paise=0
+            ),
+            "interstate is True; it was supplied in 29 by a seller of 29",
+        ),
+        "a tax that was booked otherwise": (
+            lambda changed: invoice_of(changed).update(gst_paise=gst - 1),
+            f"its GST is {gst - 1}; {billed['id']} ({billed['key']}) books {gst} as GST collected",
+        ),
+        "a number that is missing": (
+            lambda changed: [item.update(number=f"{item['number'][:-1]}9") for item in changed.invoices[-1:]],
+            "has this number; VL/",
         ),
         "a payment of another amount in the statement": (
             lambda changed: row(changed, served["razorpay_payment_id"], 7, amount_paise=10_007),

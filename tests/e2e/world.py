@@ -47,6 +47,11 @@ from testkit.servers.rabbitmq import ADMIN
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ("charging", "payments", "settlement")
 WEBHOOK_SECRET = "e2e-webhook-secret"
+SELLER = {
+    "seller_gstin": "29AAACV4321F1ZJ",
+    "seller_legal_name": "VoltLync Energy Private Limited",
+    "seller_address": "1, Residency Road, Bengaluru 560025",
+}
 CHARGER_PASSWORD_BYTES = 16
 
 
@@ -130,7 +135,7 @@ class World:
             return values
 
         await self._mount("charging", create_charging, ChargingSettings(**common("charging"), redis_url=self.servers.redis.url))
-        await self._mount("payments", create_payments, PaymentsSettings(**common("payments"), **razorpay))
+        await self._mount("payments", create_payments, PaymentsSettings(**common("payments"), **razorpay, **SELLER))
         await self._mount("settlement", create_settlement, SettlementSettings(**common("settlement"), **razorpay))
         await self._mount(
             "ocpp_gateway",

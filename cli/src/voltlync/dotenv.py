@@ -3,7 +3,7 @@
 from chassis.web.principal import PrincipalSigner
 from contracts.topology import SERVICES
 from voltlync.credentials import Credentials
-from voltlync.plan import DATABASE_SERVICES
+from voltlync.plan import DATABASE_SERVICES, SELLER
 
 
 def dotenv(credentials: Credentials) -> str:
@@ -21,6 +21,7 @@ def dotenv(credentials: Credentials) -> str:
         f"RAZORPAY_KEY_SECRET={credentials.razorpay_key_secret}",
         f"RAZORPAY_WEBHOOK_SECRET={credentials.razorpay_webhook_secret}",
         "VOLTLYNC_OIDC_ISSUER=http://identity-simulator:8901",
+        *(f"{name}={value}" for name, value in SELLER.items()),
     ]
     lines += [f"{service.upper()}_BROKER_PASSWORD={credentials.broker_passwords[service]}" for service in SERVICES]
     lines += [f"{service.upper()}_DATABASE_PASSWORD={credentials.database_passwords[service]}" for service in DATABASE_SERVICES]

@@ -143,6 +143,7 @@ class Installation:
             case "payments" | "settlement":
                 environment |= self._razorpay_environment()
                 environment["VOLTLYNC_REDIS_URL"] = self.servers.redis.url
+                environment |= SELLER if name == "payments" else {}
             case "ocpp_gateway":
                 environment |= {
                     "VOLTLYNC_REDIS_URL": self.servers.redis.url,
@@ -177,6 +178,13 @@ class Installation:
 
 # The sandbox's merchant begins with ten thousand rupees, so that a refund is never short of balance.
 OPENING_BALANCE_PAISE = 1_000_000
+
+# Whose invoices the demo's are: a GSTIN of the right form, given to nobody.
+SELLER = {
+    "VOLTLYNC_SELLER_LEGAL_NAME": "VoltLync Energy Private Limited",
+    "VOLTLYNC_SELLER_GSTIN": "29AAACV4321F1ZJ",
+    "VOLTLYNC_SELLER_ADDRESS": "1, Residency Road, Bengaluru 560025",
+}
 
 # Razorpay settles on the next working day; whoever watches `make run` should see it happen.
 SETTLE_SECONDS = 5

@@ -237,12 +237,13 @@ async def test_a_gateway_declares_its_queues_and_hears_commands_and_credentials(
 
 @pytest.mark.parametrize("question", [*QUERY_ASKERS, "in a lane"])
 async def test_who_may_ask_asks_and_charging_answers(broker: Broker, question: str) -> None:
+    asker = QUERY_ASKERS.get(question, "ocpp_gateway")
     if question == "in a lane":
         queue, to = LANE_QUEUES[5], To("ocpp_gateway.lanes", "05", mandatory=True)
     else:
         (queue,) = TOPOLOGY.bound_queues(question)
         to = To(exchange_for(question), question, mandatory=True)
-    async with broker.bus(QUERY_ASKERS.get(question, "ocpp_gateway")) as asking, broker.bus("charging") as charging:
+    async with broker.bus(asker) as asking, broker.bus("charging") as charging:
         answering: set[asyncio.Future[None]] = set()
 
         def answer(message: aiormq.abc.DeliveredMessage) -> None:

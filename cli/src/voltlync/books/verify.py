@@ -44,6 +44,7 @@ from voltlync.books.direct import (
     who_has,
     wrong_account,
 )
+from voltlync.books.invoices import invoice_differences
 from voltlync.books.records import Json, Records, moment
 from voltlync.books.statement import StatementCheck
 from voltlync.money_text import rupees
@@ -113,6 +114,8 @@ class Verifier:
             self._differs(found.at, found.row, found.says, found.should)
         for receipt in receipts(self._records):
             self._expect(receipt)
+        for of_invoice in invoice_differences(self._records):
+            self._differs(*of_invoice)
         compared = list(self._compare())
         self._balances(compared)
         sums = _sums(compared)

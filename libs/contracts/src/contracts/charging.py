@@ -164,6 +164,27 @@ class StartExpired(StartRefused):
     TYPE: ClassVar[str] = "charging.start_expired.v1"
 
 
+class TariffAnswer(Contract):
+    """The tariff in force at a charger; every field null where none is, or where there is no such charger."""
+
+    TYPE: ClassVar[str] = "charging.tariff_found.v1"
+    tariff_id: int | None = None
+    paise_per_kwh: Paise | None = Field(None, description="energy without GST")
+    gst_bps: BasisPoints | None = None
+    all_in_paise_per_kwh: Paise | None = Field(None, description="what riders are shown: with GST, rounded as on a bill")
+    effective_from: AwareDatetime | None = None
+    effective_until: AwareDatetime | None = Field(None, description="when another price is planned to hold; None: none is")
+
+
+class TariffRequested(Query):
+    """What does a kWh cost at this charger at a time? Asked where a price is printed; sessions snapshot theirs."""
+
+    TYPE: ClassVar[str] = "charging.tariff_requested.v1"
+    ANSWER: ClassVar[type[Contract]] = TariffAnswer
+    charge_point_id: ChargePointId
+    at: AwareDatetime
+
+
 class TransactionTerms(Contract):
     """What was snapshotted at StartTransaction and rides on every later event of the transaction."""
 
@@ -177,7 +198,12 @@ class TransactionTerms(Contract):
     tariff_id: int
     tariff_paise_per_kwh: Paise
     gst_bps: BasisPoints
+    tariff_effective_from: AwareDatetime | None = Field(None, description="since when that version was in force")
     started_at: AwareDatetime
+    station_name: str | None = Field(None, description="as riders know the place; None: it began before this was told")
+    station_state_code: str | None = Field(
+        None, description="GST code of the state: the place of supply; None: not told, or the station names none"
+    )
 
 
 class TransactionStarted(TransactionTerms, Event):

@@ -70,6 +70,7 @@ TOPOLOGY = Topology(
         Queue("charging.authorize", "charging", ("charging.authorize_requested.v1",)),
         Queue("charging.credentials", "charging", ("charging.credentials_list_requested.v1",)),
         Queue("charging.sites", "charging", ("charging.site_owner_requested.v1",)),
+        Queue("charging.tariffs", "charging", ("charging.tariff_requested.v1",)),
         Queue(
             "charging.events",
             "charging",
@@ -107,6 +108,7 @@ QUERY_ASKERS = {
     "charging.authorize_requested.v1": "ocpp_gateway",
     "charging.credentials_list_requested.v1": "ocpp_gateway",
     "charging.site_owner_requested.v1": "payments",
+    "charging.tariff_requested.v1": "payments",
 }
 """Whose exchange carries a query: a service may write its own exchange only, so the addressee's queue is bound there."""
 

@@ -71,6 +71,14 @@ def energy_and_gst_paise(*, energy_wh: int, tariff_paise_per_kwh: int, gst_bps: 
     return energy_charge_paise, gst_paise
 
 
+def all_in_paise_per_kwh(*, paise_per_kwh: int, gst_bps: int) -> int:
+    """What riders are shown: a kWh with its GST, rounded as a bill of exactly one kWh is. 1800 paise and 18 % are 2124 paise.
+
+    For display alone: a bill is never computed from it, or GST would be rounded twice. Raises as `energy_and_gst_paise`.
+    """
+    return sum(energy_and_gst_paise(energy_wh=WH_PER_KWH, tariff_paise_per_kwh=paise_per_kwh, gst_bps=gst_bps))
+
+
 def final_bill(*, energy_wh: int, tariff_paise_per_kwh: int, gst_bps: int, platform_fee_paise: int, paid_paise: int) -> Bill:
     """The bill of a session that ended with `energy_wh` confirmed. The rider never owes more than was paid.
 

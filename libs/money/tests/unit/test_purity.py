@@ -7,7 +7,7 @@ import pytest
 
 import money
 
-ALLOWED_IMPORTS = {"collections", "dataclasses", "enum", "money"}
+ALLOWED_IMPORTS = {"collections", "dataclasses", "datetime", "enum", "functools", "money", "re", "typing"}
 SOURCES = sorted(Path(money.__file__).parent.glob("*.py"))
 
 

@@ -99,7 +99,7 @@ def test_division_by_zero_is_refused() -> None:
 
 def test_all_refusals_are_one_family() -> None:
     family = [error for _, error in inspect.getmembers(money, inspect.isclass) if issubclass(error, Exception)]
-    assert len(family) == 5
+    assert len(family) == 6
     assert all(issubclass(error, money.MoneyError) and issubclass(error, ValueError) for error in family)
 
 

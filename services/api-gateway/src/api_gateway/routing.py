@@ -20,6 +20,7 @@ NOUNS: Mapping[str, str] = {
     "qr-codes": "payments",
     "payments": "payments",
     "refunds": "payments",
+    "invoices": "payments",
     "riders": "payments",
     "wallets": "payments",
     "webhook-events": "payments",

@@ -8,7 +8,7 @@ from charging.platform_configuration import load_configuration
 from charging.quirk_profiles import load_profiles
 from charging.routes import ERRORS, ROUTES
 from charging.settings import ChargingSettings
-from charging.subscriptions import AUTHORIZE, CREDENTIALS, EVENTS, LANE_MODELS, SITES, handle_batch
+from charging.subscriptions import AUTHORIZE, CREDENTIALS, EVENTS, LANE_MODELS, SITES, TARIFFS, handle_batch
 from charging.usecases.context import Charging, Metrics
 from chassis.database import Database, OutboxRelay
 from chassis.messaging import Bus
@@ -98,6 +98,7 @@ def create_app(
     service.add(RpcServer(bus, "charging.authorize", AUTHORIZE, app=app, database=database, service=service))
     service.add(RpcServer(bus, "charging.credentials", CREDENTIALS, app=app, database=database, service=service))
     service.add(RpcServer(bus, "charging.sites", SITES, app=app, database=database, service=service))
+    service.add(RpcServer(bus, "charging.tariffs", TARIFFS, app=app, database=database, service=service))
     service.add(
         EventConsumer(
             bus,

@@ -3,6 +3,7 @@
 from charging.domain.errors import ConflictError, InvalidCommandError, NotFoundError
 from charging.usecases.command_charger import command_charger, list_commands, show_command
 from charging.usecases.command_many import command_many, show_command_batch
+from charging.usecases.explain_session import explain_session
 from charging.usecases.hand_over_credentials import rotate_credentials
 from charging.usecases.manage_chargers import (
     change_charger,
@@ -31,12 +32,10 @@ from charging.usecases.manage_reservations import (
 from charging.usecases.manage_stations import (
     change_station,
     create_station,
-    create_tariff,
     list_stations,
-    list_tariffs,
     show_station,
-    show_tariff,
 )
+from charging.usecases.manage_tariffs import create_tariff, list_tariffs, show_tariff, show_tariff_in_force
 from charging.usecases.show_configuration import (
     drop_override,
     list_configurations,
@@ -76,6 +75,13 @@ ROUTES = (
     Route("PATCH", "/v1/stations/{station_id}", change_station, roles=OPERATORS, summary="Change a station"),
     Route("POST", "/v1/tariffs", create_tariff, roles=OPERATORS, status=201, summary="Set a tariff: a new version"),
     Route("GET", "/v1/tariffs", list_tariffs, roles=READERS, summary="List tariffs"),
+    Route(
+        "GET",
+        "/v1/tariffs/in-force",
+        show_tariff_in_force,
+        roles=READERS,
+        summary="Show what energy costs at a charger, now or at a time, and what is planned",
+    ),
     Route("GET", "/v1/tariffs/{tariff_id}", show_tariff, roles=READERS, summary="Show a tariff"),
     Route(
         "POST",
@@ -234,6 +240,13 @@ ROUTES = (
         show_energy,
         roles=READERS,
         summary="Show which readings a session's bill rests on, and how sure it is",
+    ),
+    Route(
+        "GET",
+        "/v1/transactions/{transaction_id}/explanation",
+        explain_session,
+        roles=READERS,
+        summary="Explain a session's energy and its worth: readings, tariff version, rounding",
     ),
     Route(
         "GET",

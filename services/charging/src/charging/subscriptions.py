@@ -10,6 +10,7 @@ from charging.usecases.context import Charging
 from charging.usecases.deadline import deadline_due
 from charging.usecases.decide_start import cancel_requested, fee_recorded, start_requested
 from charging.usecases.handle_batch import LaneHandler, NewsRule, in_order_per_charger
+from charging.usecases.manage_tariffs import tell_tariff
 from charging.usecases.record_bill import record_bill
 from charging.usecases.report_status import status_reported
 from charging.usecases.send_command import command_requested
@@ -69,3 +70,4 @@ EVENTS: Mapping[type[Event], EventHandler] = {
 AUTHORIZE = {gateway.AuthorizeRequested: authorize}
 CREDENTIALS = {gateway.CredentialsListRequested: list_credentials}
 SITES = {own.SiteOwnerRequested: tell_site_owner}
+TARIFFS = {own.TariffRequested: tell_tariff}

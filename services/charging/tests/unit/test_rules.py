@@ -17,7 +17,7 @@ from charging.domain.deadlines import (
 )
 from charging.domain.errors import InvalidCommandError
 from charging.domain.limits import DEFAULT_LIMITS
-from charging.domain.start import Place, Tariff, normalise_id_tag, refusal, tariff_in_force
+from charging.domain.start import Place, Tariff, normalise_id_tag, planned_changes, refusal, tariff_in_force
 from charging.domain.states import CommandHappening
 from charging.domain.stopping import DEFAULT_ESCALATION, StopMeans, means_of_attempt, stop_command
 from charging.ocpp_schemas import check_command
@@ -108,6 +108,26 @@ def test_the_most_specific_tariff_in_its_latest_version_is_in_force():
         assert tariff_in_force(order, NOW) == newer
         assert tariff_in_force(order, NOW + timedelta(hours=1)) == charger
         assert tariff_in_force(order, NOW - timedelta(hours=10)) is None
+
+
+def test_a_planned_change_is_when_another_tariff_comes_to_hold():
+    def tariff(number, *, station=None, charger=None, hours=0):
+        return Tariff(number, station, charger, 1800, 1800, NOW + timedelta(hours=hours))
+
+    now, everywhere, station, same_hour = (
+        tariff(1, hours=-8),
+        tariff(2, hours=1),
+        tariff(3, station=7, hours=2),
+        tariff(4, hours=1),
+    )
+    shadowed = tariff(5, hours=3)  # the station's own goes on
+    hidden = tariff(6, hours=-9)
+    known = [now, everywhere, station, same_hour, shadowed, hidden]
+    changes = [(NOW + timedelta(hours=1), same_hour), (NOW + timedelta(hours=2), station)]
+    assert planned_changes(known, NOW) == planned_changes(known[::-1], NOW) == changes
+    assert planned_changes(known, NOW + timedelta(hours=1)) == changes[1:]
+    assert planned_changes([everywhere], NOW) == [(NOW + timedelta(hours=1), everywhere)]
+    assert planned_changes([], NOW) == []
 
 
 def test_how_long_a_suspension_lasts():

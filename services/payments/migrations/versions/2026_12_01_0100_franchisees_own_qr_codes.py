@@ -1,14 +1,14 @@
 """QR codes that are a franchisee's own, who took a payment, and what settlement says of franchisees.
 
 Revision ID: 2026_12_01_0100
-Revises: 2026_12_01_0020
+Revises: 2026_12_01_0041
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_12_01_0100"
-down_revision = "2026_12_01_0020"
+down_revision = "2026_12_01_0041"
 branch_labels = None
 depends_on = None
 

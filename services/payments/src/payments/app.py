@@ -17,6 +17,7 @@ from payments.routes import ERRORS, ROUTES
 from payments.settings import PaymentsSettings
 from payments.subscriptions import QUEUE, SUBSCRIPTIONS
 from payments.usecases.context import Payments
+from payments.usecases.issue_invoices import issue_invoices
 from payments.usecases.work_refunds import take_up_refund
 from payments.usecases.work_webhooks import take_up_webhook
 from payments.webhook_inbox import WebhookInbox
@@ -67,9 +68,12 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
         inbox=WebhookInbox(service, database, stored=webhooks.wake),
         webhooks=webhooks,
         refunds=service.add(Worker(service, "refunds", width=REFUNDS_AT_ONCE, failures=metrics.work_failed)),
+        # One lane: who numbers holds the series, and a second would only wait for it.
+        invoices=service.add(Worker(service, "invoices", width=1, failures=metrics.work_failed)),
     )
     payments.webhooks.take_one = partial(take_up_webhook, payments)
     payments.refunds.take_one = partial(take_up_refund, payments)
+    payments.invoices.take_one = partial(issue_invoices, payments)
     service.add(Sweeps(service, sweeps(settings), app=payments, registry=telemetry.registry))
     service.add(
         EventConsumer(

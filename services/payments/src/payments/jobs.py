@@ -7,6 +7,7 @@ from payments.settings import PaymentsSettings
 from payments.usecases.bill_session import retry_failed_bills
 from payments.usecases.chase_starts import chase_unanswered_starts
 from payments.usecases.context import Payments
+from payments.usecases.issue_invoices import watch_invoices
 from payments.usecases.make_qr_code import settle_qr_codes
 from payments.usecases.record_fees import record_fees
 from payments.usecases.stop_collection import close_ended_codes
@@ -23,6 +24,11 @@ async def wake_refunds(app: Payments) -> None:
     app.refunds.wake_all()
 
 
+async def wake_invoices(app: Payments) -> None:
+    """The same for invoices."""
+    app.invoices.wake()
+
+
 def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:
     """Commits wake the workers at once; these find what was left between."""
     table: tuple[tuple[str, float, Callable[[Payments], Awaitable[None]]], ...] = (
@@ -33,6 +39,8 @@ def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:
         ("unanswered-starts", 10, chase_unanswered_starts),
         ("fees", 60, record_fees),
         ("refunds-overdue", 60, watch_refunds),
+        ("invoices", 5, wake_invoices),
+        ("invoices-waiting", 60, watch_invoices),
         ("failed-bills", settings.retry_seconds, retry_failed_bills),
     )
     return tuple(Sweep(name, seconds, function) for name, seconds, function in table)

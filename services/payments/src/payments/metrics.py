@@ -17,7 +17,7 @@ class Metrics:
             "voltlync_payments_webhooks_total", "Verified webhooks by event and by what became of them", "event", "state"
         )
         self.work_failed = counter(
-            "voltlync_payments_work_failed_total", "Webhooks and refunds whose working off raised an error", "worker"
+            "voltlync_payments_work_failed_total", "Webhooks, refunds and invoices whose working off raised an error", "worker"
         )
         self.webhook_rejected = counter(
             "voltlync_payments_webhook_rejected_total", "Webhooks whose signature did not verify: answered 401, not stored"
@@ -55,5 +55,12 @@ class Metrics:
         )
         self.direct_code_closed = counter(
             "voltlync_payments_direct_code_closed_total", "Franchisees' own QR codes that were closed without their asking"
+        )
+        self.invoices = counter("voltlync_payments_invoices_issued_total", "Invoices that were issued")
+        self.invoice_failed = counter(
+            "voltlync_payments_invoice_failed_total", "Tries to make an invoice of a bill that came to nothing"
+        )
+        self.invoices_waiting = gauge(
+            "voltlync_payments_invoices_waiting", "Bills without an invoice for more than five minutes now"
         )
         self.qr_code_failed = counter("voltlync_payments_qr_code_failed_total", "QR codes that Razorpay refused")

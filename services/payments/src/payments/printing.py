@@ -18,7 +18,7 @@ import segno
 import typst
 from segno.encoder import DataOverflowError
 
-from money import WH_PER_KWH, energy_and_gst_paise
+from money import all_in_paise_per_kwh, percent
 
 QUIET_ZONE_MODULES = 4
 """ISO/IEC 18004 asks for four modules of white around the code."""
@@ -92,7 +92,7 @@ class Sticker:
             "connector": self.connector_id,
             "name": self.name,
             "price": self._price(),
-            "gst": f"incl. {_percent(self.gst_bps)} GST" if self.gst_bps is not None else None,
+            "gst": f"incl. {percent(self.gst_bps)} GST" if self.gst_bps is not None else None,
             "qr": qr,
         }
         # The fonts that come with typst: the same sticker on every machine, and all of them are embedded in the PDF.
@@ -106,15 +106,8 @@ class Sticker:
         """What a kWh costs with GST, rounded as on the bill."""
         if self.paise_per_kwh is None or self.gst_bps is None:
             return None
-        all_in_paise = sum(
-            energy_and_gst_paise(energy_wh=WH_PER_KWH, tariff_paise_per_kwh=self.paise_per_kwh, gst_bps=self.gst_bps)
-        )
+        all_in_paise = all_in_paise_per_kwh(paise_per_kwh=self.paise_per_kwh, gst_bps=self.gst_bps)
         return f"₹{all_in_paise // 100}.{all_in_paise % 100:02d}"
-
-
-def _percent(bps: int) -> str:
-    whole, rest = divmod(bps, 100)
-    return f"{whole}{f'.{rest:02d}'.rstrip('0') if rest else ''} %"
 
 
 def _qr_code(content: str, *, kind: str, error_correction: ErrorCorrection, scale: int, border: int) -> bytes:

@@ -6,18 +6,25 @@ from payments.domain.errors import (
     InvalidSignatureError,
     NotFoundError,
     ProviderUnavailableError,
-    SiteUnknownError,
+    UnansweredError,
 )
+from payments.usecases.explain_amounts import explain_invoice_amounts, explain_payment, explain_refund
+from payments.usecases.export_invoices import export_invoices
 from payments.usecases.make_qr_code import close_qr_code, create_qr_code, regenerate_qr_code
+from payments.usecases.print_invoice import print_invoice
 from payments.usecases.print_qr_code import draw_qr_code_png, draw_qr_code_svg, print_sticker
 from payments.usecases.receive_webhook import BODY_BYTES_MAX, receive_webhook
 from payments.usecases.refund_part import refund_part
 from payments.usecases.replay_webhook_event import replay_webhook_event
 from payments.usecases.retry_refund import retry_refund
+from payments.usecases.show_invoices import list_invoices, show_invoice
 from payments.usecases.show_payments import list_payments, list_refunds, list_riders, show_payment, show_refund, show_rider
 from payments.usecases.show_qr_codes import list_qr_codes, show_qr_code
 from payments.usecases.show_revenue import show_revenue
 from payments.usecases.show_webhook_events import list_webhook_events, show_webhook_event
+
+EXPORT_SECONDS_MAX = 300.0
+"""A month of a large network goes out as it is read."""
 
 ROUTES = (
     Route(
@@ -69,6 +76,32 @@ ROUTES = (
     Route("GET", "/v1/refunds", list_refunds, roles=STAFF, summary="List refunds"),
     Route("GET", "/v1/refunds/{refund_id}", show_refund, roles=STAFF, summary="Show a refund"),
     Route("POST", "/v1/refunds/{refund_id}/retry", retry_refund, roles=ADMIN | FINANCE, summary="Try a refund again now"),
+    Route(
+        "GET",
+        "/v1/payments/{payment_id}/explanation",
+        explain_payment,
+        roles=STAFF,
+        summary="Explain where every paisa of a payment went: readings, tariff, rounding, fee",
+    ),
+    Route("GET", "/v1/refunds/{refund_id}/explanation", explain_refund, roles=STAFF, summary="Explain a refund's amount"),
+    Route("GET", "/v1/invoices", list_invoices, roles=STAFF, summary="List GST invoices"),
+    Route(
+        "GET",
+        "/v1/invoices/export.csv",
+        export_invoices,
+        roles=ADMIN | FINANCE,
+        timeout_seconds=EXPORT_SECONDS_MAX,
+        summary="Export a month's invoices as CSV, for the GST return",
+    ),
+    Route("GET", "/v1/invoices/{invoice_id}", show_invoice, roles=STAFF, summary="Show a GST invoice"),
+    Route("GET", "/v1/invoices/{invoice_id}/invoice.pdf", print_invoice, roles=STAFF, summary="Print a GST invoice: A5"),
+    Route(
+        "GET",
+        "/v1/invoices/{invoice_id}/explanation",
+        explain_invoice_amounts,
+        roles=STAFF,
+        summary="Explain an invoice's amounts: halves, round-off, fee",
+    ),
     Route("GET", "/v1/riders", list_riders, roles=STAFF, summary="List riders, masked"),
     Route("GET", "/v1/riders/{rider_id}", show_rider, roles=STAFF, summary="Show a rider, masked"),
     Route("GET", "/v1/webhook-events", list_webhook_events, roles=STAFF, summary="List Razorpay's webhook events"),
@@ -89,5 +122,5 @@ ERRORS: dict[type[Exception], tuple[int, str]] = {
     NotFoundError: (404, "There is no such thing"),
     ConflictError: (409, "Not in this state"),
     ProviderUnavailableError: (502, "Razorpay refused"),
-    SiteUnknownError: (503, "Charging does not answer"),
+    UnansweredError: (503, "Not answered in time"),
 }

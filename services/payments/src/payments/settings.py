@@ -3,10 +3,11 @@
 from datetime import timedelta
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from chassis.runtime import DatabaseSettings
-from money import ESTIMATED_FEE_BPS
+from money import ESTIMATED_FEE_BPS, is_gstin
+from payments.domain.invoice import PREFIX_PATTERN, Seller
 from payments.domain.refund import Speed
 from razorpay_client import RazorpaySettings
 
@@ -31,6 +32,19 @@ class PaymentsSettings(RazorpaySettings, DatabaseSettings):
         description="how our QR codes are marked at Razorpay, whose account several environments may share; empty: `environment`",
     )
     platform_name: str = Field("VoltLync", min_length=1, max_length=40, description="what stands on the stickers of chargers")
+    seller_gstin: str | None = Field(
+        None, description="the GSTIN that invoices are issued under, which names the seller's state; empty: none are, bills wait"
+    )
+    seller_legal_name: str = Field("", max_length=120, description="the seller's legal name on invoices; required with a GSTIN")
+    seller_address: str = Field("", max_length=240, description="the seller's address on invoices; required with a GSTIN")
+    seller_sac: str = Field(
+        "999799",
+        pattern=r"^[0-9]{6}$",
+        description="service accounting code of charging on invoices; the default is of services not classified elsewhere",
+    )
+    invoice_prefix: str = Field(
+        "VL", pattern=PREFIX_PATTERN, description="what invoices' numbers begin with: VL/2627/0000001; own to this GSTIN"
+    )
     refund_speed: Speed = Field(
         Speed.OPTIMUM, description="optimum: minutes where the bank can; normal: 2 to 7 days, free of charge"
     )
@@ -63,9 +77,31 @@ class PaymentsSettings(RazorpaySettings, DatabaseSettings):
         return self.qr_environment or self.environment.value
 
     @property
+    def seller(self) -> Seller | None:
+        """Who sells, as invoices name them; None: nobody said, and no invoice is issued."""
+        if self.seller_gstin is None:
+            return None
+        return Seller(name=self.seller_legal_name, gstin=self.seller_gstin, address=self.seller_address, sac=self.seller_sac)
+
+    @property
     def stale_after(self) -> timedelta:
         """`stale_payment_seconds` as a span."""
         return timedelta(seconds=self.stale_payment_seconds)
+
+    @field_validator("seller_gstin")
+    @classmethod
+    def _a_gstin(cls, text: str | None) -> str | None:
+        if not text:
+            return None
+        if not is_gstin(text):
+            raise ValueError("this is no GSTIN: fifteen characters, the last of which checks the others")
+        return text
+
+    @model_validator(mode="after")
+    def _a_seller_is_named_whole(self) -> Self:
+        if self.seller_gstin is not None and not (self.seller_legal_name and self.seller_address):
+            raise ValueError("seller_gstin needs seller_legal_name and seller_address: an invoice bears all three")
+        return self
 
     @model_validator(mode="after")
     def _a_claim_outlasts_its_calls(self) -> Self:

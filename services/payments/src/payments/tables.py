@@ -169,7 +169,11 @@ qr_payments = Table(
     Column("franchisee_id", BigInteger, comment="owner at the start; null: the platform's own site, or nothing ran on it"),
     Column("collected_by_franchisee_id", BigInteger, comment="whose linked account took it; null: our own balance"),
     Column("collected_by_account_id", Text, comment="that linked account, acc_..."),
-    Column("stopped", JSONB, comment="charging's transaction_stopped, kept while no bill could be made of it"),
+    Column(
+        "stopped",
+        JSONB,
+        comment="charging's transaction_stopped: the bill's readings and terms; null: not ended, or before this was kept",
+    ),
     moment("paid_at", "when the rider paid, by Razorpay"),
     moment("received_at", "when we got the event; the start deadline counts from here"),
     moment("start_deadline", "nothing starts after it", nullable=True),

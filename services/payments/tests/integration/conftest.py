@@ -24,7 +24,15 @@ from chassis.runtime import Service, SystemIds
 from chassis.web import PrincipalSigner, Role, WebServer
 from chassis.web.principal import Principal
 from contracts import Contract, contract_for
-from contracts.charging import StartRefusal, StartRefused, StopReason, TransactionStarted, TransactionStopped
+from contracts.charging import (
+    StartRefusal,
+    StartRefused,
+    StopReason,
+    TariffAnswer,
+    TariffRequested,
+    TransactionStarted,
+    TransactionStopped,
+)
 from contracts.topology import LANE_COUNT, exchange_for, lane_of
 from payments.app import create_app
 from payments.settings import PaymentsSettings
@@ -38,8 +46,11 @@ SECRET = "webhook-secret-of-the-tests"
 PREVIOUS_SECRET = "webhook-secret-before"
 TABLES = (
     "franchisees, qr_codes, webhook_events, webhook_repeats, riders, rider_vpas, qr_payments, bills, refunds, residues,"
+    " invoices, invoice_series, invoices_due,"
     " operator_refunds, refund_steps, outbox, inbox, idempotency_keys"
 )
+TARIFF = TariffAnswer(tariff_id=1, paise_per_kwh=1800, gst_bps=1800, all_in_paise_per_kwh=2124)
+SELLER_GSTIN = "29AAACV4321F1ZJ"
 READ_SECONDS = 3.0
 """How long the service waits for the sandbox in real time: more than any honest answer takes on a busy machine, so that only
 tests of a hanging Razorpay ever wait so long."""
@@ -77,6 +88,10 @@ class World:
     transactions: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1001))
     announced: int = 0
     """Events that were put into payments' queue."""
+    tariff: TariffAnswer | None = field(default_factory=lambda: TARIFF)
+    """What charging says is in force; None: it says nothing."""
+    asked: list[TariffRequested] = field(default_factory=list)
+    """What charging was asked."""
     others: list[Service] = field(default_factory=list)
     """More replicas over the same database and queue."""
 
@@ -170,6 +185,14 @@ class World:
             taken.append(kind.model_validate_json(message.body))
         return taken
 
+    async def answer_tariff(self, message: aio_pika.abc.AbstractIncomingMessage) -> None:
+        """As charging answers."""
+        await message.ack()
+        self.asked.append(TariffRequested.model_validate_json(message.body))
+        if self.tariff is not None:
+            answer = aio_pika.Message(self.tariff.model_dump_json().encode(), correlation_id=message.correlation_id)
+            await self.channel.default_exchange.publish(answer, message.reply_to or "")
+
     async def announce(self, event: Contract, *, message_id: str | None = None) -> None:
         """Publish as the event's own service does, and wait for what follows."""
         exchange = await self.channel.get_exchange(exchange_for(event.TYPE))
@@ -227,6 +250,9 @@ class World:
             "request_key": payment["request_key"],
             "payer_reference": payment["rider_id"],
             "tariff_id": 1,
+            "tariff_effective_from": self.clock.now() - timedelta(days=30),
+            "station_name": "MG Road",
+            "station_state_code": "29",
             "tariff_paise_per_kwh": 1800,
             "gst_bps": 1800,
             "started_at": self.clock.now() - timedelta(minutes=30),
@@ -298,12 +324,16 @@ async def world(database: tuple[str, str], broker: Broker) -> AsyncIterator[Worl
         razorpay_read_seconds=READ_SECONDS,
         razorpay_workers=2,
         principal_public_key=signer.public_key,
+        seller_gstin=SELLER_GSTIN,
+        seller_legal_name="VoltLync Energy Private Limited",
+        seller_address="1, Residency Road, Bengaluru 560025",
     )
     async with running_service(settings, clock) as service, aiohttp.ClientSession() as http:
         web = next(part for part in service._parts if isinstance(part, WebServer))
         sandbox.webhooks.add_endpoint(f"{web.url}/webhooks/razorpay", SECRET, None)
         world = World(service, clock, sandbox, http, web.url, admin, channel, lanes, signer, settings)
         clock.settle = world.quiet
+        await (await channel.get_queue("charging.tariffs")).consume(world.answer_tariff)
         await world.quiet()
         yield world
         dead = await channel.declare_queue("payments.events.dead", passive=True)

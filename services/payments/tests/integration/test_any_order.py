@@ -34,6 +34,7 @@ from payments.settings import PaymentsSettings
 from payments.usecases.bill_session import bill_session
 from payments.usecases.context import Payments
 from payments.usecases.follow_start import link_transaction, refund_unstarted
+from payments.usecases.issue_invoices import issue_invoices
 from payments.usecases.refund_part import refund_part
 from payments.usecases.work_refunds import take_up_refund
 from payments.usecases.work_webhooks import take_up_webhook
@@ -78,6 +79,9 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
         razorpay_key_secret=sandbox.settings.key_secret,
         razorpay_webhook_secret=SECRET,
         razorpay_api_url=sandbox.base_url,
+        seller_gstin="29AAACV4321F1ZJ",
+        seller_legal_name="VoltLync Energy Private Limited",
+        seller_address="1, Residency Road, Bengaluru 560025",
     )
     service = Service("payments", clock=clock)
     telemetry = Telemetry(config, service="payments", clock=clock)
@@ -107,6 +111,7 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
         inbox=WebhookInbox(service, store, stored=webhooks.wake),
         webhooks=webhooks,
         refunds=Worker(service, "refunds", width=1, failures=metrics.work_failed),
+        invoices=Worker(service, "invoices", width=1, failures=metrics.work_failed),
     )
     # A linked account that can refund what it must: its balance is a test of its own.
     sandbox.state.accounts[ACCOUNT] = Account(id=ACCOUNT, details={}, created_at=0, activation="activated", live=True)
@@ -273,6 +278,12 @@ class Session:
         granted = sum(decision["amount_paise"] for decision in decided)
         back = [refund["amount_paise"] for refund in refunds if refund["status"] == "PROCESSED"]
         owed = sum(residue["amount_paise"] for residue in residues)
+        while await issue_invoices(self.bench.app):
+            pass
+        invoices = await self.row("invoices")
+        assert [invoice["total_paise"] for invoice in invoices] == ([billed] if bills else [])
+        waits = "SELECT count(*) FROM invoices_due WHERE source_key = $1"
+        assert await self.bench.admin.fetchval(waits, f"qr_payment_{self.id}") == 0
         assert billed - granted + sum(back) + owed == self.amount
         assert sorted(self.refunded_at_razorpay()) == sorted(back)
         for decision in decided:
@@ -302,6 +313,7 @@ STEPS = st.one_of(
     st.tuples(st.just("hear"), st.integers(0, 1)),
     st.tuples(st.just("credit")),
     st.tuples(st.just("work")),
+    st.tuples(st.just("number")),
     st.tuples(st.just("tick"), st.sampled_from([1, 6, 40, 1900])),
     st.tuples(st.just("event"), st.integers(0, 9)),
     st.tuples(st.just("lose claim")),
@@ -337,6 +349,8 @@ async def test_every_paisa_ends_in_one_place(
                     pass
             case "tick":
                 await bench.clock.advance(how[0], settle=bench.sandbox.wait_idle)
+            case "number":
+                await issue_invoices(bench.app)
             case "event" if events := session.refund_events():
                 await session.deliver(events[how[0] % len(events)])
             case "lose claim":

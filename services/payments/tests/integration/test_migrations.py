@@ -13,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from chassis.database.migrate import migrate
 from chassis.database.tables import chassis_metadata
+from money import FinancialYear
+from payments.domain.invoice import Seller, Supply, make_invoice
+from payments.invoice_tables import invoices
 from payments.tables import bills, metadata, qr_payments, refunds, riders
 from testkit.servers import Servers, fresh_database
 
@@ -44,6 +47,7 @@ async def test_the_migrated_tables_are_the_declared_ones(database: tuple[str, st
         }
     await engine.dispose()
     assert found == []
+    assert invoices.metadata is metadata
     assert set(metadata.tables) | set(chassis_metadata.tables) <= names
 
 
@@ -118,8 +122,10 @@ async def test_what_was_there_is_carried_over(servers: Servers) -> None:
                        ('evt_2', 'x', '', '{}', 'CURRENT', 'HANDLED', 1, now(), now());
                 INSERT INTO riders (created_at) VALUES (now());
                 INSERT INTO qr_payments (razorpay_payment_id, amount_paise, platform_fee_paise, fee_source, rider_id,
-                                         rider_resolved_by, state, paid_at, received_at, updated_at)
-                SELECT 'pay_' || n, 500, 0, 'WEBHOOK', 1, 'UPI_GUEST', 'BILLED', now(), now(), now() FROM generate_series(1, 2) n;
+                                         rider_resolved_by, state, paid_at, received_at, updated_at, charge_point_id,
+                                         connector_id)
+                SELECT 'pay_' || n, 500, 0, 'WEBHOOK', 1, 'UPI_GUEST', 'BILLED', now(), now(), now(), 'CP-1', 1
+                FROM generate_series(1, 2) n;
                 INSERT INTO bills (qr_payment_id, transaction_id, station_id, franchisee_id, energy_wh, tariff_paise_per_kwh,
                                    gst_bps, paid_paise, energy_charge_paise, gst_paise, platform_fee_paise, fee_source,
                                    refund_paise, residue_paise, shortfall_paise, implausible, started_at, stopped_at, billed_at)
@@ -131,5 +137,12 @@ async def test_what_was_there_is_carried_over(servers: Servers) -> None:
             assert [tuple(row) for row in repeats] == [(1, 2)]
             sites = await connection.fetch("SELECT id, station_id, franchisee_id FROM qr_payments ORDER BY id")
             assert [tuple(row) for row in sites] == [(1, 3, 7), (2, None, None)]
+            # The bill of before gets its invoice too: what waits can be read as what a bill leaves today.
+            [waits] = await connection.fetch("SELECT source_key, supply FROM invoices_due")
+            supply = Supply.model_validate_json(waits["supply"])
+            assert (waits["source_key"], supply.transaction_id, supply.place_code) == ("qr_payment_1", 1, None)
+            seller = Seller("S", "29AAACV4321F1ZJ", "A", "999799")
+            made = make_invoice(supply, seller, series="VL/2627", year=FinancialYear(2026), serial=1, issued_at=datetime.now(UTC))
+            assert (made.lines.total_paise, made.interstate) == (500, False)
         finally:
             await connection.close()

@@ -1,6 +1,8 @@
 """Pictures and stickers over HTTP: what comes decodes to what Razorpay said, and is sent again only where it changed."""
 
+import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
@@ -9,9 +11,10 @@ import zxingcpp
 from PIL import Image
 
 from chassis.web import Role
+from contracts.charging import TariffAnswer
 from payments.printing import Drawing, ErrorCorrection, Sticker
 
-from .conftest import World
+from .conftest import TARIFF, World
 
 
 async def fetched(world: World, path: str, **headers: str) -> tuple[int, Mapping[str, str], bytes]:
@@ -31,9 +34,9 @@ async def test_the_picture_decodes_to_what_razorpay_said(world: World) -> None:
     assert svg == Drawing(qr["image_content"], "svg", 16, 4, ErrorCorrection.Q).draw()
 
 
-async def test_the_sticker_is_of_this_code_and_of_the_price_it_was_asked_for(world: World) -> None:
+async def test_the_sticker_is_of_this_code_and_of_the_price_in_force(world: World) -> None:
     qr = await world.qr_code("CP-7")
-    status, headers, pdf = await fetched(world, f"/v1/qr-codes/{qr['id']}/sticker.pdf?paise_per_kwh=1800&gst_bps=1800")
+    status, headers, pdf = await fetched(world, f"/v1/qr-codes/{qr['id']}/sticker.pdf")
     assert (status, headers["Content-Type"]) == (200, "application/pdf")
     words = pypdf.PdfReader(BytesIO(pdf)).pages[0].extract_text()
     assert all(word in words for word in ("CP-7", "₹21.24", qr["id"]))
@@ -42,6 +45,29 @@ async def test_the_sticker_is_of_this_code_and_of_the_price_it_was_asked_for(wor
     assert same.draw() == pdf
     (found,) = zxingcpp.read_barcodes(Image.open(BytesIO(same.typeset("png"))))
     assert found.text == qr["image_content"]
+    # The price is charging's word, of now or of the time asked for.
+    assert [(query.charge_point_id, query.at) for query in world.asked] == [("CP-7", world.now())]
+    later = world.now() + timedelta(days=3)
+    await fetched(world, f"/v1/qr-codes/{qr['id']}/sticker.pdf?at={later.isoformat().replace('+00:00', 'Z')}")
+    assert world.asked[-1].at == later
+
+
+async def test_a_sticker_without_a_price_asks_nobody_and_one_with_a_price_invents_none(world: World) -> None:
+    qr = await world.qr_code("CP-7")
+    path = f"/v1/qr-codes/{qr['id']}/sticker.pdf"
+    _, _, pdf = await fetched(world, f"{path}?price=false")
+    assert "₹" not in pypdf.PdfReader(BytesIO(pdf)).pages[0].extract_text()
+    assert world.asked == []
+    world.tariff = TariffAnswer()
+    problem = await world.call("GET", path, status=409)
+    assert "No tariff is in force at CP-7" in problem["detail"]
+    # Charging is silent: the caller is told, in ten seconds of the service's clock.
+    world.tariff = None
+    asking = asyncio.create_task(world.call("GET", path, status=503))
+    while len(world.asked) < 2:
+        await asyncio.sleep(0.01)
+    world.clock.jump(11)
+    assert "print without a price" in (await asking)["detail"]
 
 
 async def test_what_the_caller_has_already_is_not_drawn_again(world: World, monkeypatch: Any) -> None:
@@ -53,8 +79,8 @@ async def test_what_the_caller_has_already_is_not_drawn_again(world: World, monk
         assert tag.startswith('"')
         assert headers["Cache-Control"] == "private, no-cache"
         with monkeypatch.context() as patched:
-            patched.delattr(Drawing, "draw")
-            patched.delattr(Sticker, "draw")
+            patched.setattr(Drawing, "draw", None)
+            patched.setattr(Sticker, "draw", None)
             for known in (tag, f'"other", {tag}', f"W/{tag}", "*"):
                 status, headers, body = await fetched(world, path, **{"If-None-Match": known})
                 assert (status, headers["ETag"], body) == (304, tag, b"")
@@ -70,11 +96,12 @@ async def test_another_price_or_size_is_another_thing(world: World) -> None:
         "image.png?quiet_zone_modules=5",
         "image.png?error_correction=m",
         "sticker.pdf",
-        "sticker.pdf?paise_per_kwh=1800&gst_bps=1800",
-        "sticker.pdf?paise_per_kwh=1801&gst_bps=1800",
+        "sticker.pdf?price=false",
     ]
     tags = {(await fetched(world, f"/v1/qr-codes/{qr['id']}/{path}"))[1]["ETag"] for path in paths}
     assert len(tags) == len(paths)
+    world.tariff = TARIFF.model_copy(update={"paise_per_kwh": 1801})
+    assert (await fetched(world, f"/v1/qr-codes/{qr['id']}/sticker.pdf"))[1]["ETag"] not in tags
 
 
 async def test_sizes_and_prices_that_make_no_sense_are_refused(world: World) -> None:
@@ -85,10 +112,9 @@ async def test_sizes_and_prices_that_make_no_sense_are_refused(world: World) -> 
         "image.svg?quiet_zone_modules=3": "#/query/quiet_zone_modules",
         "image.png?error_correction=l": "#/query/error_correction",
         "image.png?size=3": "#/query/size",
-        "sticker.pdf?paise_per_kwh=18.5&gst_bps=1800": "#/query/paise_per_kwh",
-        "sticker.pdf?paise_per_kwh=-1&gst_bps=1800": "#/query/paise_per_kwh",
-        "sticker.pdf?paise_per_kwh=1800": "#/query",
-        "sticker.pdf?paise_per_kwh=1800&gst_bps=10001": "#/query/gst_bps",
+        "sticker.pdf?paise_per_kwh=1800": "#/query/paise_per_kwh",
+        "sticker.pdf?price=perhaps": "#/query/price",
+        "sticker.pdf?at=yesterday": "#/query/at",
     }
     for path, pointer in wrong.items():
         problem = await world.call("GET", f"/v1/qr-codes/{qr['id']}/{path}", status=422)

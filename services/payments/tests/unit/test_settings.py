@@ -49,3 +49,30 @@ def test_razorpays_variables_bear_razorpays_names(monkeypatch: pytest.MonkeyPatc
         60,
         "development",
     )
+
+
+SELLER = {
+    "seller_gstin": "29AAACV4321F1ZJ",
+    "seller_legal_name": "VoltLync Energy Private Limited",
+    "seller_address": "Bengaluru",
+}
+
+
+def test_a_seller_is_named_whole_or_not_at_all() -> None:
+    assert make().seller is None
+    assert make(seller_gstin="").seller is None
+    seller = make(**SELLER).seller
+    assert seller is not None
+    assert (seller.state_code, seller.name, seller.sac) == ("29", "VoltLync Energy Private Limited", "999799")
+    for missing in ("seller_legal_name", "seller_address"):
+        with pytest.raises(ValidationError, match="all three"):
+            make(**{**SELLER, missing: ""})
+    for gstin in ("29AAACV4321F1ZK", "29aaacv4321f1zj", "39AAACV4321F1ZJ", "29AAACV4321F1Z"):
+        with pytest.raises(ValidationError, match="no GSTIN"):
+            make(**{**SELLER, "seller_gstin": gstin})
+
+
+@pytest.mark.parametrize("prefix", ["", "VOLT", "vl", "V/", "V-"])
+def test_a_prefix_that_would_make_a_number_too_long_or_odd_is_refused(prefix: str) -> None:
+    with pytest.raises(ValidationError, match="invoice_prefix"):
+        make(invoice_prefix=prefix)

@@ -92,3 +92,16 @@ def tariff_in_force(tariffs: Iterable[Tariff], at: datetime) -> Tariff | None:
         key=lambda t: (t.charger_id is not None, t.station_id is not None, t.effective_from, t.id),
         default=None,
     )
+
+
+def planned_changes(tariffs: Iterable[Tariff], after: datetime) -> list[tuple[datetime, Tariff]]:
+    """(from when, which) each time another tariff comes to hold after a moment, in order of time."""
+    known = list(tariffs)
+    changes: list[tuple[datetime, Tariff]] = []
+    holds = tariff_in_force(known, after)
+    for begins in sorted({tariff.effective_from for tariff in known if tariff.effective_from > after}):
+        then = tariff_in_force(known, begins)
+        if then is not None and then != holds:
+            changes.append((begins, then))
+            holds = then
+    return changes

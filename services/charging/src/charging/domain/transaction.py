@@ -28,6 +28,8 @@ class Transaction:
     connector_id: int
     station_id: int
     franchisee_id: int | None
+    station_name: str | None
+    station_state_code: str | None
     start_request_id: int | None
     request_key: str | None
     payer_reference: str | None
@@ -35,6 +37,7 @@ class Transaction:
     tariff_id: int | None
     tariff_paise_per_kwh: int
     gst_bps: int
+    tariff_effective_from: datetime | None
     budget_paise: int | None
     rated_power_w: int
     connector_kind: str

@@ -42,6 +42,14 @@ tariffs = sa.Table(
     sa.CheckConstraint("station_id IS NULL OR charger_id IS NULL", name="scope"),
     sa.Index(None, "station_id"),
     sa.Index(None, "charger_id"),
+    # What precedes and follows a version: those of the same scope, by time. 0: everywhere.
+    sa.Index(
+        "tariffs_scope_effective_from_idx",
+        sa.text("coalesce(charger_id, 0)"),
+        sa.text("coalesce(station_id, 0)"),
+        "effective_from",
+        "id",
+    ),
 )
 
 

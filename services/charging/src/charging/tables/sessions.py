@@ -80,6 +80,8 @@ transactions = sa.Table(
     sa.Column("connector_id", sa.Integer, nullable=False, comment="where the car stands"),
     sa.Column("station_id", sa.BigInteger, nullable=False, comment="snapshot at the start"),
     sa.Column("franchisee_id", sa.BigInteger, comment="owner at the start; null: the platform's own"),
+    sa.Column("station_name", sa.Text, comment="snapshot, for the rider's invoice; null: it began before this was kept"),
+    sa.Column("station_state_code", sa.Text, comment="snapshot, GST code: place of supply; null: the station names none"),
     sa.Column(
         "start_request_id", sa.BigInteger, sa.ForeignKey(start_requests.c.id), comment="null: a staff tag or a refused start"
     ),
@@ -91,6 +93,11 @@ transactions = sa.Table(
     ),
     sa.Column("tariff_paise_per_kwh", sa.BigInteger, nullable=False, comment="snapshot at the start"),
     sa.Column("gst_bps", sa.Integer, nullable=False, comment="snapshot at the start"),
+    sa.Column(
+        "tariff_effective_from",
+        Time,
+        comment="snapshot: since when that version held; null: no tariff, or it began before this was kept",
+    ),
     sa.Column("budget_paise", sa.BigInteger, comment="what was paid; null: no payer, no limit"),
     sa.Column(
         "platform_fee_paise",

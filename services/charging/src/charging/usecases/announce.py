@@ -32,11 +32,14 @@ def _terms(transaction: Transaction) -> dict[str, Any]:
         "connector_id": transaction.connector_id,
         "station_id": transaction.station_id,
         "franchisee_id": transaction.franchisee_id,
+        "station_name": transaction.station_name,
+        "station_state_code": transaction.station_state_code,
         "request_key": transaction.request_key,
         "payer_reference": transaction.payer_reference,
         "tariff_id": transaction.tariff_id or 0,
         "tariff_paise_per_kwh": transaction.tariff_paise_per_kwh,
         "gst_bps": transaction.gst_bps,
+        "tariff_effective_from": transaction.tariff_effective_from,
         "started_at": transaction.started_at,
     }
 

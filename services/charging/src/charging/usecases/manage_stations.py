@@ -1,22 +1,18 @@
-"""Stations and tariffs: where chargers stand, and what their energy costs."""
+"""Stations: where chargers stand."""
 
 from typing import Any
 
 import sqlalchemy as sa
 
-from charging.tables import chargers, stations, tariffs
+from charging.tables import stations
 from charging.usecases import announce
-from charging.usecases.scope import at_own_stations, missing, own_stations
+from charging.usecases.scope import missing, own_stations
 from charging.views import (
     StationChange,
     StationCreate,
     StationId,
     StationQuery,
     StationView,
-    TariffCreate,
-    TariffId,
-    TariffQuery,
-    TariffView,
     given,
     whole,
 )
@@ -55,12 +51,12 @@ async def list_stations(uow: UnitOfWork, query: StationQuery, principal: Princip
 
 async def show_station(uow: UnitOfWork, station_id: StationId, principal: Principal) -> StationView:
     """`GET /v1/stations/{id}`."""
-    return StationView.model_validate(await _station(uow, station_id, principal))
+    return StationView.model_validate(await read_station(uow, station_id, principal))
 
 
 async def change_station(uow: UnitOfWork, station_id: StationId, body: StationChange, principal: Principal) -> StationView:
     """`PATCH /v1/stations/{id}`. A new owner holds for sessions that start from now on: terms are snapshotted."""
-    before = await _station(uow, station_id, principal)
+    before = await read_station(uow, station_id, principal)
     changes = given(body)
     for name, value in changes.items():
         if value is None and not stations.c[name].nullable:
@@ -84,56 +80,11 @@ async def change_station(uow: UnitOfWork, station_id: StationId, body: StationCh
     return StationView.model_validate(row)
 
 
-async def _station(uow: UnitOfWork, station_id: int, principal: Principal) -> Any:
+async def read_station(uow: UnitOfWork, station_id: int, principal: Principal) -> Any:
+    """The row. Raises NotFoundError where there is none, or where it is not the caller's."""
     row = (
         await uow.connection.execute(sa.select(stations).where(stations.c.id == station_id, own_stations(principal)))
     ).one_or_none()
     if row is None:
         raise missing("station", "stn", station_id)
     return row
-
-
-async def create_tariff(uow: UnitOfWork, body: TariffCreate, principal: Principal) -> TariffView:
-    """`POST /v1/tariffs`: a new version; earlier ones stay for what they were charged by."""
-    if body.station_id is not None and body.charger_id is not None:
-        raise invalid_field("#/body/charger_id", "Either a station or a charger, not both")
-    if body.station_id is not None:
-        await _station(uow, body.station_id, principal)
-    if body.charger_id is not None and not await uow.connection.scalar(
-        sa.select(chargers.c.id).where(chargers.c.id == body.charger_id)
-    ):
-        raise missing("charger", "chg", body.charger_id)
-    values = whole(body) | {"effective_from": body.effective_from or uow.now}
-    row = (await uow.connection.execute(sa.insert(tariffs).values(**values, created_at=uow.now).returning(*tariffs.c))).one()
-    announce.audit(
-        uow,
-        entity="tariff",
-        entity_id=row.id,
-        action="created",
-        actor=principal.subject,
-        trigger="api",
-        at=uow.now,
-        after=values | {"effective_from": values["effective_from"].isoformat()},
-    )
-    return TariffView.model_validate(row)
-
-
-async def list_tariffs(uow: UnitOfWork, query: TariffQuery, principal: Principal) -> Page[TariffView]:
-    """`GET /v1/tariffs`, newest version first. A franchisee sees those of its stations and those that hold everywhere."""
-    everywhere = sa.and_(tariffs.c.station_id.is_(None), tariffs.c.charger_id.is_(None))
-    of_chargers = sa.select(chargers.c.id).where(at_own_stations(principal, chargers.c.station_id))
-    own = sa.or_(everywhere, at_own_stations(principal, tariffs.c.station_id), tariffs.c.charger_id.in_(of_chargers))
-    statement = sa.select(tariffs).where(own)
-    if query.station_id is not None:
-        statement = statement.where(tariffs.c.station_id == query.station_id)
-    if query.charger_id is not None:
-        statement = statement.where(tariffs.c.charger_id == query.charger_id)
-    return await fetch_page(uow, statement, query, order=(tariffs.c.id,), view=TariffView.model_validate)
-
-
-async def show_tariff(uow: UnitOfWork, tariff_id: TariffId) -> TariffView:
-    """`GET /v1/tariffs/{id}`."""
-    row = (await uow.connection.execute(sa.select(tariffs).where(tariffs.c.id == tariff_id))).one_or_none()
-    if row is None:
-        raise missing("tariff", "trf", tariff_id)
-    return TariffView.model_validate(row)

@@ -53,14 +53,14 @@ async def list_transactions(uow: UnitOfWork, query: TransactionQuery, principal:
 
 async def show_transaction(uow: UnitOfWork, transaction_id: TransactionId, principal: Principal) -> TransactionView:
     """`GET /v1/transactions/{id}`."""
-    return TransactionView.model_validate(await _transaction(uow, transaction_id, principal))
+    return TransactionView.model_validate(await read_transaction(uow, transaction_id, principal))
 
 
 async def list_meter_values(
     uow: UnitOfWork, transaction_id: TransactionId, query: PageQuery, principal: Principal
 ) -> Page[MeterValueView]:
     """`GET /v1/transactions/{id}/meter-values`, newest first."""
-    await _transaction(uow, transaction_id, principal)
+    await read_transaction(uow, transaction_id, principal)
     m = meter_values.c
     statement = sa.select(meter_values).where(m.transaction_id == transaction_id)
     return await fetch_page(uow, statement, query, order=(m.received_at, m.seq, m.n), view=MeterValueView.model_validate)
@@ -68,7 +68,7 @@ async def list_meter_values(
 
 async def show_energy(uow: UnitOfWork, transaction_id: TransactionId, principal: Principal) -> EnergyView:
     """`GET /v1/transactions/{id}/energy`: which readings the bill rests on, and how sure it is. 409 while it runs."""
-    row = await _transaction(uow, transaction_id, principal)
+    row = await read_transaction(uow, transaction_id, principal)
     if row.state != TransactionState.STOPPED.value:
         raise ConflictError("The session still runs: its energy is not final yet.")
     proof = EnergyEvidence.model_validate(row.energy_evidence) if row.energy_evidence is not None else None
@@ -89,7 +89,7 @@ async def show_energy(uow: UnitOfWork, transaction_id: TransactionId, principal:
 
 async def stop_transaction_by_request(uow: UnitOfWork, transaction_id: TransactionId, principal: Principal) -> TransactionView:
     """`POST /v1/transactions/{id}/stop`: the wish goes into the charger's lane; whether the energy is off, the session shows."""
-    row = await _transaction(uow, transaction_id, principal)
+    row = await read_transaction(uow, transaction_id, principal)
     if row.state == TransactionState.STOPPED.value:
         raise ConflictError("The session has ended already.")
     uow.publish(
@@ -101,7 +101,8 @@ async def stop_transaction_by_request(uow: UnitOfWork, transaction_id: Transacti
     return TransactionView.model_validate(row)
 
 
-async def _transaction(uow: UnitOfWork, transaction_id: int, principal: Principal) -> Any:
+async def read_transaction(uow: UnitOfWork, transaction_id: int, principal: Principal) -> Any:
+    """The row. Raises NotFoundError where there is none, or where it is not the caller's."""
     row = (
         await uow.connection.execute(sa.select(transactions).where(transactions.c.id == transaction_id, _own(principal)))
     ).one_or_none()

@@ -42,6 +42,7 @@ from chassis.database import UnitOfWork
 from chassis.messaging import Received
 from contracts.charging import SegmentBegin, StartRefusal, StopReason
 from contracts.ocpp_gateway import IdTagStatus, StartTransactionDecision, StartTransactionReceived
+from money import state_code
 
 log = structlog.get_logger(__name__)
 
@@ -238,7 +239,11 @@ async def write_transaction(
     )
     accepted = status is IdTagStatus.ACCEPTED
     payer = request if accepted else None
-    franchisee_id = await uow.connection.scalar(sa.select(stations.c.franchisee_id).where(stations.c.id == charger.station_id))
+    station = (
+        await uow.connection.execute(
+            sa.select(stations.c.franchisee_id, stations.c.name, stations.c.state).where(stations.c.id == charger.station_id)
+        )
+    ).one()
     paise_per_kwh, gst_bps = (tariff.paise_per_kwh, tariff.gst_bps) if tariff is not None else (0, 0)
     meter = start_meter(
         meter_start_wh=event.meter_start_wh,
@@ -266,7 +271,9 @@ async def write_transaction(
             charge_point_id=charger.charge_point_id,
             connector_id=connector_id,
             station_id=charger.station_id,
-            franchisee_id=franchisee_id,
+            franchisee_id=station.franchisee_id,
+            station_name=station.name,
+            station_state_code=state_code(station.state),
             start_request_id=request.id if request is not None else None,
             request_key=payer.request_key if payer is not None else None,
             payer_reference=payer.payer_reference if payer is not None else None,
@@ -274,6 +281,7 @@ async def write_transaction(
             tariff_id=tariff.id if tariff is not None else None,
             tariff_paise_per_kwh=paise_per_kwh,
             gst_bps=gst_bps,
+            tariff_effective_from=tariff.effective_from if tariff is not None else None,
             budget_paise=payer.budget_paise if payer is not None else None,
             platform_fee_paise=payer.platform_fee_paise if payer is not None else 0,
             affordable_wh=affordable_wh(

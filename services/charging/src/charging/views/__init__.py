@@ -49,6 +49,7 @@ from charging.views.configuration import (
     ConfigurationView,
     ConfigurationWithKeys,
 )
+from charging.views.explanation import DerivationView, EnergyDerivationView, TransactionExplanation
 from charging.views.id_tags import IdTagChange, IdTagCreate, IdTagQuery, IdTagView
 from charging.views.local_lists import LocalListSync, LocalListView
 from charging.views.network import (
@@ -67,9 +68,6 @@ from charging.views.network import (
     StationCreate,
     StationQuery,
     StationView,
-    TariffCreate,
-    TariffQuery,
-    TariffView,
 )
 from charging.views.quirks import ChargerQuirksView, QuirkProfileList, QuirkProfileView, Quirks
 from charging.views.reports import ChargerErrorQuery, ChargerErrorView, SignalQualityQuery, SignalQualityView
@@ -81,6 +79,15 @@ from charging.views.sessions import (
     StartRequestView,
     TransactionQuery,
     TransactionView,
+)
+from charging.views.tariffs import (
+    PlannedTariff,
+    TariffCreate,
+    TariffInForceQuery,
+    TariffInForceView,
+    TariffQuery,
+    TariffState,
+    TariffView,
 )
 from charging.views.unknown_charge_points import UnknownChargePointAdopt, UnknownChargePointView
 
@@ -124,6 +131,8 @@ __all__ = [
     "ConnectorQuery",
     "ConnectorView",
     "CredentialsRotate",
+    "DerivationView",
+    "EnergyDerivationView",
     "EnergyView",
     "FranchiseeId",
     "IdTagChange",
@@ -136,6 +145,7 @@ __all__ = [
     "LocalListView",
     "MeterValueView",
     "Name",
+    "PlannedTariff",
     "QuirkProfileList",
     "QuirkProfileView",
     "Quirks",
@@ -157,8 +167,12 @@ __all__ = [
     "StationView",
     "TariffCreate",
     "TariffId",
+    "TariffInForceQuery",
+    "TariffInForceView",
     "TariffQuery",
+    "TariffState",
     "TariffView",
+    "TransactionExplanation",
     "TransactionId",
     "TransactionQuery",
     "TransactionView",

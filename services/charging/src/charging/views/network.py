@@ -1,27 +1,39 @@
-"""Sites, chargers, connectors, tariffs."""
+"""Sites, chargers, connectors."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, Field
 
 from charging.domain.deadlines import ConnectorKind
 from charging.views.base import (
     CONNECTORS_MAX,
     POWER_MAX_W,
-    RATE_MAX_PAISE,
     ChargerId,
     CommandId,
     FranchiseeId,
     Line,
     Name,
     StationId,
-    TariffId,
     TransactionId,
     View,
 )
 from charging.views.quirks import Quirks
 from chassis.web import Body, PageQuery
+from money import GST_STATES, state_code
+
+
+def _state_name(text: str) -> str:
+    """The state as the GST list spells it. Raises ValueError: invoices name the place of supply by its code."""
+    if not text.strip():
+        return ""
+    code = state_code(text)
+    if code is None:
+        raise ValueError("no state or union territory of India is called so")
+    return GST_STATES[code]
+
+
+State = Annotated[str, Field(max_length=60), AfterValidator(_state_name)]
 
 
 class StationCreate(Body):
@@ -31,7 +43,7 @@ class StationCreate(Body):
     franchisee_id: FranchiseeId | None = Field(None, description="owner of the site; null: the platform's own")
     address: Line = ""
     city: Line = ""
-    state: Line = Field("", description="state of India: place of supply")
+    state: State = Field("", description="state or union territory, by name or GST code: place of supply")
     postal_code: Annotated[str, Field(max_length=12)] = ""
     latitude: float | None = Field(None, ge=-90, le=90)
     longitude: float | None = Field(None, ge=-180, le=180)
@@ -44,7 +56,7 @@ class StationChange(Body):
     franchisee_id: FranchiseeId | None = None
     address: Line | None = None
     city: Line | None = None
-    state: Line | None = None
+    state: State | None = None
     postal_code: Annotated[str, Field(max_length=12)] | None = None
     latitude: float | None = Field(None, ge=-90, le=90)
     longitude: float | None = Field(None, ge=-180, le=180)
@@ -199,34 +211,3 @@ class ConnectorQuery(PageQuery):
     station_id: StationId | None = None
     charger_id: ChargerId | None = None
     status: str | None = Field(None, max_length=20)
-
-
-class TariffCreate(Body):
-    """A version of a price. The most specific one in force counts; a version never changes."""
-
-    station_id: StationId | None = Field(None, description="holds at this station; null with charger_id null: everywhere")
-    charger_id: ChargerId | None = Field(None, description="holds for this charger only")
-    name: Name
-    paise_per_kwh: int = Field(ge=0, le=RATE_MAX_PAISE, description="energy without GST")
-    gst_bps: int = Field(1800, ge=0, le=10_000, description="GST on the energy charge, 1/100 percent")
-    effective_from: AwareDatetime | None = Field(None, description="null: from now", strict=False)
-
-
-class TariffView(View):
-    """A version of a price."""
-
-    id: TariffId
-    station_id: StationId | None
-    charger_id: ChargerId | None
-    name: str
-    paise_per_kwh: int
-    gst_bps: int
-    effective_from: datetime
-    created_at: datetime
-
-
-class TariffQuery(PageQuery):
-    """Filters of the list."""
-
-    station_id: StationId | None = None
-    charger_id: ChargerId | None = None

@@ -25,9 +25,9 @@ class ContradictionError(PaymentsError):
     """Two facts that can't both be true, such as a session on a payment that has been refunded. Stops; a person has to look."""
 
 
-class SiteUnknownError(PaymentsError):
-    """Charging did not answer whose site a charger stands at."""
-
-
 class ProviderUnavailableError(PaymentsError):
     """Razorpay can't be asked just now, or refused what we asked."""
+
+
+class UnansweredError(PaymentsError):
+    """Another service of ours did not answer in time."""

@@ -13,6 +13,7 @@ from payments.repository.qr_payments import QrPayment
 from payments.usecases.context import Payments
 from payments.usecases.follow_start import payment_for, refuse_other_transaction
 from payments.usecases.give_back import give_back_all, owe
+from payments.usecases.issue_invoices import owe_invoice_of_payment
 from payments.usecases.stop_collection import close_where_the_owner_changed
 
 log = structlog.get_logger(__name__)
@@ -22,7 +23,8 @@ RETRIED_AT_ONCE_MAX = 100
 
 
 async def bill_session(app: Payments, uow: UnitOfWork, event: TransactionStopped) -> None:
-    """`charging.transaction_stopped`. Emits PaymentBilled; without energy PaymentRefundedInFull, and no bill at all.
+    """`charging.transaction_stopped`. Emits PaymentBilled and owes an invoice; without energy
+    PaymentRefundedInFull: no bill, no invoice.
 
     Where no honest bill can be made the payment waits as BILLING_FAILED, with an alarm, and is tried every 30 minutes: neither
     a guess nor a dead letter. Raises ContradictionError for a second transaction on one payment.
@@ -54,8 +56,15 @@ async def bill_session(app: Payments, uow: UnitOfWork, event: TransactionStopped
         return
     await qr_payments.add_bill(uow.connection, payment=payment, stopped=event, bill=bill, now=uow.now)
     await qr_payments.set_values(
-        uow.connection, payment.id, state=state.value, transaction_id=event.transaction_id, stopped=None, updated_at=uow.now
+        uow.connection,
+        payment.id,
+        state=state.value,
+        transaction_id=event.transaction_id,
+        stopped=event.model_dump(mode="json"),
+        updated_at=uow.now,
     )
+    if payment.collected_by_account_id is None:  # who collected it is the seller, and invoices it
+        await owe_invoice_of_payment(app, uow, payment, event, bill)
     uow.publish(_billed(payment, event, bill, now=uow.now), subject=payment.request_key)
     log.info(
         "payment.billed",

@@ -5,7 +5,7 @@ from chassis.messaging import BrokerUnavailable, RpcTimeout, Undeliverable
 from contracts.charging import SiteOwnerAnswer, SiteOwnerRequested
 from contracts.settlement import DirectCollection
 from contracts.topology import address_of
-from payments.domain.errors import ConflictError, SiteUnknownError
+from payments.domain.errors import ConflictError, UnansweredError
 from payments.repository import franchisees
 from payments.repository.franchisees import Franchisee
 from payments.usecases.context import Payments
@@ -17,7 +17,7 @@ ASKING_SECONDS = 5
 async def site_owner(app: Payments, charge_point_id: str) -> int:
     """The franchisee at whose station the charger stands now: asked, as money is to go to his account.
 
-    Raises ConflictError for the platform's own site or no charger, SiteUnknownError where charging does not answer.
+    Raises ConflictError for the platform's own site or no charger, UnansweredError where charging does not answer.
     """
     question = SiteOwnerRequested(charge_point_id=charge_point_id)
     try:
@@ -25,7 +25,7 @@ async def site_owner(app: Payments, charge_point_id: str) -> int:
             question, to=address_of(question, sender="payments"), answer=SiteOwnerAnswer, timeout_seconds=ASKING_SECONDS
         )
     except (RpcTimeout, Undeliverable, BrokerUnavailable) as error:
-        raise SiteUnknownError("Charging does not say whose site it is just now; try again.") from error
+        raise UnansweredError("Charging does not say whose site it is just now; try again.") from error
     if answer.station_id is None:
         raise ConflictError(f"Charging knows no charger {charge_point_id}.")
     if answer.franchisee_id is None:

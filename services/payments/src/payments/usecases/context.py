@@ -25,6 +25,7 @@ class Payments:
     clock: Clock
     database: Database
     bus: Bus
+    """Asks charging: whose site it is, what a kWh costs there."""
     razorpay: Razorpay
     telemetry: Telemetry
     metrics: Metrics
@@ -34,6 +35,8 @@ class Payments:
     """Works stored webhooks off."""
     refunds: Worker
     """Brings owed refunds to Razorpay."""
+    invoices: Worker
+    """Numbers invoices that are due."""
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DRAWN_AT_ONCE))
     """Who draws a picture or a sticker: the others wait their turn, the event loop never does."""
 

@@ -51,7 +51,7 @@ async def regenerate_qr_code(
 
     Our two rows change together, whatever Razorpay says to either call. A code is replaced once: the repetition answers what
     took its place, unless Razorpay refused that, and then makes another.
-    Raises NotFoundError, ConflictError, SiteUnknownError where charging does not say whose site it is,
+    Raises NotFoundError, ConflictError, UnansweredError where charging does not say whose site it is,
     ProviderUnavailableError where Razorpay refused the new one.
     """
     wanted = body.owner if body is not None else None

@@ -1,19 +1,23 @@
 """A QR code to hang up: as a picture, or as the sticker of its connector. Drawn in a thread, cached by a strong ETag."""
 
-import asyncio
+from datetime import datetime
 
 from aiohttp import web
 
-from payments.domain.errors import ConflictError
+from chassis.messaging import MessagingError
+from contracts.charging import TariffAnswer, TariffRequested
+from contracts.topology import address_of
+from payments.domain.errors import ConflictError, UnansweredError
 from payments.domain.qr_code import QrCodeStatus, default_name
-from payments.printing import Drawing, Sticker, TooLong, fingerprint
+from payments.printing import Drawing, Sticker, fingerprint
 from payments.repository import qr_codes
 from payments.repository.qr_codes import QrCode
 from payments.usecases.context import Payments
+from payments.usecases.printed import answer_printed
 from payments.views import DrawingQuery, QrCodeId, StickerQuery
 
-CACHE_CONTROL = "private, no-cache"
-"""The caller may keep it and has to ask each time: a code is closed, a price changes."""
+ANSWER_SECONDS = 10
+"""How long charging may take to say what a kWh costs: it looks it up in its own tables."""
 
 
 async def draw_qr_code_png(app: Payments, qr_code_id: QrCodeId, query: DrawingQuery, request: web.Request) -> web.Response:
@@ -29,21 +33,39 @@ async def draw_qr_code_svg(app: Payments, qr_code_id: QrCodeId, query: DrawingQu
 
 
 async def print_sticker(app: Payments, qr_code_id: QrCodeId, query: StickerQuery, request: web.Request) -> web.Response:
-    """`GET /v1/qr-codes/{id}/sticker.pdf`. Raises ConflictError for a code that serves nobody any more."""
+    """`GET /v1/qr-codes/{id}/sticker.pdf`, with the price that charging says is in force.
+
+    Raises ConflictError for a code that serves nobody any more and where no tariff is in force, UnansweredError.
+    """
     row = await _read(app, qr_code_id)
     if row.status in (QrCodeStatus.CLOSING, QrCodeStatus.CLOSED):
         raise ConflictError("This QR code is closed, and payments on it are refunded. Print the one in its place.")
+    content = _content(row)
+    tariff = await _tariff(app, row.charge_point_id, query.at or app.clock.now()) if query.price else TariffAnswer()
     sticker = Sticker(
         reference=f"qrc_{row.id}",
-        content=_content(row),
+        content=content,
         platform=app.settings.platform_name,
         charge_point_id=row.charge_point_id,
         connector_id=row.connector_id,
         name=row.name if row.name != default_name(row.charge_point_id, row.connector_id) else None,
-        paise_per_kwh=query.paise_per_kwh,
-        gst_bps=query.gst_bps,
+        paise_per_kwh=tariff.paise_per_kwh,
+        gst_bps=tariff.gst_bps,
     )
     return await _answer(app, request, sticker, content_type="application/pdf")
+
+
+async def _tariff(app: Payments, charge_point_id: str, at: datetime) -> TariffAnswer:
+    """The tariff in force at a charger, by charging: tariffs are its own."""
+    question = TariffRequested(charge_point_id=charge_point_id, at=at)
+    to = address_of(question, sender="payments")
+    try:
+        answer = await app.bus.ask(question, to=to, answer=TariffAnswer, timeout_seconds=ANSWER_SECONDS)
+    except MessagingError as error:
+        raise UnansweredError("charging did not say what a kWh costs. Try again, or print without a price.") from error
+    if answer.tariff_id is None:
+        raise ConflictError(f"No tariff is in force at {charge_point_id} then. Set one, or print without a price.")
+    return answer
 
 
 async def _read(app: Payments, qr_code_id: int) -> QrCode:
@@ -59,15 +81,4 @@ def _content(row: QrCode) -> str:
 
 
 async def _answer(app: Payments, request: web.Request, printed: Drawing | Sticker, *, content_type: str) -> web.Response:
-    """304 where the caller has these very bytes; drawn only where it has not."""
-    tag = fingerprint(printed)
-    headers = {"ETag": f'"{tag}"', "Cache-Control": CACHE_CONTROL}
-    known = request.if_none_match or ()
-    if any(given.value in (tag, "*") for given in known):
-        return web.Response(status=304, headers=headers)
-    async with app.drawing:
-        try:
-            body = await asyncio.to_thread(printed.draw)
-        except TooLong as error:
-            raise ConflictError(f"What it encodes is too long to draw: {error}.") from error
-    return web.Response(body=body, content_type=content_type, headers=headers)
+    return await answer_printed(app, request, tag=fingerprint(printed), draw=printed.draw, content_type=content_type)

@@ -4,7 +4,7 @@ from chassis.database import UnitOfWork
 from chassis.web import Page, PageQuery, fetch_page
 from payments import tables
 from payments.domain.errors import NotFoundError
-from payments.repository import operator_refunds, qr_payments, refund_steps, refunds, riders
+from payments.repository import invoices, operator_refunds, qr_payments, refund_steps, refunds, riders
 from payments.repository.refunds import Refund
 from payments.views import (
     BillView,
@@ -49,6 +49,7 @@ async def show_payment(uow: UnitOfWork, payment_id: QrPaymentId) -> QrPaymentDet
         bill=BillView.of(bill) if bill is not None else None,
         residue_paise=await qr_payments.residue_of(uow.connection, payment.id),
         refunds=[RefundView.of(attempt) for attempt in attempts],
+        invoice_id=await invoices.id_of_payment(uow.connection, payment.id) if bill is not None else None,
         operator_refunds=[OperatorRefundView.of(decision) for decision in decided],
         refundable_paise=0
         if bill is None

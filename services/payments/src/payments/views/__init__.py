@@ -11,6 +11,15 @@ from payments.views.base import (
     TransactionId,
     WebhookEventId,
 )
+from payments.views.explanation import DerivationView, ExplanationView, SessionReadings
+from payments.views.invoices import (
+    InvoiceExportQuery,
+    InvoiceId,
+    InvoiceQuery,
+    InvoiceView,
+    TariffId,
+    place_in_words,
+)
 from payments.views.payments import BillView, QrPaymentDetail, QrPaymentQuery, QrPaymentView, RiderView
 from payments.views.qr_codes import (
     REVENUE_DAYS_MAX,
@@ -49,9 +58,15 @@ __all__ = [
     "AnnouncementView",
     "BillView",
     "ChargePointText",
+    "DerivationView",
     "DrawingQuery",
     "EntityFiguresView",
+    "ExplanationView",
     "FranchiseeId",
+    "InvoiceExportQuery",
+    "InvoiceId",
+    "InvoiceQuery",
+    "InvoiceView",
     "OperatorRefundCreate",
     "OperatorRefundView",
     "Owner",
@@ -74,8 +89,10 @@ __all__ = [
     "RiderId",
     "RiderView",
     "RowChangeView",
+    "SessionReadings",
     "StationId",
     "StickerQuery",
+    "TariffId",
     "TransactionId",
     "WebhookAccepted",
     "WebhookEventDetail",
@@ -84,4 +101,5 @@ __all__ = [
     "WebhookEventView",
     "WebhookReplayPreview",
     "WebhookReplayQuery",
+    "place_in_words",
 ]

@@ -11,6 +11,7 @@ from payments.domain.qr_payment import PaymentState
 from payments.repository.qr_payments import BillRow, QrPayment
 from payments.repository.riders import Rider
 from payments.views.base import ChargePointText, FranchiseeId, QrCodeId, QrPaymentId, RiderId, StationId, TransactionId
+from payments.views.invoices import InvoiceId
 from payments.views.refunds import OperatorRefundView, RefundView
 
 
@@ -93,6 +94,7 @@ class QrPaymentDetail(QrPaymentView):
     bill: BillView | None
     residue_paise: int = Field(description="owed to the rider, below what Razorpay can refund")
     refunds: list[RefundView]
+    invoice_id: InvoiceId | None = Field(description="null: not billed, or its invoice is still to be issued")
     operator_refunds: list[OperatorRefundView] = Field(description="what operators decided to give back after the bill")
     refundable_paise: int = Field(description="what operators may still give back: 0 unless it is billed")
 

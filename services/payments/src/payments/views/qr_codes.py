@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from chassis.web import Body, PageQuery
 from payments.domain.qr_code import QrCodeStatus
@@ -111,18 +111,12 @@ class DrawingQuery(BaseModel):
 
 
 class StickerQuery(BaseModel):
-    """The price on a sticker, as charging's tariff has it. Without one none is printed."""
+    """Whether a sticker bears a price, and of when. Which one is charging's word: that of the tariff in force at the charger."""
 
     model_config = ConfigDict(extra="forbid")
 
-    paise_per_kwh: int | None = Field(None, ge=0, le=1_000_000, description="`paise_per_kwh` of the tariff, without GST")
-    gst_bps: int | None = Field(None, ge=0, le=10_000, description="`gst_bps` of the tariff; the print bears the price with GST")
-
-    @model_validator(mode="after")
-    def _whole_price(self) -> Self:
-        if (self.paise_per_kwh is None) != (self.gst_bps is None):
-            raise ValueError("a price needs both paise_per_kwh and gst_bps")
-        return self
+    price: bool = Field(True, description="false: no price is printed, and the sticker outlives a change of the tariff")
+    at: AwareDatetime | None = Field(None, description="the tariff in force then: to print before a planned change; null: now")
 
 
 class RevenueQuery(PageQuery):

@@ -1,0 +1,107 @@
+"""GST invoices, their number series, and the bills that still wait for theirs. An invoice never changes: a trigger refuses it."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from chassis.database.columns import identity, moment
+from payments.tables import metadata, qr_payments
+
+invoices_due = Table(
+    "invoices_due",
+    metadata,
+    identity("in this order they are numbered"),
+    Column("source_key", Text, nullable=False, unique=True, comment="whose bill it is, once: qr_payment_17"),
+    Column("supply", JSONB, nullable=False, comment="what is to be invoiced (domain.invoice.Supply), frozen with the bill"),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="how often no invoice could be made"),
+    Column("last_error", Text, comment="why not"),
+    moment("next_attempt_at", "when it is taken up"),
+    moment("created_at", "when it was billed"),
+    Index(None, "next_attempt_at", "id"),
+    comment="Bills without an invoice yet: a row comes with its bill, and goes in the transaction that makes the invoice.",
+)
+
+invoice_series = Table(
+    "invoice_series",
+    metadata,
+    Column("series", Text, primary_key=True, comment="what its numbers begin with: VL/2627"),
+    Column("financial_year", Integer, nullable=False, comment="2026: April 2026 to March 2027, in India"),
+    Column("last_number", BigInteger, nullable=False, comment="the number given last; who numbers holds this row"),
+    moment("last_issued_at", "when that was: dates ascend with numbers", nullable=True),
+    CheckConstraint("last_number between 0 and 9999999", name="last_number"),
+    comment="One counter per series and financial year.",
+)
+
+invoices = Table(
+    "invoices",
+    metadata,
+    identity("ours"),
+    Column("number", Text, nullable=False, unique=True, comment="as printed, at most 16 characters: VL/2627/0000042"),
+    Column("series", Text, ForeignKey(invoice_series.c.series), nullable=False, comment="VL/2627"),
+    Column("serial", BigInteger, nullable=False, comment="its place in the series, from 1, without a gap"),
+    Column("financial_year", Integer, nullable=False, comment="2026: April 2026 to March 2027, in India"),
+    Column("invoice_date", Date, nullable=False, comment="the day in India on which it was issued"),
+    Column("source_key", Text, nullable=False, unique=True, comment="whose bill it is, once: qr_payment_17"),
+    Column("qr_payment_id", BigInteger, ForeignKey(qr_payments.c.id), unique=True, comment="null: not paid by scanning"),
+    Column("transaction_id", BigInteger, nullable=False, unique=True, comment="the session; one has one invoice"),
+    Column("charge_point_id", Text, nullable=False, comment="where it was"),
+    Column("connector_id", Integer, nullable=False, comment="OCPP connector, from 1"),
+    Column("station_id", BigInteger, nullable=False, comment="snapshot at the start"),
+    Column("station_name", Text, comment="snapshot at the start; null: not told"),
+    Column("franchisee_id", BigInteger, comment="owner at the start; null: the platform's own site"),
+    Column("buyer_reference", Text, nullable=False, comment="rdr_..., an unregistered person"),
+    Column("buyer_masked", Text, comment="what of the payer may be shown, masked; null: nothing is known"),
+    Column("seller_name", Text, nullable=False, comment="the seller's legal name, when it was issued"),
+    Column("seller_gstin", Text, nullable=False, comment="the seller's GSTIN"),
+    Column("seller_address", Text, nullable=False, comment="the seller's address"),
+    Column("place_of_supply", Text, nullable=False, comment="GST code of the state"),
+    Column("interstate", Boolean, nullable=False, comment="whether that is another state than the seller's: IGST"),
+    Column("sac", Text, nullable=False, comment="service accounting code"),
+    Column("energy_wh", BigInteger, nullable=False, comment="confirmed energy"),
+    Column("tariff_id", BigInteger, comment="the version of the tariff; null: not told"),
+    Column("tariff_paise_per_kwh", BigInteger, nullable=False, comment="rate, without GST"),
+    Column("gst_bps", Integer, nullable=False, comment="GST rate in basis points"),
+    Column("paid_paise", BigInteger, comment="what was paid in advance; null: it was no payment of its own"),
+    Column("taxable_paise", BigInteger, nullable=False, comment="the energy charge as billed"),
+    Column("cgst_paise", BigInteger, nullable=False, comment="the centre's half, within a state"),
+    Column("sgst_paise", BigInteger, nullable=False, comment="the state's half, as large"),
+    Column("igst_paise", BigInteger, nullable=False, comment="the whole GST, between states"),
+    Column("round_off_paise", BigInteger, nullable=False, comment="0, or -1 where two equal halves are a paisa too much"),
+    Column("platform_fee_paise", BigInteger, nullable=False, comment="the payment's fee as borne, outside the taxable value"),
+    Column("total_paise", BigInteger, nullable=False, comment="what was billed: the sum of the six before"),
+    Column("shortfall_paise", BigInteger, nullable=False, comment="energy and GST that no payment covered: not billed"),
+    moment("started_at", "of the session"),
+    moment("stopped_at", "of the session"),
+    moment("billed_at", "when the bill was made"),
+    moment("issued_at", "when it was issued"),
+    UniqueConstraint("series", "serial"),
+    CheckConstraint("length(number) <= 16 and number ~ '^[A-Za-z0-9/-]+$'", name="number"),
+    CheckConstraint("serial >= 1", name="serial"),
+    CheckConstraint(
+        "total_paise = taxable_paise + cgst_paise + sgst_paise + igst_paise + round_off_paise + platform_fee_paise",
+        name="adds_up",
+    ),
+    CheckConstraint(
+        "cgst_paise = sgst_paise and (cgst_paise = 0 or igst_paise = 0) and round_off_paise in (0, -1)"
+        " and least(taxable_paise, cgst_paise, igst_paise, platform_fee_paise) >= 0",
+        name="lines",
+    ),
+    CheckConstraint("place_of_supply ~ '^[0-9]{2}$'", name="place_of_supply"),
+    CheckConstraint("energy_wh > 0", name="energy"),
+    Index(None, "financial_year", "id"),
+    Index(None, "invoice_date", "id"),
+    Index(None, "station_id", "id"),
+    comment="GST invoices, one per billed session. Immutable and gapless: triggers refuse anything else.",
+)
