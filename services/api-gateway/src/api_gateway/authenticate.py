@@ -21,13 +21,13 @@ MAX_TOKEN_CHARACTERS = 8000
 MAX_KID_CHARACTERS = 256
 MAX_SUBJECT_CHARACTERS = 255
 MAX_NAME_CHARACTERS = 200
+MAX_PHONE_CHARACTERS = 32
 
 VERIFIED_TOKENS_MAX = 4096
 """A console asks several times a second with one token: its signature is checked once per fetch of the issuer's keys (so a
 withdrawn key ends its tokens as before), its times at every request."""
 
 FRANCHISEE_ID = PrefixedId("frn")
-RIDER_ID = PrefixedId("rdr")
 
 
 class _Rejected(Exception):
@@ -142,9 +142,15 @@ class Authenticator:
             subject=claims["sub"],
             roles=roles,
             franchisee_id=franchisee_id,
-            rider_id=_id(_at(claims, settings.oidc_rider_claim), RIDER_ID),
             name=name[:MAX_NAME_CHARACTERS] if isinstance(name, str) else None,
+            phone=self._phone(claims),
         )
+
+    def _phone(self, claims: Mapping[str, Any]) -> str | None:
+        """Only what the issuer says that it verified: whoever has a phone is taken for whoever paid with it."""
+        phone = _at(claims, self._settings.oidc_phone_claim)
+        verified = _at(claims, self._settings.oidc_phone_verified_claim) is True
+        return phone if verified and isinstance(phone, str) and 0 < len(phone) <= MAX_PHONE_CHARACTERS else None
 
 
 def _bearer(authorization: str | None) -> str:

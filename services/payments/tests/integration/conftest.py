@@ -38,7 +38,8 @@ SECRET = "webhook-secret-of-the-tests"
 PREVIOUS_SECRET = "webhook-secret-before"
 TABLES = (
     "qr_codes, webhook_events, webhook_repeats, riders, rider_vpas, qr_payments, bills, refunds, residues,"
-    " outbox, inbox, idempotency_keys"
+    " outbox, inbox, idempotency_keys, rider_logins, wallets, wallet_recharges, recharge_payments, wallet_sessions, wallet_bills,"
+    " wallet_entries"
 )
 READ_SECONDS = 3.0
 """How long the service waits for the sandbox in real time: more than any honest answer takes on a busy machine, so that only
@@ -100,9 +101,9 @@ class World:
             busy += sum(service.work.count() for service in (self.service, *self.others)) + self.razorpay.pending
             still = 0 if busy else still + 1
 
-    def headers(self, method: str, path: str, *, role: Role = Role.ADMIN) -> dict[str, str]:
-        """What the door puts on a call of somebody of this role."""
-        principal = Principal("staff|1", frozenset({role}))
+    def headers(self, method: str, path: str, *, role: Role = Role.ADMIN, caller: Principal | None = None) -> dict[str, str]:
+        """What the door puts on a call of this caller, or of somebody of this role."""
+        principal = caller or Principal("staff|1", frozenset({role}))
         bare = path.partition("?")[0]
         return self.signer.headers(principal, audience="payments", method=method, path=bare, now=self.clock.now())
 
@@ -111,9 +112,18 @@ class World:
         self.clock._elapsed += seconds
         await self.clock.advance(6)
 
-    async def call(self, method: str, path: str, *, role: Role = Role.ADMIN, status: int | None = None, **kwargs: Any) -> Any:
-        """Call the REST surface as somebody of this role; the JSON answer."""
-        signed = self.headers(method, path, role=role) | kwargs.pop("headers", {})
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        role: Role = Role.ADMIN,
+        caller: Principal | None = None,
+        status: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Call the REST surface as this caller, or as somebody of this role; the JSON answer."""
+        signed = self.headers(method, path, role=role, caller=caller) | kwargs.pop("headers", {})
         async with self.http.request(method, f"{self.url}{path}", headers=signed, **kwargs) as answer:
             body = await answer.read()
             if status is not None:

@@ -11,7 +11,7 @@ from chassis.web.body import Body, read_body
 from chassis.web.ids import BIGINT_MAX, PrefixedId
 from chassis.web.listener import Listener
 from chassis.web.pages import PAGE_SIZE_MAX, Page, PageQuery, fetch_page
-from chassis.web.principal import PRINCIPAL_HEADER, Principal, PrincipalSigner, PrincipalVerifier
+from chassis.web.principal import PRINCIPAL_HEADER, Principal, PrincipalSigner, PrincipalVerifier, Provider
 from chassis.web.problems import FieldError, Problem, invalid, invalid_field
 from chassis.web.roles import (
     ADMIN,
@@ -58,6 +58,7 @@ __all__ = [
     "PrincipalSigner",
     "PrincipalVerifier",
     "Problem",
+    "Provider",
     "Public",
     "Role",
     "Roles",
