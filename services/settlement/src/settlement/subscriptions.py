@@ -11,7 +11,9 @@ from contracts.payments import (
     RazorpayEventReceived,
     RefundChanged,
 )
+from contracts.wallets import RechargeFeeRecorded, WalletRecharged, WalletsCounted, WalletSessionBilled
 from settlement.usecases.keep_books import book_fee, book_given_back, book_payment, book_refund
+from settlement.usecases.keep_wallets import book_recharge, book_recharge_fee, keep_wallet_count, record_wallet_bill
 from settlement.usecases.receive_razorpay_event import receive_razorpay_event
 from settlement.usecases.record_bill import record_bill
 
@@ -24,4 +26,8 @@ HANDLERS: Mapping[type, Handler] = {
     PaymentRefundedInFull: book_given_back,
     RefundChanged: book_refund,
     RazorpayEventReceived: receive_razorpay_event,
+    WalletRecharged: book_recharge,
+    RechargeFeeRecorded: book_recharge_fee,
+    WalletSessionBilled: record_wallet_bill,
+    WalletsCounted: keep_wallet_count,
 }

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -21,6 +20,7 @@ from settlement.domain.books import (
     UnbalancedJournal,
     reversal_of,
 )
+from settlement.domain.difference import Difference
 from settlement.domain.franchisee import terms_in_force
 from settlement.domain.transfer import MINIMUM_PAISE, TransferStatus
 from settlement.repository import books, franchisees
@@ -28,6 +28,7 @@ from settlement.repository.books import Booked
 from settlement.repository.transfers import Transfer, transfer_from
 from settlement.tables import allocations, journals, ledger_entries, postings, transfers
 from settlement.usecases.context import Settlement
+from settlement.usecases.keep_wallets import check_wallets
 
 log = structlog.get_logger(__name__)
 
@@ -38,14 +39,6 @@ ON_ITS_WAY = timedelta(hours=1)
 """A payment's events may come in any order, and its bill late: what it owes is judged when it has rested for so long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A row that is not what it should be, in words."""
-
-    row: str
-    words: str
-
-
 async def check_books(app: Settlement) -> None:
     """Set the gauge of rows that differ, and log each of the first hundred: 0 is what it should say every morning."""
     found = [
@@ -53,6 +46,7 @@ async def check_books(app: Settlement) -> None:
         *await _check_entries(app),
         *await _check_transfers(app),
         *await _check_payments(app),
+        *await check_wallets(app),
     ]
     app.metrics.books_differences.set(len(found))
     for difference in found[:100]:

@@ -4,12 +4,12 @@ import structlog
 
 from chassis.database import UnitOfWork
 from chassis.telemetry import current_traceparent
-from contracts.payments import PaymentBilled
 from contracts.settlement import LedgerEntryCreated
 from money import Split, TdsBase, calculate_settlement
 from settlement.domain.books import EntryBooked
 from settlement.domain.franchisee import terms_in_force
 from settlement.domain.ledger_entry import EntryStatus
+from settlement.domain.session_bill import SessionBill, WalletBill
 from settlement.domain.transfer import transfer_key
 from settlement.repository import franchisees, ledger, unowned_bills
 from settlement.repository.ledger import Entry
@@ -20,7 +20,7 @@ from settlement.usecases.keep_books import book_bill, post
 log = structlog.get_logger(__name__)
 
 
-async def record_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> None:
+async def record_bill(app: Settlement, uow: UnitOfWork, bill: SessionBill) -> None:
     """Emits LedgerEntryCreated. A platform-owned site has no entry, and is in the books all the same;
     a second bill of a transaction changes nothing.
 
@@ -35,7 +35,7 @@ async def record_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> 
     await book(app, uow, bill, franchisee_id=bill.franchisee_id, traceparent=current_traceparent())
 
 
-async def _keep_unowned(app: Settlement, uow: UnitOfWork, bill: PaymentBilled, named: int) -> None:
+async def _keep_unowned(app: Settlement, uow: UnitOfWork, bill: SessionBill, named: int) -> None:
     new = await unowned_bills.add(
         uow.connection,
         transaction_id=bill.transaction_id,
@@ -50,7 +50,7 @@ async def _keep_unowned(app: Settlement, uow: UnitOfWork, bill: PaymentBilled, n
 
 
 async def book(
-    app: Settlement, uow: UnitOfWork, bill: PaymentBilled, *, franchisee_id: int, traceparent: str | None
+    app: Settlement, uow: UnitOfWork, bill: SessionBill, *, franchisee_id: int, traceparent: str | None
 ) -> Entry | None:
     """The ledger entry of a bill for a franchisee who exists, due at once; None where the transaction has one."""
     terms = terms_in_force(await franchisees.terms_of(uow.connection, franchisee_id), bill.started_at)
@@ -71,6 +71,7 @@ async def book(
         franchisee_id=franchisee_id,
         qr_payment_id=bill.qr_payment_id,
         razorpay_payment_id=bill.razorpay_payment_id,
+        wallet_session_id=bill.wallet_session_id if isinstance(bill, WalletBill) else None,
         station_id=bill.station_id,
         charge_point_id=bill.charge_point_id,
         connector_id=bill.connector_id,
@@ -135,7 +136,7 @@ def _lines(split: Split) -> dict[str, int]:
     }
 
 
-async def _compare(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> None:
+async def _compare(app: Settlement, uow: UnitOfWork, bill: SessionBill) -> None:
     """A transaction is billed once. Another bill with other figures is somebody's mistake, and the first one stays."""
     first = await ledger.figures_of(uow.connection, bill.transaction_id)
     told = (bill.paid_paise, bill.refund_paise, bill.residue_paise, bill.platform_fee_paise, bill.gst_paise)

@@ -16,6 +16,7 @@ from settlement.views.base import (
     StationId,
     TransactionId,
     TransferId,
+    WalletSessionId,
 )
 
 
@@ -43,7 +44,8 @@ class UnownedBillView(BaseModel):
     """A bill that names a franchisee who does not exist."""
 
     transaction_id: TransactionId
-    qr_payment_id: QrPaymentId
+    qr_payment_id: QrPaymentId | None = Field(description="the payment; null: a wallet paid")
+    wallet_session_id: WalletSessionId | None = Field(description="the wallet's session; null: a payment paid")
     named_franchisee_id: FranchiseeId = Field(description="as the station bore it when the session began")
     station_id: StationId
     charge_point_id: str
@@ -60,7 +62,7 @@ class UnownedBillView(BaseModel):
     @classmethod
     def of(cls, row: Any) -> Self:
         """From its row: the figures are the bill's own."""
-        return cls.model_validate({**row.bill, **row._mapping})  # noqa: SLF001
+        return cls.model_validate({"wallet_session_id": None, **row.bill, **row._mapping})  # noqa: SLF001
 
 
 class LedgerEntryView(BaseModel):
@@ -68,7 +70,8 @@ class LedgerEntryView(BaseModel):
 
     id: LedgerEntryId
     transaction_id: TransactionId
-    qr_payment_id: QrPaymentId
+    qr_payment_id: QrPaymentId | None = Field(description="the payment; null: a wallet paid")
+    wallet_session_id: WalletSessionId | None = Field(description="the wallet's session; null: a payment paid")
     franchisee_id: FranchiseeId
     station_id: StationId
     charge_point_id: str

@@ -38,6 +38,7 @@ from settlement.domain.books.payouts import (
     TransferSettled,
     payout_account,
 )
+from settlement.domain.books.wallets import RechargeCaptured, RechargeFeeRecorded, WalletSessionBilled
 
 __all__ = [
     "ACCOUNTS",
@@ -55,6 +56,8 @@ __all__ = [
     "PaymentFeeRecorded",
     "PaymentGivenBack",
     "Posting",
+    "RechargeCaptured",
+    "RechargeFeeRecorded",
     "RefundCharged",
     "RefundProcessed",
     "Side",
@@ -63,6 +66,7 @@ __all__ = [
     "TransferProcessed",
     "TransferSettled",
     "UnbalancedJournal",
+    "WalletSessionBilled",
     "credit",
     "debit",
     "fee_parts",
