@@ -34,6 +34,7 @@ from settlement.domain.books import (
 )
 from settlement.domain.franchisee import Terms, terms_in_force
 from voltlync.books.records import Json, Records, moment
+from voltlync.books.wallets import bills_as_payments, check_wallets
 from voltlync.money_text import rupees
 
 BILL_LINES = ("energy_charge_paise", "gst_paise", "platform_fee_paise", "refund_paise", "residue_paise", "shortfall_paise")
@@ -93,6 +94,7 @@ class Verifier:
         """Everything compared."""
         for payment in self._records.payments:
             self._payment(payment)
+        wallets_differ = check_wallets(self._records, to=self._to, expect=self._expect, differs=self._differs)
         self._entries()
         self._refunds_of_nobody()
         for transfer in self._records.transfers:
@@ -100,6 +102,9 @@ class Verifier:
         self._settlements()
         compared = list(self._compare())
         self._balances(compared)
+        if wallets_differ is not None:
+            came = self._records.wallet_control["balance_paise"]
+            self._found.append(Difference(self._to, "wallets", f"they come to {came} paise", wallets_differ))
         sums = _sums(compared)
         return Verdict(
             journals=len(compared),
@@ -253,6 +258,7 @@ class Verifier:
 
     def _entries(self) -> None:
         bills = {payment["transaction_id"]: payment for payment in self._records.payments if payment["bill"] is not None}
+        bills |= bills_as_payments(self._records)
         booked = {entry["transaction_id"] for entry in self._records.entries}
         for transaction, payment in bills.items():
             owner = payment["bill"]["franchisee_id"]
