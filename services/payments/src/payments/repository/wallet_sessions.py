@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Select, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.charging import TransactionStopped
 from money import Bill
 from payments.domain.errors import NotFoundError
-from payments.domain.wallet_session import RUNNING, SessionState
+from payments.domain.wallet_session import SessionState
 from payments.repository.rows import columns_of
 from payments.wallet_tables import wallet_bills, wallet_sessions, wallets
 
@@ -99,7 +99,8 @@ async def add(
             start_deadline=start_deadline,
             updated_at=now,
         )
-        .on_conflict_do_nothing(index_elements=[_S.wallet_id], index_where=_S.state.in_([state.value for state in RUNNING]))
+        # As text: with parameters in it PostgreSQL finds the index only until it plans the statement for good.
+        .on_conflict_do_nothing(index_elements=[_S.wallet_id], index_where=text("state in ('START_REQUESTED', 'CHARGING')"))
         .returning(_S.id)
     )
     session_id = (await connection.execute(made)).scalar_one_or_none()
