@@ -25,6 +25,7 @@ async def test_a_rider_recharges_starts_from_the_app_and_is_billed_from_the_wall
     before = world.pay(site, 3_000, vpa="asha.wallet@okaxis", contact=PHONE)
     await world.rest()
     await world.pass_seconds(125)
+    await a_guest_sees_what_was_paid(world, before)
     # She registers: the token has no rider's id, and what she paid as a guest is hers.
     await as_asha(world, "GET", "wallets/me", expect=409)
     me = await as_asha(world, "POST", "riders/me")
@@ -75,6 +76,22 @@ async def test_a_rider_recharges_starts_from_the_app_and_is_billed_from_the_wall
     await nobody_elses(world, session)
     assert (await verify(world))[0] == []
     await every_seeded_error_is_named(world, session)
+
+
+async def a_guest_sees_what_was_paid(world: World, paid: str) -> None:
+    """Without an account: the end of the bank's reference proves the payment, and the door takes payments' token for it."""
+    payment = await world.payment(paid)
+    proof = {"vpa": "asha.wallet@okaxis", "reference_ends": payment["rrn"][-6:]}
+    wrong = {**proof, "reference_ends": "000000" if payment["rrn"][-6:] != "000000" else "000001"}
+    door = "/v1/public/riders/guest-tokens"
+    await world.api("POST", door, wrong, expect=404)
+    token = (await world.api("POST", door, proof))["access_token"]
+    assert (await world.bearing(token, "/v1/riders/me/payments"))[1]["items"] == [
+        {name: value for name, value in payment.items() if name not in ("bill", "residue_paise", "refunds")}
+    ]
+    assert (await world.bearing(token, "/v1/wallets/me"))[0] == 403
+    await world.pass_seconds(15 * 60)
+    assert (await world.bearing(token, "/v1/riders/me"))[0] == 401
 
 
 async def a_session_stopped_from_the_app(world: World, site: Any, wish: dict[str, Any]) -> None:

@@ -31,6 +31,10 @@ class ApiGatewaySettings(ServiceSettings, RedisSettings):
     jwks_refresh_seconds: float = Field(300.0, gt=0, description="keys older than this are fetched again, in the background")
     jwks_stale_seconds: float = Field(3600.0, gt=0, description="keys older than this are not trusted any more: all tokens 503")
 
+    guest_public_key: str | None = Field(
+        None, description="payments' Ed25519 key for guests who proved a payment, base64url raw; none: guests are not let in"
+    )
+
     principal_private_key: SecretStr = Field(description="the door's Ed25519 key, from `python -m api_gateway keygen`")
 
     charging_url: str = Field("http://127.0.0.1:8101", description="internal address of charging")

@@ -59,6 +59,9 @@ class Metrics:
             "voltlync_payments_recharge_mismatches_total",
             "Payments of recharges of another amount than asked, or second ones",
         )
+        self.proof_refused = counter(
+            "voltlync_payments_proof_refused_total", "Proofs of payments refused unseen: too many wrong tries for one UPI address"
+        )
         self.rider_phone_taken = counter(
             "voltlync_payments_rider_phone_conflicts_total", "Verified phones that another registered rider has already"
         )

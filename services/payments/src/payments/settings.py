@@ -70,6 +70,10 @@ class PaymentsSettings(RazorpaySettings, DatabaseSettings):
         description="how often wallets are compared with their entries and counted for the books",
     )
 
+    guest_private_key: SecretStr | None = Field(
+        None, description="Ed25519, base64url raw: signs the tokens of guests who proved a payment; none: there are no guests"
+    )
+
     @property
     def wallet_limits(self) -> WalletLimits:
         """The limits of wallets, together."""

@@ -137,6 +137,16 @@ rider_vpas = Table(
     comment="The UPI addresses that a rider has paid from.",
 )
 
+proof_failures = Table(
+    "proof_failures",
+    metadata,
+    identity("ours"),
+    Column("vpa", Text, nullable=False, comment="whose payment was to be proved, lower-cased; personal"),
+    moment("failed_at", "when the digits did not fit"),
+    Index(None, "vpa", "failed_at"),
+    comment="Proofs of payments that failed, of the last hour: who guesses digits is stopped, whichever address it comes from.",
+)
+
 qr_payments = Table(
     "qr_payments",
     metadata,

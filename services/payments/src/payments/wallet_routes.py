@@ -1,7 +1,8 @@
 """The HTTP door of riders and wallets: rows of `payments.routes`, which are many. What is called `me` stands before ids."""
 
-from chassis.web import GUEST, RIDER, STAFF, Route
+from chassis.web import GUEST, PUBLIC, RIDER, STAFF, Route
 from payments.usecases.count_wallets import show_wallet_control
+from payments.usecases.prove_payment import claim_guest, issue_guest_token
 from payments.usecases.recharge_wallet import recharge_wallet
 from payments.usecases.register_rider import register_rider
 from payments.usecases.show_wallets import (
@@ -24,6 +25,16 @@ from payments.usecases.start_wallet_session import start_wallet_session, stop_wa
 RIDER_ROUTES = (
     Route("POST", "/v1/riders/me", register_rider, roles=RIDER, summary="Register: my rider and wallet, and whom I paid as"),
     Route("GET", "/v1/riders/me", show_me, roles=RIDER | GUEST, summary="Show my rider"),
+    Route("POST", "/v1/riders/me/claims", claim_guest, roles=RIDER, summary="Have what I paid as a guest, by proving a payment"),
+    Route(
+        "POST",
+        "/v1/public/riders/guest-tokens",
+        issue_guest_token,
+        roles=PUBLIC,
+        status=201,
+        summary="Sign in as a guest for a quarter of an hour, by proving a payment",
+        shown_once="Prove the payment again.",
+    ),
     Route("GET", "/v1/riders/me/payments", list_my_payments, roles=RIDER | GUEST, summary="List what I paid by QR code"),
 )
 

@@ -39,7 +39,7 @@ PREVIOUS_SECRET = "webhook-secret-before"
 TABLES = (
     "qr_codes, webhook_events, webhook_repeats, riders, rider_vpas, qr_payments, bills, refunds, residues,"
     " outbox, inbox, idempotency_keys, rider_logins, wallets, wallet_recharges, recharge_payments, wallet_sessions, wallet_bills,"
-    " wallet_entries"
+    " wallet_entries, proof_failures"
 )
 READ_SECONDS = 3.0
 """How long the service waits for the sandbox in real time: more than any honest answer takes on a busy machine, so that only
@@ -308,6 +308,7 @@ async def world(database: tuple[str, str], broker: Broker) -> AsyncIterator[Worl
         razorpay_read_seconds=READ_SECONDS,
         razorpay_workers=2,
         principal_public_key=signer.public_key,
+        guest_private_key=PrincipalSigner.generate().private_key,
     )
     async with running_service(settings, clock) as service, aiohttp.ClientSession() as http:
         web = next(part for part in service._parts if isinstance(part, WebServer))

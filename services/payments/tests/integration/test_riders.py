@@ -126,3 +126,69 @@ async def test_staff_have_no_me(world: World, path: str) -> None:
 async def test_a_guests_credential_is_no_account(world: World) -> None:
     guest = Principal("upi_guest|rdr_1", frozenset({Role.RIDER}), rider_id=1, provider=Provider.UPI_GUEST)
     await register(world, guest, status=409)
+
+
+TOKENS = "/v1/public/riders/guest-tokens"
+
+
+async def proof_of(world: World, razorpay_id: str, vpa: str) -> dict[str, str]:
+    return {"vpa": vpa, "reference_ends": (await world.payment(razorpay_id))["rrn"][-6:]}
+
+
+def wrong(proof: dict[str, str]) -> dict[str, str]:
+    return {**proof, "reference_ends": f"{(int(proof['reference_ends']) + 1) % 1_000_000:06d}"}
+
+
+async def test_a_guest_is_let_in_by_a_payment_and_sees_its_own_alone(world: World) -> None:
+    qr = await world.qr_code()
+    paid = await world.pay(qr, 1_000, vpa="Asha@okaxis")
+    await world.pay(qr, 1_000, vpa="ravi@okaxis")
+    proof = await proof_of(world, paid, " asha@OKAXIS ")
+    for bad in (wrong(proof), {**proof, "vpa": "ravi@okaxis"}, {**proof, "vpa": "nobody@okaxis"}):
+        await world.call("POST", TOKENS, json=bad, status=404)
+    given = await world.call("POST", TOKENS, json=proof, status=201)
+    number = int(given["rider_id"].removeprefix("rdr_"))
+    guest = Principal("upi_guest", frozenset({Role.GUEST}), rider_id=number, provider=Provider.UPI_GUEST)
+    seen = await world.call("GET", "/v1/riders/me/payments", caller=guest)
+    assert [item["razorpay_payment_id"] for item in seen["items"]] == [paid]
+    for path in ("/v1/wallets/me", "/v1/wallets/me/entries", "/v1/payments"):
+        await world.call("GET", path, caller=guest, status=403)
+    # The payment's owner registers: the guest's credential follows, and a new one is not given.
+    me = await register(world, account(phone=None))
+    claimed = await world.call("POST", "/v1/riders/me/claims", caller=account(phone=None), json=proof)
+    assert (claimed["id"], claimed["vpas"]) == (me["id"], ["as***@okaxis"])
+    assert (await world.call("GET", "/v1/riders/me", caller=guest))["id"] == me["id"]
+    await world.call("POST", TOKENS, json=proof, status=409)
+    # Claimed again it is the same; by somebody else it is not had.
+    assert await world.call("POST", "/v1/riders/me/claims", caller=account(phone=None), json=proof) == claimed
+    await register(world, account("user_b", None))
+    await world.call("POST", "/v1/riders/me/claims", caller=account("user_b", None), json=proof, status=409)
+
+
+async def test_two_who_claim_at_once_are_not_both_given(world: World) -> None:
+    proof = await proof_of(world, await world.pay(await world.qr_code(), 1_000, vpa="asha@okaxis"), "asha@okaxis")
+    callers = [account("user_a", None), account("user_b", None)]
+    for caller in callers:
+        await register(world, caller)
+
+    async def claim(caller: Principal) -> int:
+        path = "/v1/riders/me/claims"
+        headers = world.headers("POST", path, caller=caller)
+        async with world.http.post(f"{world.url}{path}", json=proof, headers=headers) as answer:
+            return answer.status
+
+    assert sorted(await asyncio.gather(*(claim(caller) for caller in callers))) == [200, 409]
+    assert await world.admin.fetchval("SELECT count(*) FROM riders WHERE merged_into_id IS NOT NULL") == 1
+
+
+async def test_who_guesses_a_reference_is_stopped_for_an_hour(world: World) -> None:
+    proof = await proof_of(world, await world.pay(await world.qr_code(), 1_000, vpa="asha@okaxis"), "asha@okaxis")
+    for _ in range(5):
+        await world.call("POST", TOKENS, json=wrong(proof), status=404)
+    await world.call("POST", TOKENS, json=proof, status=429)
+    assert world.metric("proof_refused_total") == 1
+    await world.jump(3_601)
+    await world.call("POST", TOKENS, json=proof, status=201)
+    # An old payment proves nothing any more.
+    await world.jump(180 * 86_400)
+    await world.call("POST", TOKENS, json=proof, status=404)

@@ -8,6 +8,7 @@ Failure metric: voltlync_<service>_unexpected_errors_total{route} counts what wa
 
 from chassis.web.binding import WrongRoute
 from chassis.web.body import Body, read_body
+from chassis.web.guest import GuestSigner, GuestVerifier
 from chassis.web.ids import BIGINT_MAX, PrefixedId
 from chassis.web.listener import Listener
 from chassis.web.pages import PAGE_SIZE_MAX, Page, PageQuery, fetch_page
@@ -50,6 +51,8 @@ __all__ = [
     "Body",
     "Errors",
     "FieldError",
+    "GuestSigner",
+    "GuestVerifier",
     "Listener",
     "Page",
     "PageQuery",

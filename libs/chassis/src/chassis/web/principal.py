@@ -62,7 +62,7 @@ class PrincipalSigner:
 
     def __init__(self, private_key: str) -> None:
         """`private_key`: the 32 raw bytes in base64url, from `python -m api_gateway keygen`. Raises ValueError for any other."""
-        self._key = Ed25519PrivateKey.from_private_bytes(_decode(private_key))
+        self._key = Ed25519PrivateKey.from_private_bytes(raw_key(private_key))
 
     @classmethod
     def generate(cls) -> Self:
@@ -107,7 +107,7 @@ class PrincipalVerifier:
 
     def __init__(self, public_key: str, *, audience: str) -> None:
         """Raises ValueError when the key is no raw Ed25519 key in base64url."""
-        self._key = Ed25519PublicKey.from_public_bytes(_decode(public_key))
+        self._key = Ed25519PublicKey.from_public_bytes(raw_key(public_key))
         self._audience = audience
 
     def verify(self, token: str, *, method: str, path: str, now: datetime) -> Principal:
@@ -163,7 +163,8 @@ def _encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _decode(text: str) -> bytes:
+def raw_key(text: str) -> bytes:
+    """The 32 bytes of an Ed25519 key in base64url. Raises ValueError."""
     try:
         return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:

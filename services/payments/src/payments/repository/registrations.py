@@ -38,13 +38,6 @@ async def set_phone(connection: AsyncConnection, rider_id: int, phone: str) -> N
     await connection.execute(update(riders).where(_R.id == rider_id).values(phone=phone))
 
 
-async def guest_of_vpa(connection: AsyncConnection, vpa: str) -> int | None:
-    """The guest who pays from this address; None where nobody does, or somebody registered."""
-    wanted = select(_R.id).join(rider_vpas, _V.rider_id == _R.id).where(_V.vpa == vpa, _R.registered_at.is_(None))
-    guest_id: int | None = await connection.scalar(wanted)
-    return guest_id
-
-
 async def guests_of_phones_payments(connection: AsyncConnection, rider_id: int) -> list[int]:
     """Guests without a phone of their own whose UPI address a payment by this rider's phone came from.
 
@@ -77,13 +70,3 @@ async def merge(connection: AsyncConnection, *, guest_id: int, into_id: int, now
     await connection.execute(update(rider_vpas).where(_V.rider_id == guest_id).values(rider_id=into_id))
     await connection.execute(update(qr_payments).where(_P.rider_id == guest_id).values(rider_id=into_id))
     return True
-
-
-async def proves_payment(connection: AsyncConnection, *, vpa: str, reference_ends: str, since: datetime) -> bool:
-    """Whether a payment from this address, since a time, has a bank's reference that ends like this."""
-    paid = select(_P.id).where(
-        func.lower(func.btrim(_P.vpa)) == vpa,
-        _P.rrn.endswith(reference_ends, autoescape=True),
-        _P.paid_at >= since,
-    )
-    return await connection.scalar(paid.limit(1)) is not None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from chassis.database import Database
 from chassis.runtime import Clock, Service, Worker
 from chassis.telemetry import Telemetry
+from chassis.web import GuestSigner
 from payments.metrics import Metrics
 from payments.settings import PaymentsSettings
 from payments.webhook_inbox import WebhookInbox
@@ -32,6 +33,8 @@ class Payments:
     """Works stored webhooks off."""
     refunds: Worker
     """Brings owed refunds to Razorpay."""
+    guests: GuestSigner | None = None
+    """Signs guests' credentials; None: there are none."""
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DRAWN_AT_ONCE))
     """Who draws a picture or a sticker: the others wait their turn, the event loop never does."""
 

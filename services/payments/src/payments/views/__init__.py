@@ -23,6 +23,7 @@ from payments.views.qr_codes import (
     StickerQuery,
 )
 from payments.views.refunds import RefundQuery, RefundView
+from payments.views.riders import GuestTokenView, ProofOfPayment
 from payments.views.wallets import (
     RechargeCreate,
     RechargeId,
@@ -59,6 +60,8 @@ __all__ = [
     "DrawingQuery",
     "EntityFiguresView",
     "FranchiseeId",
+    "GuestTokenView",
+    "ProofOfPayment",
     "QrCodeCreate",
     "QrCodeId",
     "QrCodeQuery",
