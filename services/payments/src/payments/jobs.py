@@ -33,7 +33,7 @@ def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:
         ("webhooks", 5, wake_webhooks),
         ("refunds", 5, wake_refunds),
         ("qr-codes", 5, settle_qr_codes),
-        ("recharges", 5, settle_recharges),
+        ("recharges", 10, settle_recharges),
         ("unanswered-starts", 10, chase_unanswered_starts),
         ("unanswered-wallet-starts", 10, chase_unanswered_wallet_starts),
         ("fees", 60, record_fees),

@@ -36,7 +36,7 @@ def test_a_hold_is_never_more_than_is_free_nor_than_the_limit(free: int, limit: 
         assert min(free, free if limit is None else limit) < LIMITS.session_min_paise
         return
     assert LIMITS.session_min_paise <= held <= free
-    assert held == free or held == limit
+    assert held in (free, limit)
 
 
 @pytest.mark.parametrize(
