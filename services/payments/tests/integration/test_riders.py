@@ -4,9 +4,14 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from chassis.database import Database
 from chassis.web import Role
 from chassis.web.principal import Principal, Provider
+from payments.domain import rider
+from payments.repository import riders
+from payments.tables import qr_payments
 from razorpay_simulator import QrPayment
 
 from .conftest import World
@@ -192,3 +197,21 @@ async def test_who_guesses_a_reference_is_stopped_for_an_hour(world: World) -> N
     # An old payment proves nothing any more.
     await world.jump(180 * 86_400)
     await world.call("POST", TOKENS, json=proof, status=404)
+
+
+async def test_a_registration_waits_for_a_payment_whose_rider_is_being_resolved(world: World) -> None:
+    paid = await world.pay(await world.qr_code(), 1_000, vpa="asha@okaxis")
+    database = next(part for part in world.service._parts if isinstance(part, Database))
+    async with database.transaction() as uow:
+        # A payment is being recorded: its rider is known, its row is not there yet.
+        payer = rider.identity(contact=PHONE, vpa="asha@okaxis")
+        guest, _ = await riders.resolve(uow.connection, payer, now=uow.now)
+        registering = asyncio.create_task(register(world, account()))
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while not registering.done() and not await world.admin.fetchval(waits):
+            await asyncio.sleep(0.01)
+        assert not registering.done()
+        await uow.connection.execute(update(qr_payments).where(qr_payments.c.razorpay_payment_id == paid).values(rider_id=guest))
+    me = await registering
+    assert await payer_of(world, paid) == me["id"]
+    assert (await world.call("GET", f"/v1/riders/rdr_{guest}"))["merged_into_id"] == me["id"]

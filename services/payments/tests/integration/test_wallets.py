@@ -258,6 +258,18 @@ async def test_one_session_at_a_time_and_what_is_asked_at_once_holds_once(world:
     assert len(await world.said(StartRequested)) == 1
 
 
+async def test_a_session_that_is_started_while_the_wallet_changes_waits_for_the_change(world: World) -> None:
+    await recharge(world)
+    async with world.admin.transaction():
+        await world.admin.execute("UPDATE wallets SET balance_paise = balance_paise + 10000")
+        starting = asyncio.create_task(start(world))
+        waits = "SELECT count(*) FROM pg_locks WHERE locktype IN ('transactionid', 'tuple') AND NOT granted"
+        while not starting.done() and not await world.admin.fetchval(waits):
+            await asyncio.sleep(0.01)
+    assert (await starting)["hold_paise"] == 60_000
+    assert await sums(world) == (60_000, 60_000, 0)
+
+
 async def test_a_rider_stops_what_runs_and_cancels_what_does_not(world: World) -> None:
     await recharge(world)
     session = await start(world)
