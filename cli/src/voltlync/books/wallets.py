@@ -5,6 +5,7 @@ from datetime import datetime
 
 from money import MoneyError, final_bill
 from settlement.domain.books import MoneyEvent, RechargeCaptured, RechargeFeeRecorded, WalletSessionBilled
+from voltlync.books.after_the_bill import number
 from voltlync.books.records import Json, Records, moment
 
 Differs = Callable[[datetime, str, str, str], None]
@@ -12,11 +13,6 @@ Differs = Callable[[datetime, str, str, str], None]
 Expect = Callable[[MoneyEvent], None]
 
 BILL_LINES = ("energy_charge_paise", "gst_paise", "shortfall_paise")
-
-
-def number(identifier: str) -> int:
-    """8 of wse_8."""
-    return int(identifier.partition("_")[2])
 
 
 def check_wallets(records: Records, *, to: datetime, expect: Expect, differs: Differs) -> str | None:
@@ -43,6 +39,7 @@ def bills_as_payments(records: Records) -> dict[str, Json]:
     return {
         session["transaction_id"]: {
             **session,
+            "operator_refunds": [],
             "bill": {**session["bill"], **nothing, "paid_paise": session["bill"]["billed_paise"]},
         }
         for session in records.wallet_sessions

@@ -1,7 +1,7 @@
 """Registered riders with their logins, guests that are merged into them; wallets with recharges, sessions, bills and entries.
 
 Revision ID: 2026_12_01_0010
-Revises: 2026_11_30_2130
+Revises: 2026_12_01_0020
 """
 
 import sqlalchemy as sa
@@ -9,7 +9,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "2026_12_01_0010"
-down_revision = "2026_11_30_2130"
+down_revision = "2026_12_01_0020"
 branch_labels = None
 depends_on = None
 

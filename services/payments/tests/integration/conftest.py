@@ -38,6 +38,7 @@ SECRET = "webhook-secret-of-the-tests"
 PREVIOUS_SECRET = "webhook-secret-before"
 TABLES = (
     "qr_codes, webhook_events, webhook_repeats, riders, rider_vpas, qr_payments, bills, refunds, residues,"
+    " operator_refunds, refund_steps,"
     " outbox, inbox, idempotency_keys, rider_logins, wallets, wallet_recharges, recharge_payments, wallet_sessions, wallet_bills,"
     " wallet_entries, proof_failures"
 )

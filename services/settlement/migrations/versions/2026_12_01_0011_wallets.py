@@ -1,14 +1,14 @@
 """Sessions that wallets pay have entries too; recharges' fees have an account; what payments counted in wallets is kept.
 
 Revision ID: 2026_12_01_0011
-Revises: 2026_11_30_2110
+Revises: 2026_12_01_0031
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_12_01_0011"
-down_revision = "2026_11_30_2110"
+down_revision = "2026_12_01_0031"
 branch_labels = None
 depends_on = None
 

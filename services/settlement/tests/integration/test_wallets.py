@@ -84,6 +84,9 @@ async def test_a_wallets_session_is_split_booked_and_paid_out_once(world: World)
     kinds = Counter(key.split("/")[0] for key in await keys(world))
     assert (kinds["recharge_payment"], kinds["wallet_session"], kinds["entry"]) == (2, 1, 1)
     assert await differences(world) == 0
+    # Razorpay's statement will have the payment: whose it is, is noted.
+    noted = await world.rows("SELECT razorpay_id, subject, amount_paise FROM moves WHERE kind = 'PAYMENT'")
+    assert noted == [{"razorpay_id": "pay_1", "subject": "rcp_1", "amount_paise": 50_000}]
 
 
 async def test_a_wallets_bill_for_nobody_waits_for_a_person(world: World) -> None:

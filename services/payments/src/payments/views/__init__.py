@@ -22,7 +22,14 @@ from payments.views.qr_codes import (
     RevenueView,
     StickerQuery,
 )
-from payments.views.refunds import RefundQuery, RefundView
+from payments.views.refunds import (
+    OperatorRefundCreate,
+    OperatorRefundView,
+    RefundDetail,
+    RefundQuery,
+    RefundStepView,
+    RefundView,
+)
 from payments.views.riders import GuestTokenView, ProofOfPayment
 from payments.views.wallets import (
     RechargeCreate,
@@ -61,6 +68,8 @@ __all__ = [
     "EntityFiguresView",
     "FranchiseeId",
     "GuestTokenView",
+    "OperatorRefundCreate",
+    "OperatorRefundView",
     "ProofOfPayment",
     "QrCodeCreate",
     "QrCodeId",
@@ -75,8 +84,10 @@ __all__ = [
     "RechargePaymentQuery",
     "RechargePaymentView",
     "RechargeView",
+    "RefundDetail",
     "RefundId",
     "RefundQuery",
+    "RefundStepView",
     "RefundView",
     "RevenueQuery",
     "RevenueView",

@@ -13,6 +13,7 @@ from settlement.domain.session_bill import WalletBill
 from settlement.repository import books, wallet_counts
 from settlement.usecases.context import Settlement
 from settlement.usecases.keep_books import post
+from settlement.usecases.note_moves import note_payment
 from settlement.usecases.record_bill import record_bill
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,14 @@ async def book_recharge(app: Settlement, uow: UnitOfWork, event: WalletRecharged
         tax_paise=event.fee_tax_paise,
     )
     await post(app, uow, captured)
+    await note_payment(
+        app,
+        uow,
+        razorpay_payment_id=event.razorpay_payment_id,
+        subject=captured.subject,
+        amount_paise=event.amount_paise,
+        at=event.credited_at,
+    )
 
 
 async def book_recharge_fee(app: Settlement, uow: UnitOfWork, event: FeeHeard) -> None:
