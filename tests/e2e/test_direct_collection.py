@@ -155,14 +155,14 @@ async def every_seeded_error_is_named(world: World, payment: dict[str, Any], ent
         "a receipt that nobody entered": (
             lambda changed: changed.commission_receipts.append(
                 {
-                    "id": "rcp_99",
+                    "id": "cmr_99",
                     "franchisee_id": entry["franchisee_id"],
                     "amount_paise": 606,
                     "created_at": world.clock.now().isoformat(),
                     "withdrawn_at": None,
                 }
             ),
-            "journal receipt/99/received: is not in the books; rcp_99 makes it own_bank debited 606",
+            "journal receipt/99/received: is not in the books; cmr_99 makes it own_bank debited 606",
         ),
         "a refund that left our memos": (
             lambda changed: setattr(

@@ -100,7 +100,7 @@ class World:
             )
         await declare(self.broker_url(ADMIN), plan())
         self._http = aiohttp.ClientSession()
-        signer = PrincipalSigner.generate()
+        signer, guests = PrincipalSigner.generate(), PrincipalSigner.generate()
         ports = {name: free_port() for name in (*SCHEMAS, "ocpp_gateway", "api_gateway", "door", "ocpp")}
         self.door = f"http://127.0.0.1:{ports['door']}"
         self.ocpp = f"ws://127.0.0.1:{ports['ocpp']}/ocpp"
@@ -135,7 +135,8 @@ class World:
             return values
 
         await self._mount("charging", create_charging, ChargingSettings(**common("charging"), redis_url=self.servers.redis.url))
-        await self._mount("payments", create_payments, PaymentsSettings(**common("payments"), **razorpay, **SELLER))
+        payments = PaymentsSettings(**common("payments"), **razorpay, **SELLER, guest_private_key=guests.private_key)
+        await self._mount("payments", create_payments, payments)
         await self._mount("settlement", create_settlement, SettlementSettings(**common("settlement"), **razorpay))
         await self._mount(
             "ocpp_gateway",
@@ -157,6 +158,7 @@ class World:
                 redis_url=self.servers.redis.url,
                 door_port=ports["door"],
                 principal_private_key=signer.private_key,
+                guest_public_key=guests.public_key,
                 **{f"{name}_url": f"http://127.0.0.1:{ports[name]}" for name in SCHEMAS},
                 oidc_issuer=self.identity.issuer,
                 limit_caller="1000000/minute",
@@ -232,6 +234,12 @@ class World:
             if (answer.status != expect) if expect is not None else not 200 <= answer.status < 300:
                 raise RestError(f"{method} {path} answered {answer.status}: {text}")
             return await answer.json(content_type=None) if text else None
+
+    async def bearing(self, token: str, path: str) -> tuple[int, Any]:
+        """GET at the door with this very token: (status, the JSON answer)."""
+        assert self._http is not None
+        async with self._http.get(self.door + path, headers={"Authorization": f"Bearer {token}"}) as answer:
+            return answer.status, await answer.json(content_type=None)
 
     async def found(self, path: str, *, role: str = "admin") -> dict[str, Any]:
         """The only item of a list."""

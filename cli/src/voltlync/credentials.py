@@ -28,6 +28,8 @@ class Credentials(BaseModel):
     """Superuser of docker compose's PostgreSQL; servers of `make run` keep their own."""
     rabbitmq_password: str
     """Administrator of docker compose's RabbitMQ."""
+    guest_private_key: str = Field(default_factory=lambda: PrincipalSigner.generate().private_key)
+    """Payments' Ed25519 key: it alone says that somebody proved a payment."""
     command_secrets_key: str = Field(default_factory=SealingBox.new_key)
     """Seals passwords on their way to chargers: charging's and the gateways' alone."""
 

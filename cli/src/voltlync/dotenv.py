@@ -15,6 +15,8 @@ def dotenv(credentials: Credentials) -> str:
         f"RABBITMQ_ADMIN_PASSWORD={credentials.rabbitmq_password}",
         f"VOLTLYNC_PRINCIPAL_PRIVATE_KEY={credentials.principal_private_key}",
         f"VOLTLYNC_PRINCIPAL_PUBLIC_KEY={PrincipalSigner(credentials.principal_private_key).public_key}",
+        f"VOLTLYNC_GUEST_PRIVATE_KEY={credentials.guest_private_key}",
+        f"VOLTLYNC_GUEST_PUBLIC_KEY={PrincipalSigner(credentials.guest_private_key).public_key}",
         f"VOLTLYNC_COMMAND_SECRETS_KEY={credentials.command_secrets_key}",
         "RAZORPAY_API_URL=http://razorpay-simulator:8900",
         f"RAZORPAY_KEY_ID={credentials.razorpay_key_id}",

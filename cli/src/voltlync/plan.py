@@ -144,6 +144,8 @@ class Installation:
                 environment |= self._razorpay_environment()
                 environment["VOLTLYNC_REDIS_URL"] = self.servers.redis.url
                 environment |= SELLER if name == "payments" else {}
+                if name == "payments":
+                    environment["VOLTLYNC_GUEST_PRIVATE_KEY"] = self.credentials.guest_private_key
             case "ocpp_gateway":
                 environment |= {
                     "VOLTLYNC_REDIS_URL": self.servers.redis.url,
@@ -160,6 +162,7 @@ class Installation:
                     "VOLTLYNC_DOOR_PORT": str(self.ports.door),
                     "VOLTLYNC_OIDC_ISSUER": self.identity_url,
                     "VOLTLYNC_PRINCIPAL_PRIVATE_KEY": self.credentials.principal_private_key,
+                    "VOLTLYNC_GUEST_PUBLIC_KEY": PrincipalSigner(self.credentials.guest_private_key).public_key,
                     **{
                         f"VOLTLYNC_{service.upper()}_URL": f"http://{LOOPBACK}:{getattr(self.ports, service)}"
                         for service in DATABASE_SERVICES

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from money import invoice_lines
 from voltlync.books.records import Json, Records, moment
+from voltlync.books.wallets import bills_as_payments
 
 LINES = ("taxable_paise", "cgst_paise", "sgst_paise", "igst_paise", "round_off_paise", "platform_fee_paise", "total_paise")
 
@@ -19,7 +20,7 @@ def invoice_differences(records: Records) -> Iterator[Found]:
     for invoice in records.invoices:
         of_transactions[invoice["transaction_id"]].append(invoice)
     journals = {journal["key"]: journal for journal in records.journals}
-    for payment in records.payments:
+    for payment in (*records.payments, *bills_as_payments(records).values()):
         bill = payment["bill"]
         issued = of_transactions[payment["transaction_id"]] if payment["transaction_id"] else []
         if bill is None or bill["energy_wh"] == 0 or payment["collected_by_franchisee_id"] is not None:
@@ -30,7 +31,7 @@ def invoice_differences(records: Records) -> Iterator[Found]:
             have = "it has no invoice" if not issued else f"it has {len(issued)}: {', '.join(map(_named, issued))}"
             yield moment(bill["billed_at"]), f"bill of {payment['id']}", f"is of {payment['transaction_id']}", have
             continue
-        yield from _of_bill(issued[0], payment, journals.get(f"payment/{payment['id'].removeprefix('qrp_')}/billed"))
+        yield from _of_bill(issued[0], payment, journals.get(_journal_key(payment["id"])))
     yield from _numbers(records.invoices)
 
 
@@ -56,6 +57,12 @@ def _of_bill(invoice: Json, payment: Json, journal: Json | None) -> Iterator[Fou
         if invoice["gst_paise"] != booked:
             words = f"{journal['id']} ({journal['key']}) books {booked} as GST collected"
             yield at, _named(invoice), f"its GST is {invoice['gst_paise']}", words
+
+
+def _journal_key(payer: str) -> str:
+    """Of a bill's journal: paid by scanning, or out of a wallet."""
+    prefix, _, number = payer.partition("_")
+    return f"payment/{number}/billed" if prefix == "qrp" else f"wallet_session/{number}/billed"
 
 
 def _numbers(invoices: list[Json]) -> Iterator[Found]:

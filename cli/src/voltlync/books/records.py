@@ -23,6 +23,11 @@ class Records:
 
     payments: list[Json] = field(default_factory=list)
     """With their bills and refunds."""
+    recharge_payments: list[Json] = field(default_factory=list)
+    wallet_sessions: list[Json] = field(default_factory=list)
+    """With their bills."""
+    wallet_control: Json = field(default_factory=dict)
+    """What all wallets came to at `to`."""
     transactions: dict[str, Json] = field(default_factory=dict)
     webhook_events: list[Json] = field(default_factory=list)
     terms: dict[str, list[Json]] = field(default_factory=dict)
@@ -82,6 +87,8 @@ async def read_records(get: Get, say: Say, *, from_: datetime | None, to: dateti
         # One that came to rest before the time asked for has no event of money in it, and its bill need not be read.
         if payment["id"] in moved or payment["state"] in OPEN_STATES or _since(payment["updated_at"], from_):
             records.payments.append(await get(f"/v1/payments/{payment['id']}"))
+    records.recharge_payments = await all_of("wallets/recharge-payments")
+    records.wallet_sessions = await all_of("wallets/sessions")
     records.transactions = {item["id"]: item for item in await all_of("transactions")}
     for franchisee in await all_of("franchisees"):
         records.terms[franchisee["id"]] = await read_all(get, f"/v1/franchisees/{franchisee['id']}/terms")
@@ -97,6 +104,7 @@ async def read_records(get: Get, say: Say, *, from_: datetime | None, to: dateti
     records.statement_rows = await all_of("reconciliations/rows", f"?from={_in_query(from_)}" if from_ else "")
     records.journals = await all_of("books/journals", f"?from={_in_query(from_)}" if from_ else "")
     records.trial = await get(f"/v1/books/trial-balance?at={_in_query(to)}")
+    records.wallet_control = await get(f"/v1/wallets/control?at={_in_query(to)}")
     if from_ is not None:
         records.trial_before = await get(f"/v1/books/trial-balance?at={_in_query(from_)}")
     return records

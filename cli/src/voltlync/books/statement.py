@@ -207,6 +207,10 @@ def _records(records: Records) -> Iterable[tuple[str | None, _Ours]]:
         for refund in payment["refunds"]:
             number, done = refund["id"].removeprefix("rfd_"), refund["status"] == "PROCESSED"
             yield refund["razorpay_refund_id"], _Ours(refund["id"], "refund", refund["amount_paise"], done, f"refund/{number}")
+    for payment in records.recharge_payments:
+        number, told = payment["id"].removeprefix("rcp_"), payment["fee_paise"] is not None
+        ours = _Ours(payment["id"], "payment", payment["amount_paise"], told, f"recharge_payment/{number}")
+        yield payment["razorpay_payment_id"], ours
     for transfer in records.transfers:
         number = transfer["id"].removeprefix("xfr_")
         done = (transfer["paid_twice_status"] or transfer["status"]) in ("PROCESSED", "SETTLED")

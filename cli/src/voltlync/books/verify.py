@@ -47,6 +47,7 @@ from voltlync.books.direct import (
 from voltlync.books.invoices import invoice_differences
 from voltlync.books.records import Json, Records, moment
 from voltlync.books.statement import StatementCheck
+from voltlync.books.wallets import bills_as_payments, check_wallets
 from voltlync.money_text import rupees
 
 BILL_LINES = ("energy_charge_paise", "gst_paise", "platform_fee_paise", "refund_paise", "residue_paise", "shortfall_paise")
@@ -104,6 +105,7 @@ class Verifier:
         """Everything compared."""
         for payment in self._records.payments:
             self._payment(payment)
+        wallets_differ = check_wallets(self._records, to=self._to, expect=self._expect, differs=self._differs)
         self._entries()
         self._refunds_of_nobody()
         for transfer in self._records.transfers:
@@ -118,6 +120,9 @@ class Verifier:
             self._differs(*of_invoice)
         compared = list(self._compare())
         self._balances(compared)
+        if wallets_differ is not None:
+            came = self._records.wallet_control["balance_paise"]
+            self._found.append(Difference(self._to, "wallets", f"they come to {came} paise", wallets_differ))
         sums = _sums(compared)
         return Verdict(
             journals=len(compared),
@@ -300,6 +305,7 @@ class Verifier:
 
     def _entries(self) -> None:
         bills = {payment["transaction_id"]: payment for payment in self._records.payments if payment["bill"] is not None}
+        bills |= bills_as_payments(self._records)
         entries_of: dict[str, list[Json]] = {}
         for entry in self._records.entries:
             entries_of.setdefault(entry["transaction_id"], []).append(entry)

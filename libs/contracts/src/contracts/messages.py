@@ -1,5 +1,5 @@
 """Imports every module of contracts, so that the registry is whole."""
 
-from contracts import charging, ocpp_gateway, payments, settlement
+from contracts import charging, ocpp_gateway, payments, settlement, wallets
 
-__all__ = ["charging", "ocpp_gateway", "payments", "settlement"]
+__all__ = ["charging", "ocpp_gateway", "payments", "settlement", "wallets"]

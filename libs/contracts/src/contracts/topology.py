@@ -74,7 +74,11 @@ TOPOLOGY = Topology(
         Queue(
             "charging.events",
             "charging",
-            ("payments.payment_billed.v1", "ocpp_gateway.unknown_charge_point_seen.v1"),
+            (
+                "ocpp_gateway.unknown_charge_point_seen.v1",
+                "payments.payment_billed.v1",
+                "payments.wallet_session_billed.v1",
+            ),
         ),
         Queue(
             "payments.events",
@@ -97,7 +101,11 @@ TOPOLOGY = Topology(
                 "payments.payment_received.v1",
                 "payments.payment_refund_decided.v1",
                 "payments.razorpay_event_received.v1",
+                "payments.recharge_fee_recorded.v1",
                 "payments.refund_changed.v1",
+                "payments.wallet_recharged.v1",
+                "payments.wallet_session_billed.v1",
+                "payments.wallets_counted.v1",
             ),
         ),
     )

@@ -84,6 +84,20 @@ class Razorpay:
             lambda client, page: client.payment.fetch_multiple_refund(razorpay_payment_id, page, headers=_as(account)),
         )
 
+    # Orders
+
+    async def create_order(self, body: Mapping[str, Any]) -> Entity:
+        """`POST /v1/orders`. No idempotency at Razorpay: an unknown outcome is resolved by `orders_with_receipt`."""
+        return await self._call("create_order", lambda client: client.order.create(dict(body)))
+
+    async def fetch_order(self, razorpay_order_id: str) -> Entity:
+        """`GET /v1/orders/:id`."""
+        return await self._call("fetch_order", lambda client: client.order.fetch(razorpay_order_id), reads=True)
+
+    async def orders_with_receipt(self, receipt: str) -> list[Entity]:
+        """`GET /v1/orders?receipt=`, all pages: receipts need not be unique."""
+        return await self._all("list_orders", lambda client, page: client.order.all({"receipt": receipt, **page}))
+
     # QR codes (razorpay.md §1), likewise
 
     async def create_qr_code(self, body: Mapping[str, Any], *, account: str | None = None) -> Entity:

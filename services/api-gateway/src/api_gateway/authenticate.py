@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, Counter
 from api_gateway.jwks import Jwks, JwksUnavailable, unavailable
 from api_gateway.settings import ApiGatewaySettings
 from chassis.runtime import Clock
-from chassis.web import BIGINT_MAX, PrefixedId, Principal, Role
+from chassis.web import BIGINT_MAX, GuestVerifier, PrefixedId, Principal, Role
+from chassis.web.guest import ALGORITHM as GUEST_ALGORITHM
 from chassis.web.principal import unauthenticated
 
 ALGORITHM = "RS256"
@@ -21,13 +22,13 @@ MAX_TOKEN_CHARACTERS = 8000
 MAX_KID_CHARACTERS = 256
 MAX_SUBJECT_CHARACTERS = 255
 MAX_NAME_CHARACTERS = 200
+MAX_PHONE_CHARACTERS = 32
 
 VERIFIED_TOKENS_MAX = 4096
 """A console asks several times a second with one token: its signature is checked once per fetch of the issuer's keys (so a
 withdrawn key ends its tokens as before), its times at every request."""
 
 FRANCHISEE_ID = PrefixedId("frn")
-RIDER_ID = PrefixedId("rdr")
 
 
 class _Rejected(Exception):
@@ -40,12 +41,13 @@ class _Rejected(Exception):
 
 
 class Authenticator:
-    """Verifies tokens against the issuer's keys."""
+    """Verifies tokens: the issuer's against its keys, and guests' against payments'. Either becomes a Principal."""
 
     def __init__(self, settings: ApiGatewaySettings, jwks: Jwks, *, clock: Clock, registry: CollectorRegistry) -> None:
         self._settings = settings
         self._jwks = jwks
         self._clock = clock
+        self._guests = GuestVerifier(settings.guest_public_key) if settings.guest_public_key else None
         self._verified: OrderedDict[str, tuple[jwt.PyJWK, dict[str, Any]]] = OrderedDict()
         self._rejected = Counter(
             "voltlync_api_gateway_rejected_tokens_total", "Tokens answered 401, by reason", ["reason"], registry=registry
@@ -54,7 +56,11 @@ class Authenticator:
     async def principal(self, authorization: str | None) -> Principal:
         """Raises Problem 401 for no or no good token, 503 when the issuer's keys cannot be had."""
         try:
-            claims = await self._claims(_bearer(authorization))
+            token = _bearer(authorization)
+            header = _header(token)
+            if self._guests is not None and header.get("alg") == GUEST_ALGORITHM:
+                return self._guest(self._guests, token)
+            claims = await self._claims(token, header)
         except _Rejected as rejected:
             self._rejected.labels(rejected.reason).inc()
             raise unauthenticated(rejected.detail) from rejected
@@ -62,11 +68,14 @@ class Authenticator:
             raise unavailable() from error
         return self._principal(claims)
 
-    async def _claims(self, token: str) -> dict[str, Any]:
-        try:
-            header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError as error:
-            raise _Rejected("malformed", "The token is not a JWT.") from error
+    def _guest(self, guests: GuestVerifier, token: str) -> Principal:
+        """Which provider's a token is, its algorithm says; by which key and for whom it is good, nothing in it decides."""
+        principal = guests.verify(token, now=self._clock.now())
+        if principal is None:
+            raise _Rejected("guest", "The guest's token is not valid, or no more: prove the payment again.")
+        return principal
+
+    async def _claims(self, token: str, header: Mapping[str, Any]) -> dict[str, Any]:
         if header.get("alg") != ALGORITHM:
             raise _Rejected("algorithm", f"Tokens are signed with {ALGORITHM}.")
         kid = header.get("kid")
@@ -142,9 +151,15 @@ class Authenticator:
             subject=claims["sub"],
             roles=roles,
             franchisee_id=franchisee_id,
-            rider_id=_id(_at(claims, settings.oidc_rider_claim), RIDER_ID),
             name=name[:MAX_NAME_CHARACTERS] if isinstance(name, str) else None,
+            phone=self._phone(claims),
         )
+
+    def _phone(self, claims: Mapping[str, Any]) -> str | None:
+        """Only what the issuer says that it verified: whoever has a phone is taken for whoever paid with it."""
+        phone = _at(claims, self._settings.oidc_phone_claim)
+        verified = _at(claims, self._settings.oidc_phone_verified_claim) is True
+        return phone if verified and isinstance(phone, str) and 0 < len(phone) <= MAX_PHONE_CHARACTERS else None
 
 
 def _bearer(authorization: str | None) -> str:
@@ -155,6 +170,13 @@ def _bearer(authorization: str | None) -> str:
     if scheme.lower() != "bearer" or not token or not token.isascii() or len(token) > MAX_TOKEN_CHARACTERS:
         raise _Rejected("malformed", "The Authorization header has no bearer token.")
     return token
+
+
+def _header(token: str) -> Mapping[str, Any]:
+    try:
+        return jwt.get_unverified_header(token)
+    except jwt.InvalidTokenError as error:
+        raise _Rejected("malformed", "The token is not a JWT.") from error
 
 
 def _at(claims: Mapping[str, Any], path: str) -> Any:

@@ -22,11 +22,18 @@ class ApiGatewaySettings(ServiceSettings, RedisSettings):
     oidc_authorized_parties: str = Field("", description="the `azp` that tokens may bear (origins of our web apps); empty: any")
     oidc_roles_claim: str = Field("roles", description="path of the claim with the roles, such as `public_metadata.roles`")
     oidc_franchisee_claim: str = Field("franchisee_id", description="path of the claim with a franchisee's id (`frn_7` or 7)")
-    oidc_rider_claim: str = Field("rider_id", description="path of the claim with a rider's id (`rdr_7` or 7)")
+    oidc_phone_claim: str = Field("phone_number", description="path of the claim with the person's phone")
+    oidc_phone_verified_claim: str = Field(
+        "phone_number_verified", description="path of the claim that is true where the issuer verified the phone; else it is none"
+    )
     oidc_name_claim: str = Field("name", description="path of the claim with the person's name, for audit")
     oidc_leeway_seconds: float = Field(10.0, ge=0, le=120, description="how far the issuer's clock may differ from ours")
     jwks_refresh_seconds: float = Field(300.0, gt=0, description="keys older than this are fetched again, in the background")
     jwks_stale_seconds: float = Field(3600.0, gt=0, description="keys older than this are not trusted any more: all tokens 503")
+
+    guest_public_key: str | None = Field(
+        None, description="payments' Ed25519 key for guests who proved a payment, base64url raw; none: guests are not let in"
+    )
 
     principal_private_key: SecretStr = Field(description="the door's Ed25519 key, from `python -m api_gateway keygen`")
 

@@ -11,7 +11,7 @@ from charging.usecases.deadline import deadline_due
 from charging.usecases.decide_start import cancel_requested, fee_recorded, start_requested
 from charging.usecases.handle_batch import LaneHandler, NewsRule, in_order_per_charger
 from charging.usecases.manage_tariffs import tell_tariff
-from charging.usecases.record_bill import record_bill
+from charging.usecases.record_bill import record_bill, record_wallet_bill
 from charging.usecases.report_status import status_reported
 from charging.usecases.send_command import command_requested
 from charging.usecases.start_transaction import start_transaction
@@ -23,7 +23,7 @@ from charging.usecases.upkeep import upkeep_reported
 from chassis.database import UnitOfWork
 from contracts import charging as own
 from contracts import ocpp_gateway as gateway
-from contracts import payments
+from contracts import payments, wallets
 from contracts.base import Event, LaneEvent
 
 EventHandler = Callable[[Charging, UnitOfWork, Any], Awaitable[None]]
@@ -64,6 +64,7 @@ handle_batch = in_order_per_charger(NEWS, LANE)
 
 EVENTS: Mapping[type[Event], EventHandler] = {
     payments.PaymentBilled: record_bill,
+    wallets.WalletSessionBilled: record_wallet_bill,
     gateway.UnknownChargePointSeen: note_unknown_charge_point,
 }
 

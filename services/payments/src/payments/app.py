@@ -9,7 +9,7 @@ from chassis.messaging import Bus
 from chassis.messaging.events import EventConsumer
 from chassis.runtime import Clock, Ids, Service, Sweeps, Worker
 from chassis.telemetry import Telemetry
-from chassis.web import WebServer
+from chassis.web import GuestSigner, WebServer
 from contracts.topology import RETRY_DELAYS_SECONDS, address_from
 from payments.jobs import sweeps
 from payments.metrics import Metrics
@@ -56,6 +56,7 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
     razorpay = service.add(Razorpay(settings, service=service, telemetry=telemetry))
     metrics = Metrics(telemetry.registry)
     webhooks = service.add(Worker(service, "webhooks", width=WEBHOOKS_AT_ONCE, failures=metrics.work_failed))
+    guest_key = settings.guest_private_key
     payments = Payments(
         service=service,
         settings=settings,
@@ -70,6 +71,7 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
         refunds=service.add(Worker(service, "refunds", width=REFUNDS_AT_ONCE, failures=metrics.work_failed)),
         # One lane: who numbers holds the series, and a second would only wait for it.
         invoices=service.add(Worker(service, "invoices", width=1, failures=metrics.work_failed)),
+        guests=GuestSigner(guest_key.get_secret_value()) if guest_key is not None else None,
     )
     payments.webhooks.take_one = partial(take_up_webhook, payments)
     payments.refunds.take_one = partial(take_up_refund, payments)

@@ -5,11 +5,16 @@ from collections.abc import Awaitable, Callable
 from chassis.runtime.sweeps import Sweep
 from payments.settings import PaymentsSettings
 from payments.usecases.bill_session import retry_failed_bills
+from payments.usecases.bill_wallet_session import retry_failed_wallet_bills
 from payments.usecases.chase_starts import chase_unanswered_starts
 from payments.usecases.context import Payments
+from payments.usecases.count_wallets import count_wallets
+from payments.usecases.follow_wallet_session import chase_unanswered_wallet_starts
 from payments.usecases.issue_invoices import watch_invoices
 from payments.usecases.make_qr_code import settle_qr_codes
+from payments.usecases.recharge_wallet import settle_recharges
 from payments.usecases.record_fees import record_fees
+from payments.usecases.record_recharge_fees import record_recharge_fees
 from payments.usecases.stop_collection import close_ended_codes
 from payments.usecases.watch_refunds import watch_refunds
 
@@ -36,11 +41,16 @@ def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:
         ("refunds", 5, wake_refunds),
         ("qr-codes", 5, settle_qr_codes),
         ("ended-qr-codes", 60, close_ended_codes),
+        ("recharges", 10, settle_recharges),
         ("unanswered-starts", 10, chase_unanswered_starts),
+        ("unanswered-wallet-starts", 10, chase_unanswered_wallet_starts),
         ("fees", 60, record_fees),
+        ("recharge-fees", 60, record_recharge_fees),
         ("refunds-overdue", 60, watch_refunds),
         ("invoices", 5, wake_invoices),
         ("invoices-waiting", 60, watch_invoices),
         ("failed-bills", settings.retry_seconds, retry_failed_bills),
+        ("failed-wallet-bills", settings.retry_seconds, retry_failed_wallet_bills),
+        ("wallets", settings.wallet_count_seconds, count_wallets),
     )
     return tuple(Sweep(name, seconds, function) for name, seconds, function in table)

@@ -63,4 +63,22 @@ class Metrics:
         self.invoices_waiting = gauge(
             "voltlync_payments_invoices_waiting", "Bills without an invoice for more than five minutes now"
         )
+        self.wallet_unanswered = gauge(
+            "voltlync_payments_wallet_unanswered", "Wallets' sessions that wait for charging's answer past their deadline now"
+        )
+        self.wallets_differing = gauge(
+            "voltlync_payments_wallets_differing",
+            "Wallets that are not what their entries and holds make them: 0, by the nightly count",
+        )
+        self.recharge_failed = counter("voltlync_payments_recharge_failed_total", "Orders of recharges that Razorpay refused")
+        self.recharge_mismatch = counter(
+            "voltlync_payments_recharge_mismatches_total",
+            "Payments of recharges of another amount than asked, or second ones",
+        )
+        self.proof_refused = counter(
+            "voltlync_payments_proof_refused_total", "Proofs of payments refused unseen: too many wrong tries for one UPI address"
+        )
+        self.rider_phone_taken = counter(
+            "voltlync_payments_rider_phone_conflicts_total", "Verified phones that another registered rider has already"
+        )
         self.qr_code_failed = counter("voltlync_payments_qr_code_failed_total", "QR codes that Razorpay refused")

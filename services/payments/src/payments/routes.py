@@ -22,6 +22,7 @@ from payments.usecases.show_payments import list_payments, list_refunds, list_ri
 from payments.usecases.show_qr_codes import list_qr_codes, show_qr_code
 from payments.usecases.show_revenue import show_revenue
 from payments.usecases.show_webhook_events import list_webhook_events, show_webhook_event
+from payments.wallet_routes import RIDER_ROUTES, WALLET_ROUTES
 
 EXPORT_SECONDS_MAX = 300.0
 """A month of a large network goes out as it is read."""
@@ -102,6 +103,7 @@ ROUTES = (
         roles=STAFF,
         summary="Explain an invoice's amounts: halves, round-off, fee",
     ),
+    *RIDER_ROUTES,
     Route("GET", "/v1/riders", list_riders, roles=STAFF, summary="List riders, masked"),
     Route("GET", "/v1/riders/{rider_id}", show_rider, roles=STAFF, summary="Show a rider, masked"),
     Route("GET", "/v1/webhook-events", list_webhook_events, roles=STAFF, summary="List Razorpay's webhook events"),
@@ -115,6 +117,7 @@ ROUTES = (
         roles=ADMIN | OPERATOR,
         summary="Work a webhook event again, or preview what that would do",
     ),
+    *WALLET_ROUTES,
 )
 
 ERRORS: dict[type[Exception], tuple[int, str]] = {

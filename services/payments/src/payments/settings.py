@@ -9,6 +9,7 @@ from chassis.runtime import DatabaseSettings
 from money import ESTIMATED_FEE_BPS, is_gstin
 from payments.domain.invoice import PREFIX_PATTERN, Seller
 from payments.domain.refund import Speed
+from payments.domain.wallet import WalletLimits
 from razorpay_client import RazorpaySettings
 
 
@@ -29,7 +30,7 @@ class PaymentsSettings(RazorpaySettings, DatabaseSettings):
 
     qr_environment: str = Field(
         "",
-        description="how our QR codes are marked at Razorpay, whose account several environments may share; empty: `environment`",
+        description="how QR codes and orders are marked at Razorpay, whose account environments may share; empty: `environment`",
     )
     platform_name: str = Field("VoltLync", min_length=1, max_length=40, description="what stands on the stickers of chargers")
     seller_gstin: str | None = Field(
@@ -70,6 +71,32 @@ class PaymentsSettings(RazorpaySettings, DatabaseSettings):
     qr_lookup_seconds: int = Field(
         600, ge=0, description="how long a credit for a QR code that we can't find is looked at again before it is decided"
     )
+
+    wallet_recharge_min_paise: int = Field(10_000, ge=100, description="the least that a wallet is recharged with")
+    wallet_recharge_max_paise: int = Field(500_000, ge=100, description="the most that one recharge is of")
+    wallet_balance_max_paise: int = Field(
+        1_000_000, ge=100, description="beyond it no recharge is offered: ₹10,000, the cap of a small prepaid instrument"
+    )
+    wallet_session_min_paise: int = Field(2_000, ge=1, description="with less in the wallet no session is started")
+    wallet_count_seconds: int = Field(
+        86_400,
+        ge=60,
+        description="how often wallets are compared with their entries and counted for the books",
+    )
+
+    guest_private_key: SecretStr | None = Field(
+        None, description="Ed25519, base64url raw: signs the tokens of guests who proved a payment; none: there are no guests"
+    )
+
+    @property
+    def wallet_limits(self) -> WalletLimits:
+        """The limits of wallets, together."""
+        return WalletLimits(
+            recharge_min_paise=self.wallet_recharge_min_paise,
+            recharge_max_paise=self.wallet_recharge_max_paise,
+            balance_max_paise=self.wallet_balance_max_paise,
+            session_min_paise=self.wallet_session_min_paise,
+        )
 
     @property
     def qr_mark(self) -> str:

@@ -122,8 +122,28 @@ riders = Table(
     metadata,
     identity("the payer's reference in charging: rdr_{id}"),
     Column("phone", Text, unique=True, comment="E.164; personal: masked in logs and answers"),
+    Column("merged_into_id", BigInteger, ForeignKey("riders.id"), comment="the registered rider who this guest turned out to be"),
     moment("created_at", "when we first saw this payer"),
-    comment="Who paid. Without a phone it is a UPI guest.",
+    moment("registered_at", "when somebody with an account said who it is; null: a guest", nullable=True),
+    moment("merged_at", "when the guest's payments went over", nullable=True),
+    CheckConstraint(
+        "(merged_into_id is null) = (merged_at is null)"
+        " and (merged_into_id is null or (registered_at is null and phone is null))",
+        name="only_guests_merge",
+    ),
+    Index("riders_merged_idx", "merged_into_id", postgresql_where=text("merged_into_id is not null")),
+    comment="Who paid, or registered. Neither with a phone nor registered it is a UPI guest.",
+)
+
+rider_logins = Table(
+    "rider_logins",
+    metadata,
+    Column("provider", Text, primary_key=True, comment="who knows the account: oidc"),
+    Column("subject", Text, primary_key=True, comment="the provider's name of the account"),
+    Column("rider_id", BigInteger, ForeignKey(riders.c.id), nullable=False, comment="whose account it is"),
+    moment("created_at", "when it was first used here"),
+    Index(None, "rider_id"),
+    comment="Accounts at the identity provider, and the riders who they are.",
 )
 
 rider_vpas = Table(
@@ -134,6 +154,16 @@ rider_vpas = Table(
     moment("created_at", "when it was first used"),
     Index(None, "rider_id"),
     comment="The UPI addresses that a rider has paid from.",
+)
+
+proof_failures = Table(
+    "proof_failures",
+    metadata,
+    identity("ours"),
+    Column("vpa", Text, nullable=False, comment="whose payment was to be proved, lower-cased; personal"),
+    moment("failed_at", "when the digits did not fit"),
+    Index(None, "vpa", "failed_at"),
+    comment="Proofs of payments that failed, of the last hour: who guesses digits is stopped, whichever address it comes from.",
 )
 
 qr_payments = Table(

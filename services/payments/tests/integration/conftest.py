@@ -46,8 +46,8 @@ SECRET = "webhook-secret-of-the-tests"
 PREVIOUS_SECRET = "webhook-secret-before"
 TABLES = (
     "franchisees, qr_codes, webhook_events, webhook_repeats, riders, rider_vpas, qr_payments, bills, refunds, residues,"
-    " invoices, invoice_series, invoices_due,"
-    " operator_refunds, refund_steps, outbox, inbox, idempotency_keys"
+    " invoices, invoice_series, invoices_due, operator_refunds, refund_steps, outbox, inbox, idempotency_keys,"
+    " rider_logins, wallets, wallet_recharges, recharge_payments, wallet_sessions, wallet_bills, wallet_entries, proof_failures"
 )
 TARIFF = TariffAnswer(tariff_id=1, paise_per_kwh=1800, gst_bps=1800, all_in_paise_per_kwh=2124)
 SELLER_GSTIN = "29AAACV4321F1ZJ"
@@ -115,9 +115,9 @@ class World:
             busy += sum(service.work.count() for service in (self.service, *self.others)) + self.razorpay.pending
             still = 0 if busy else still + 1
 
-    def headers(self, method: str, path: str, *, role: Role = Role.ADMIN) -> dict[str, str]:
-        """What the door puts on a call of somebody of this role."""
-        principal = Principal("staff|1", frozenset({role}))
+    def headers(self, method: str, path: str, *, role: Role = Role.ADMIN, caller: Principal | None = None) -> dict[str, str]:
+        """What the door puts on a call of this caller, or of somebody of this role."""
+        principal = caller or Principal("staff|1", frozenset({role}))
         bare = path.partition("?")[0]
         return self.signer.headers(principal, audience="payments", method=method, path=bare, now=self.clock.now())
 
@@ -126,9 +126,18 @@ class World:
         self.clock._elapsed += seconds
         await self.clock.advance(6)
 
-    async def call(self, method: str, path: str, *, role: Role = Role.ADMIN, status: int | None = None, **kwargs: Any) -> Any:
-        """Call the REST surface as somebody of this role; the JSON answer."""
-        signed = self.headers(method, path, role=role) | kwargs.pop("headers", {})
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        role: Role = Role.ADMIN,
+        caller: Principal | None = None,
+        status: int | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Call the REST surface as this caller, or as somebody of this role; the JSON answer."""
+        signed = self.headers(method, path, role=role, caller=caller) | kwargs.pop("headers", {})
         async with self.http.request(method, f"{self.url}{path}", headers=signed, **kwargs) as answer:
             body = await answer.read()
             if status is not None:
@@ -327,6 +336,7 @@ async def world(database: tuple[str, str], broker: Broker) -> AsyncIterator[Worl
         seller_gstin=SELLER_GSTIN,
         seller_legal_name="VoltLync Energy Private Limited",
         seller_address="1, Residency Road, Bengaluru 560025",
+        guest_private_key=PrincipalSigner.generate().private_key,
     )
     async with running_service(settings, clock) as service, aiohttp.ClientSession() as http:
         web = next(part for part in service._parts if isinstance(part, WebServer))

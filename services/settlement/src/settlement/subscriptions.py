@@ -12,9 +12,11 @@ from contracts.payments import (
     RazorpayEventReceived,
     RefundChanged,
 )
+from contracts.wallets import RechargeFeeRecorded, WalletRecharged, WalletsCounted, WalletSessionBilled
 from settlement.usecases.correct_entry import hear_refund_decision
 from settlement.usecases.keep_books import book_given_back
 from settlement.usecases.keep_direct_books import book_any_fee, book_any_payment, book_any_refund
+from settlement.usecases.keep_wallets import book_recharge, book_recharge_fee, keep_wallet_count, record_wallet_bill
 from settlement.usecases.receive_razorpay_event import receive_razorpay_event
 from settlement.usecases.record_bill import record_bill
 
@@ -28,4 +30,8 @@ HANDLERS: Mapping[type, Handler] = {
     OperatorRefundDecided: hear_refund_decision,
     RefundChanged: book_any_refund,
     RazorpayEventReceived: receive_razorpay_event,
+    WalletRecharged: book_recharge,
+    RechargeFeeRecorded: book_recharge_fee,
+    WalletSessionBilled: record_wallet_bill,
+    WalletsCounted: keep_wallet_count,
 }

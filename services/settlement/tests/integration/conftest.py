@@ -43,11 +43,9 @@ SELDOM = {"sweep_seconds": 600}
 """For tests that pass hours: every look at the clock costs a test real time."""
 TABLES = (
     "reversals, refund_decisions, "
-    "allocations, transfers, ledger_entries, settlements, kyc_events, franchisee_terms, franchisees, outbox, inbox, "
-    "idempotency_keys, postings, journals, recon_exceptions, statement_matches, statement_rows, statement_days, "
-    "statement_readings, moves"
     "allocations, transfers, ledger_entries, commission_receipts, settlements, kyc_events, franchisee_terms, franchisees, "
-    "outbox, inbox, idempotency_keys, postings, journals"
+    "outbox, inbox, idempotency_keys, postings, journals, recon_exceptions, statement_matches, statement_rows, statement_days, "
+    "statement_readings, moves, wallet_counts, unowned_bills"
 )
 FRANCHISEE = {
     "legal_business_name": "Acme Volts",

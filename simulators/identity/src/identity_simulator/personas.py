@@ -17,7 +17,7 @@ class Persona:
     email: str
     about: str
     claims: dict[str, Any] = field(default_factory=dict)
-    """Further claims: the franchisee whose data a franchisee sees, the rider who a rider is."""
+    """Further claims: the franchisee whose data a franchisee sees, the phone that a rider verified."""
 
 
 PERSONAS: dict[str, Persona] = {
@@ -40,7 +40,7 @@ PERSONAS: dict[str, Persona] = {
             "Rahul Menon",
             "rahul@rider.example",
             "charges a scooter, sees own charges",
-            {"rider_id": "rdr_1"},
+            {"phone_number": "+919000090000", "phone_number_verified": True},
         ),
     )
 }

@@ -8,10 +8,11 @@ Failure metric: voltlync_<service>_unexpected_errors_total{route} counts what wa
 
 from chassis.web.binding import WrongRoute
 from chassis.web.body import Body, read_body
+from chassis.web.guest import GuestSigner, GuestVerifier
 from chassis.web.ids import BIGINT_MAX, PrefixedId
 from chassis.web.listener import Listener
 from chassis.web.pages import PAGE_SIZE_MAX, Page, PageQuery, fetch_page
-from chassis.web.principal import PRINCIPAL_HEADER, Principal, PrincipalSigner, PrincipalVerifier
+from chassis.web.principal import PRINCIPAL_HEADER, Principal, PrincipalSigner, PrincipalVerifier, Provider
 from chassis.web.problems import FieldError, Problem, invalid, invalid_field
 from chassis.web.roles import (
     ADMIN,
@@ -50,6 +51,8 @@ __all__ = [
     "Body",
     "Errors",
     "FieldError",
+    "GuestSigner",
+    "GuestVerifier",
     "Listener",
     "Page",
     "PageQuery",
@@ -58,6 +61,7 @@ __all__ = [
     "PrincipalSigner",
     "PrincipalVerifier",
     "Problem",
+    "Provider",
     "Public",
     "Role",
     "Roles",

@@ -7,6 +7,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Self
 
 import jwt
@@ -26,15 +27,30 @@ CLOCK_LEEWAY_SECONDS = 5
 """The door and a service may run on machines whose clocks differ by this much."""
 
 
+class Provider(StrEnum):
+    """Who knows the caller (feature A1). Either makes a Principal; only who seeks a rider's row asks which."""
+
+    OIDC = "oidc"
+    """The issuer of the settings: Clerk in production."""
+    UPI_GUEST = "upi_guest"
+    """Ourselves: somebody who proved a payment, for a while, and has no account."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls. `subject` is the identity provider's; `franchisee_id` and `rider_id` bound what the caller may see."""
+    """Who calls. `subject` is the provider's; `franchisee_id` and `rider_id` bound what the caller may see.
+
+    `rider_id` is a guest's alone: an account's rider is payments' to find, by provider and subject.
+    """
 
     subject: str
     roles: Roles
     franchisee_id: int | None = None
     rider_id: int | None = None
     name: str | None = None
+    provider: Provider = Provider.OIDC
+    phone: str | None = None
+    """As the provider has it, and only where it says that it verified it. Personal."""
 
     def has(self, *roles: Role) -> bool:
         """Whether the caller has one of these roles."""
@@ -46,7 +62,7 @@ class PrincipalSigner:
 
     def __init__(self, private_key: str) -> None:
         """`private_key`: the 32 raw bytes in base64url, from `python -m api_gateway keygen`. Raises ValueError for any other."""
-        self._key = Ed25519PrivateKey.from_private_bytes(_decode(private_key))
+        self._key = Ed25519PrivateKey.from_private_bytes(raw_key(private_key))
 
     @classmethod
     def generate(cls) -> Self:
@@ -70,13 +86,14 @@ class PrincipalSigner:
             "iss": ISSUER,
             "aud": audience,
             "sub": principal.subject,
+            "provider": principal.provider.value,
             "roles": sorted(principal.roles),
             "method": method,
             "path": path,
             "iat": issued,
             "exp": issued + LIFETIME_SECONDS,
         }
-        optional = {"franchisee_id": principal.franchisee_id, "rider_id": principal.rider_id, "name": principal.name}
+        optional = {name: getattr(principal, name) for name in ("franchisee_id", "rider_id", "name", "phone")}
         claims |= {name: value for name, value in optional.items() if value is not None}
         return jwt.encode(claims, self._key, algorithm="EdDSA")
 
@@ -90,7 +107,7 @@ class PrincipalVerifier:
 
     def __init__(self, public_key: str, *, audience: str) -> None:
         """Raises ValueError when the key is no raw Ed25519 key in base64url."""
-        self._key = Ed25519PublicKey.from_public_bytes(_decode(public_key))
+        self._key = Ed25519PublicKey.from_public_bytes(raw_key(public_key))
         self._audience = audience
 
     def verify(self, token: str, *, method: str, path: str, now: datetime) -> Principal:
@@ -114,7 +131,13 @@ class PrincipalVerifier:
             issued, expires, at = int(claims["iat"]), int(claims["exp"]), now.timestamp()
             roles = frozenset(Role(role) for role in claims["roles"])
             principal = Principal(
-                str(claims["sub"]), roles, claims.get("franchisee_id"), claims.get("rider_id"), claims.get("name")
+                str(claims["sub"]),
+                roles,
+                claims.get("franchisee_id"),
+                claims.get("rider_id"),
+                claims.get("name"),
+                Provider(claims.get("provider", Provider.OIDC)),
+                claims.get("phone"),
             )
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError) as error:
             raise unauthenticated("The principal token is not valid.") from error
@@ -140,7 +163,8 @@ def _encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def _decode(text: str) -> bytes:
+def raw_key(text: str) -> bytes:
+    """The 32 bytes of an Ed25519 key in base64url. Raises ValueError."""
     try:
         return base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:

@@ -8,8 +8,13 @@ from sqlalchemy import ARRAY, Select, Text, cast, func, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from payments.domain.errors import NotFoundError
 from payments.domain.rider import Identity, ResolvedBy
+from payments.repository.rows import columns_of
 from payments.tables import rider_vpas, riders
+
+_MERGING = func.hashtextextended("payments.riders", 0)
+"""Held shared while a payment's rider is resolved, alone while riders register and guests are merged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +24,18 @@ class Rider:
     id: int
     phone: str | None
     vpas: tuple[str, ...]
+    merged_into_id: int | None
     created_at: datetime
+    registered_at: datetime | None
 
 
 async def resolve(connection: AsyncConnection, payer: Identity, *, now: datetime) -> tuple[int, ResolvedBy]:
     """The rider of a payment: by phone, else by VPA, else a new one who is known by both from now on: a guest, unless by phone.
 
-    Payments of one payer at one moment wait for each other, or each would make a guest of its own.
+    Payments of one payer at one moment wait for each other, or each would make a guest of its own; and all of them for a
+    merge, which takes a guest's names away.
     """
+    await connection.execute(select(func.pg_advisory_xact_lock_shared(_MERGING)))
     await _take_turns(connection, payer)
     if payer.phone is not None:
         known = await connection.scalar(select(riders.c.id).where(riders.c.phone == payer.phone))
@@ -45,6 +54,11 @@ async def resolve(connection: AsyncConnection, payer: Identity, *, now: datetime
     return rider_id, ResolvedBy.PHONE if payer.phone is not None else ResolvedBy.UPI_GUEST
 
 
+async def stop_resolving(connection: AsyncConnection) -> None:
+    """Until the transaction ends nobody resolves a payer, and nobody else registers: who is whom may be changed."""
+    await connection.execute(select(func.pg_advisory_xact_lock(_MERGING)))
+
+
 async def _take_turns(connection: AsyncConnection, payer: Identity) -> None:
     """Hold the phone and the VPA until the transaction ends; always in the same order, so that nobody waits in a circle."""
     for name in sorted(name for name in (payer.phone, payer.vpa) if name is not None):
@@ -61,16 +75,20 @@ async def _remember_vpa(connection: AsyncConnection, rider_id: int, vpa: str | N
 
 
 async def _remember_phone(connection: AsyncConnection, rider_id: int, phone: str | None) -> None:
-    """A guest known by VPA alone gets the phone that came with it. A phone that another rider took meanwhile stays there."""
+    """A guest known by VPA alone gets the phone that came with it. A phone that another rider took meanwhile stays there.
+
+    A registered rider's phone is what the identity provider verified, and no other.
+    """
     if phone is None:
         return
     taken = select(riders.c.id).where(riders.c.phone == phone).exists()
-    await connection.execute(update(riders).where(riders.c.id == rider_id, riders.c.phone.is_(None), ~taken).values(phone=phone))
+    guest = (riders.c.id == rider_id, riders.c.phone.is_(None), riders.c.registered_at.is_(None))
+    await connection.execute(update(riders).where(*guest, ~taken).values(phone=phone))
 
 
 def rider_from(row: Any) -> Rider:
     """The rider of a row of `listing`."""
-    return Rider(id=row.id, phone=row.phone, vpas=tuple(row.vpas), created_at=row.created_at)
+    return Rider(**{**columns_of(row, Rider), "vpas": tuple(row.vpas)})
 
 
 def listing() -> Select[Any]:
@@ -82,10 +100,24 @@ def listing() -> Select[Any]:
         .where(rider_vpas.c.rider_id == riders.c.id)
         .scalar_subquery()
     )
-    return select(riders.c.id, riders.c.phone, riders.c.created_at, used.label("vpas"))
+    return select(riders, used.label("vpas"))
 
 
 async def find(connection: AsyncConnection, rider_id: int) -> Rider | None:
     """One rider."""
     row = (await connection.execute(listing().where(riders.c.id == rider_id))).one_or_none()
     return None if row is None else rider_from(row)
+
+
+async def survivor_of(connection: AsyncConnection, rider_id: int) -> int:
+    """Whom an id stands for: the registered rider who a merged guest turned out to be, else itself."""
+    merged_into = await connection.scalar(select(riders.c.merged_into_id).where(riders.c.id == rider_id))
+    return merged_into or rider_id
+
+
+async def get(connection: AsyncConnection, rider_id: int) -> Rider:
+    """As `find`, of one that must be there. Raises NotFoundError."""
+    rider = await find(connection, rider_id)
+    if rider is None:
+        raise NotFoundError(f"There is no rider rdr_{rider_id}.")
+    return rider

@@ -63,8 +63,7 @@ async def bill_session(app: Payments, uow: UnitOfWork, event: TransactionStopped
         stopped=event.model_dump(mode="json"),
         updated_at=uow.now,
     )
-    if payment.collected_by_account_id is None:  # who collected it is the seller, and invoices it
-        await owe_invoice_of_payment(app, uow, payment, event, bill)
+    await owe_invoice_of_payment(app, uow, payment, event, bill)
     uow.publish(_billed(payment, event, bill, now=uow.now), subject=payment.request_key)
     log.info(
         "payment.billed",

@@ -7,6 +7,7 @@ from chassis.database import Database
 from chassis.messaging import Bus
 from chassis.runtime import Clock, Service, Worker
 from chassis.telemetry import Telemetry
+from chassis.web import GuestSigner
 from payments.metrics import Metrics
 from payments.settings import PaymentsSettings
 from payments.webhook_inbox import WebhookInbox
@@ -37,6 +38,8 @@ class Payments:
     """Brings owed refunds to Razorpay."""
     invoices: Worker
     """Numbers invoices that are due."""
+    guests: GuestSigner | None = None
+    """Signs guests' credentials; None: there are none."""
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(DRAWN_AT_ONCE))
     """Who draws a picture or a sticker: the others wait their turn, the event loop never does."""
 

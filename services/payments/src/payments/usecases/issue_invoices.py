@@ -17,6 +17,7 @@ from payments.domain.invoice import Invoice, Supply, make_invoice, series_of
 from payments.repository import invoices
 from payments.repository.invoices import Due
 from payments.repository.qr_payments import QrPayment
+from payments.repository.wallet_sessions import WalletBill
 from payments.usecases.context import Payments
 
 log = structlog.get_logger(__name__)
@@ -34,14 +35,23 @@ async def owe_invoice(app: Payments, uow: UnitOfWork, supply: Supply) -> None:
     uow.after_commit(app.invoices.wake)
 
 
-async def owe_invoice_of_payment(
-    app: Payments, uow: UnitOfWork, payment: QrPayment, event: TransactionStopped, bill: Bill
+async def owe_invoice_of_session(
+    app: Payments,
+    uow: UnitOfWork,
+    event: TransactionStopped,
+    bill: Bill | WalletBill,
+    *,
+    source_key: str,
+    rider_id: int,
+    paid_paise: int,
+    platform_fee_paise: int,
+    qr_payment_id: int | None = None,
+    buyer_masked: str | None = None,
 ) -> None:
-    """The same, of a session that was paid by scanning."""
-    masked = mask_vpa(payment.vpa) if payment.vpa else mask_phone(payment.contact) if payment.contact else None
+    """The same, of a session that charging told the end of, by whatever it was paid."""
     supply = Supply(
-        source_key=payment.request_key,
-        qr_payment_id=payment.id,
+        source_key=source_key,
+        qr_payment_id=qr_payment_id,
         transaction_id=event.transaction_id,
         charge_point_id=event.charge_point_id,
         connector_id=event.connector_id,
@@ -49,22 +59,42 @@ async def owe_invoice_of_payment(
         station_name=event.station_name,
         place_code=event.station_state_code,
         franchisee_id=event.franchisee_id,
-        buyer_reference=f"rdr_{payment.rider_id}",
-        buyer_masked=masked,
+        buyer_reference=f"rdr_{rider_id}",
+        buyer_masked=buyer_masked,
         tariff_id=event.tariff_id or None,
         tariff_paise_per_kwh=event.tariff_paise_per_kwh,
         gst_bps=event.gst_bps,
         energy_wh=bill.energy_wh,
-        paid_paise=bill.paid_paise,
+        paid_paise=paid_paise,
         energy_charge_paise=bill.energy_charge_paise,
         gst_paise=bill.gst_paise,
-        platform_fee_paise=bill.platform_fee_paise,
+        platform_fee_paise=platform_fee_paise,
         shortfall_paise=bill.shortfall_paise,
         started_at=event.started_at,
         stopped_at=event.stopped_at,
         billed_at=uow.now,
     )
     await owe_invoice(app, uow, supply)
+
+
+async def owe_invoice_of_payment(
+    app: Payments, uow: UnitOfWork, payment: QrPayment, event: TransactionStopped, bill: Bill
+) -> None:
+    """The same, of a session that was paid by scanning. Who collected the payment itself is the seller, and invoices it."""
+    if payment.collected_by_account_id is not None:
+        return
+    await owe_invoice_of_session(
+        app,
+        uow,
+        event,
+        bill,
+        source_key=payment.request_key,
+        rider_id=payment.rider_id,
+        paid_paise=bill.paid_paise,
+        platform_fee_paise=bill.platform_fee_paise,
+        qr_payment_id=payment.id,
+        buyer_masked=mask_vpa(payment.vpa) if payment.vpa else mask_phone(payment.contact) if payment.contact else None,
+    )
 
 
 async def issue_invoices(app: Payments) -> bool:

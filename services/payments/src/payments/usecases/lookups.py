@@ -37,13 +37,17 @@ class Lookups:
         """The QR code entity; None where our keys know of no such QR code."""
         return self._answer("qr_code", razorpay_qr_code_id, account)
 
+    def order(self, razorpay_order_id: str) -> Entity | None:
+        """The order entity; None where our keys know of no such order."""
+        return self._answer("order", razorpay_order_id, None)
+
     def _answer(self, kind: str, razorpay_id: str, account: str | None) -> Entity | None:
         if (kind, razorpay_id) not in self._answers:
             raise LookupNeeded(kind, razorpay_id, account)
         return self._answers[kind, razorpay_id]
 
     async def look_up(self, razorpay: Razorpay, needed: LookupNeeded) -> None:
-        """Ask Razorpay. Raises Retryable where a QR code can't be asked for now: whose it is must be known before deciding."""
+        """Ask Razorpay. Raises Retryable where a QR code or order can't be asked for now: whose it is must be known first."""
         answer: Entity | None = None
         if needed.kind == "payment":
             try:
@@ -52,9 +56,12 @@ class Lookups:
                 log.warning("lookup.payment_unknown", razorpay_payment_id=needed.razorpay_id, error=error.description)
         else:
             try:
-                answer = await razorpay.fetch_qr_code(needed.razorpay_id, account=needed.account)
+                if needed.kind == "order":
+                    answer = await razorpay.fetch_order(needed.razorpay_id)
+                else:
+                    answer = await razorpay.fetch_qr_code(needed.razorpay_id, account=needed.account)
             except Permanent as error:
-                log.info("lookup.qr_code_unknown", razorpay_qr_code_id=needed.razorpay_id, error=error.description)
+                log.info("lookup.unknown", kind=needed.kind, razorpay_id=needed.razorpay_id, error=error.description)
         self._answers[needed.kind, needed.razorpay_id] = answer
 
 
@@ -66,8 +73,8 @@ class Unasked(Lookups):
         self.asked: list[str] = []
 
     def _answer(self, kind: str, razorpay_id: str, account: str | None) -> Entity | None:
-        """A payment's fee is taken as unknown. Whose a QR code is can't be: raises LookupNeeded."""
+        """A payment's fee is taken as unknown. Whose a QR code or order is can't be: raises LookupNeeded."""
         self.asked.append(f"{kind} {razorpay_id}")
-        if kind == "qr_code":
+        if kind != "payment":
             raise LookupNeeded(kind, razorpay_id, account)
         return None

@@ -3,7 +3,6 @@
 from chassis.database import UnitOfWork
 from chassis.web import Page, PageQuery, fetch_page
 from payments import tables
-from payments.domain.errors import NotFoundError
 from payments.repository import invoices, operator_refunds, qr_payments, refund_steps, refunds, riders
 from payments.repository.refunds import Refund
 from payments.views import (
@@ -24,11 +23,11 @@ from payments.views import (
 
 
 async def list_payments(uow: UnitOfWork, query: QrPaymentQuery) -> Page[QrPaymentView]:
-    """`GET /v1/payments`, newest first."""
+    """`GET /v1/payments`, newest first. A merged guest's are those of the rider who it turned out to be."""
     statement = qr_payments.listing(
         state=query.state,
         charge_point_id=query.charge_point_id,
-        rider_id=query.rider_id,
+        rider_id=None if query.rider_id is None else await riders.survivor_of(uow.connection, query.rider_id),
         qr_code_id=query.qr_code_id,
         transaction_id=query.transaction_id,
         razorpay_payment_id=query.razorpay_payment_id,
@@ -90,7 +89,4 @@ async def list_riders(uow: UnitOfWork, query: PageQuery) -> Page[RiderView]:
 
 async def show_rider(uow: UnitOfWork, rider_id: RiderId) -> RiderView:
     """`GET /v1/riders/{id}`."""
-    rider = await riders.find(uow.connection, rider_id)
-    if rider is None:
-        raise NotFoundError(f"There is no rider rdr_{rider_id}.")
-    return RiderView.of(rider)
+    return RiderView.of(await riders.get(uow.connection, rider_id))

@@ -14,6 +14,7 @@ from payments.repository import webhook_events
 from payments.repository.webhook_events import WebhookEvent
 from payments.usecases.accept_qr_credit import accept_qr_credit
 from payments.usecases.context import Payments
+from payments.usecases.credit_recharge import credit_recharge
 from payments.usecases.follow_qr_code import follow_qr_code_closed
 from payments.usecases.follow_refund import follow_refund
 from payments.usecases.forward_razorpay_event import forward_razorpay_event
@@ -37,12 +38,14 @@ Handler = Callable[[Payments, UnitOfWork, WebhookEvent, Envelope, Lookups], Awai
 HANDLERS: dict[str, Handler] = {
     "qr_code.credited": accept_qr_credit,
     "qr_code.closed": follow_qr_code_closed,
+    "payment.captured": credit_recharge,
     "refund.created": follow_refund,
     "refund.processed": follow_refund,
     "refund.failed": follow_refund,
     "refund.speed_changed": follow_refund,
 }
-"""What payments acts on itself. A QR payment fires `payment.captured` too; QR sessions act on `qr_code.credited` only."""
+"""What payments acts on itself. A QR payment fires `payment.captured` too, without an order: sessions act on `qr_code.credited`
+only, wallets on `payment.captured` with an order only."""
 
 
 async def take_up_webhook(app: Payments) -> bool:

@@ -111,21 +111,29 @@ class QrPaymentQuery(PageQuery):
 
 
 class RiderView(BaseModel):
-    """Somebody who paid. Without a phone it is a UPI guest."""
+    """Somebody who paid, or registered. Without either a phone or an account it is a UPI guest."""
 
     id: RiderId
-    kind: str = Field(description="PHONE or UPI_GUEST")
-    phone: str | None = Field(description="masked")
+    kind: str = Field(description="REGISTERED, PHONE or UPI_GUEST")
+    phone: str | None = Field(description="masked; of a registered rider the one that the identity provider verified")
     vpas: list[str] = Field(description="masked")
+    merged_into_id: RiderId | None = Field(description="the registered rider who this guest turned out to be")
     created_at: datetime
+    registered_at: datetime | None
 
     @classmethod
     def of(cls, row: Rider) -> Self:
         """From its row."""
         return cls(
             id=row.id,
-            kind="PHONE" if row.phone else "UPI_GUEST",
+            kind="REGISTERED" if row.registered_at else "PHONE" if row.phone else "UPI_GUEST",
             phone=mask_phone(row.phone) if row.phone else None,
             vpas=[mask_vpa(vpa) for vpa in row.vpas],
+            merged_into_id=row.merged_into_id,
             created_at=row.created_at,
+            registered_at=row.registered_at,
         )
+
+
+class RiderMeView(RiderView):
+    """The caller. Masked all the same: the caller knows who it is, and who looks over the shoulder need not."""

@@ -150,7 +150,7 @@ class NoSuchReceipt(SettlementError):
     """No receipt of commission of this id."""
 
     def __init__(self, receipt_id: int) -> None:
-        super().__init__(f"rcp_{receipt_id} does not exist.")
+        super().__init__(f"cmr_{receipt_id} does not exist.")
 
 
 class ReceiptExists(SettlementError):
@@ -164,4 +164,4 @@ class ReceiptWithdrawn(SettlementError):
     """It was taken back already."""
 
     def __init__(self, receipt_id: int) -> None:
-        super().__init__(f"rcp_{receipt_id} was withdrawn already.")
+        super().__init__(f"cmr_{receipt_id} was withdrawn already.")

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from chassis.database import UnitOfWork
 from chassis.web import Page, Principal, fetch_page, invalid_field
-from contracts.payments import PaymentBilled
 from settlement.domain.errors import BillAssigned, NoSuchUnownedBill
+from settlement.domain.session_bill import read_bill
 from settlement.repository import franchisees, unowned_bills
 from settlement.tables import unowned_bills as table
 from settlement.usecases.announce import audit
@@ -42,7 +42,7 @@ async def assign_unowned_bill(
     if collector not in (None, body.franchisee_id):
         # Its money is in the collector's account: nobody else can be settled with it.
         raise invalid_field("#/body/franchisee_id", f"frn_{collector} took this payment itself, so only it can have the entry")
-    bill = PaymentBilled.model_validate(kept.bill).model_copy(update={"franchisee_id": body.franchisee_id})
+    bill = read_bill(kept.bill).model_copy(update={"franchisee_id": body.franchisee_id})
     entry = await book(app, uow, bill, franchisee_id=body.franchisee_id, traceparent=kept.traceparent)
     if entry is None:
         raise BillAssigned(transaction_id)

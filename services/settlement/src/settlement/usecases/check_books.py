@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +27,7 @@ from settlement.domain.books import (
     reversal_of,
 )
 from settlement.domain.correction import Correction, SplitFigures, correction_of
+from settlement.domain.difference import Difference
 from settlement.domain.franchisee import terms_in_force
 from settlement.domain.ledger_entry import EntryKind, EntryStatus
 from settlement.domain.reversal import ReversalStatus
@@ -46,6 +46,7 @@ from settlement.tables import (
     transfers,
 )
 from settlement.usecases.context import Settlement
+from settlement.usecases.keep_wallets import check_wallets
 
 log = structlog.get_logger(__name__)
 
@@ -54,14 +55,6 @@ ROWS_AT_ONCE = 500
 
 ON_ITS_WAY = timedelta(hours=1)
 """A payment's events may come in any order, and its bill late: what it owes is judged when it has rested for so long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A row that is not what it should be, in words."""
-
-    row: str
-    words: str
 
 
 async def check_books(app: Settlement) -> None:
@@ -73,6 +66,7 @@ async def check_books(app: Settlement) -> None:
         *await _check_transfers(app),
         *await _check_receipts(app),
         *await _check_payments(app),
+        *await check_wallets(app),
     ]
     app.metrics.books_differences.set(len(found))
     for difference in found[:100]:

@@ -22,10 +22,12 @@ from settlement.domain.books import (
     TransferClaimed,
     TransferProcessed,
     TransferSettled,
+    WalletSessionBilled,
     payout_account,
     reversal_of,
 )
 from settlement.domain.reconcile import Move, MoveKind, Outcome
+from settlement.domain.session_bill import SessionBill, WalletBill
 from settlement.domain.transfer import TransferStatus
 from settlement.repository import books, matches
 from settlement.repository.ledger import Entry
@@ -95,8 +97,19 @@ async def book_fee(app: Settlement, uow: UnitOfWork, event: FeeHeard) -> None:
         uow.after_commit(app.statement.wake)
 
 
-async def book_bill(app: Settlement, uow: UnitOfWork, bill: BillHeard) -> None:
+async def book_bill(app: Settlement, uow: UnitOfWork, bill: SessionBill) -> None:
     """The bill of a session, whoever owns its site."""
+    if isinstance(bill, WalletBill):
+        from_wallet = WalletSessionBilled(
+            occurred_at=bill.billed_at,
+            wallet_session_id=bill.wallet_session_id,
+            billed_paise=bill.billed_paise,
+            energy_charge_paise=bill.energy_charge_paise,
+            gst_paise=bill.gst_paise,
+            shortfall_paise=bill.shortfall_paise,
+        )
+        await post(app, uow, from_wallet)
+        return
     billed = PaymentBilled(
         occurred_at=bill.billed_at,
         qr_payment_id=bill.qr_payment_id,

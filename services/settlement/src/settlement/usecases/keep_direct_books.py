@@ -1,8 +1,9 @@
 """Keep the books of payments that franchisees collected themselves: memos of what happened, and what they owe us for it."""
 
 from chassis.database import UnitOfWork
-from contracts.payments import PaymentBilled, PaymentFeeRecorded, PaymentReceived, RefundChanged
+from contracts.payments import PaymentFeeRecorded, PaymentReceived, RefundChanged
 from settlement.domain.books import DirectBilled, DirectCaptured, DirectFeeRecorded, DirectRefunded
+from settlement.domain.session_bill import SessionBill, WalletBill
 from settlement.usecases.context import Settlement
 from settlement.usecases.keep_books import (
     REFUND_PROCESSED,
@@ -44,9 +45,9 @@ async def book_any_fee(app: Settlement, uow: UnitOfWork, event: PaymentFeeRecord
     await post(app, uow, recorded)
 
 
-async def book_any_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> None:
+async def book_any_bill(app: Settlement, uow: UnitOfWork, bill: SessionBill) -> None:
     """The bill of a session, by who has the money."""
-    if bill.collected_by_franchisee_id is None:
+    if isinstance(bill, WalletBill) or bill.collected_by_franchisee_id is None:
         await book_bill(app, uow, bill)
         return
     billed = DirectBilled(

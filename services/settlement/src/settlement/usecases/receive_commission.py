@@ -57,7 +57,7 @@ def _audit(uow: UnitOfWork, receipt_id: int, action: str, principal: Principal, 
     audit(
         uow,
         entity="commission_receipt",
-        entity_id=f"rcp_{receipt_id}",
+        entity_id=f"cmr_{receipt_id}",
         action=action,
         actor=principal.subject,
         trigger="api",

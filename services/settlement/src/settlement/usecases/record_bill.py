@@ -4,12 +4,12 @@ import structlog
 
 from chassis.database import UnitOfWork
 from chassis.telemetry import current_traceparent
-from contracts.payments import PaymentBilled
 from contracts.settlement import LedgerEntryCreated
 from money import Split, TdsBase, calculate_settlement
 from settlement.domain.books import DirectEntryBooked, EntryBooked, MoneyEvent
 from settlement.domain.franchisee import terms_in_force
 from settlement.domain.ledger_entry import EntryStatus
+from settlement.domain.session_bill import SessionBill, WalletBill
 from settlement.domain.transfer import transfer_key
 from settlement.repository import franchisees, ledger, unowned_bills
 from settlement.repository.ledger import Entry
@@ -22,7 +22,7 @@ from settlement.usecases.keep_direct_books import book_any_bill
 log = structlog.get_logger(__name__)
 
 
-async def record_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> None:
+async def record_bill(app: Settlement, uow: UnitOfWork, bill: SessionBill) -> None:
     """Emits LedgerEntryCreated. A platform-owned site has no entry, and is in the books all the same;
     a second bill of a transaction changes nothing.
 
@@ -41,7 +41,7 @@ async def record_bill(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> 
     await book(app, uow, bill, franchisee_id=bill.franchisee_id, traceparent=current_traceparent())
 
 
-async def _keep_unowned(app: Settlement, uow: UnitOfWork, bill: PaymentBilled, named: int) -> None:
+async def _keep_unowned(app: Settlement, uow: UnitOfWork, bill: SessionBill, named: int) -> None:
     new = await unowned_bills.add(
         uow.connection,
         transaction_id=bill.transaction_id,
@@ -62,7 +62,7 @@ async def _keep_unowned(app: Settlement, uow: UnitOfWork, bill: PaymentBilled, n
 
 
 async def book(
-    app: Settlement, uow: UnitOfWork, bill: PaymentBilled, *, franchisee_id: int, traceparent: str | None
+    app: Settlement, uow: UnitOfWork, bill: SessionBill, *, franchisee_id: int, traceparent: str | None
 ) -> Entry | None:
     """The ledger entry of a bill for a franchisee who exists, due at once; None where the transaction has one.
 
@@ -86,6 +86,7 @@ async def book(
         franchisee_id=franchisee_id,
         qr_payment_id=bill.qr_payment_id,
         razorpay_payment_id=bill.razorpay_payment_id,
+        wallet_session_id=bill.wallet_session_id if isinstance(bill, WalletBill) else None,
         station_id=bill.station_id,
         charge_point_id=bill.charge_point_id,
         connector_id=bill.connector_id,
@@ -152,7 +153,7 @@ def _lines(split: Split) -> dict[str, int]:
     }
 
 
-async def _compare(app: Settlement, uow: UnitOfWork, bill: PaymentBilled) -> None:
+async def _compare(app: Settlement, uow: UnitOfWork, bill: SessionBill) -> None:
     """A transaction is billed once. Another bill with other figures is somebody's mistake, and the first one stays."""
     first = await ledger.figures_of(uow.connection, bill.transaction_id)
     told = (bill.paid_paise, bill.refund_paise, bill.residue_paise, bill.platform_fee_paise, bill.gst_paise)

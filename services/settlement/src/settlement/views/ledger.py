@@ -16,6 +16,7 @@ from settlement.views.base import (
     StationId,
     TransactionId,
     TransferId,
+    WalletSessionId,
 )
 
 
@@ -45,7 +46,8 @@ class UnownedBillView(BaseModel):
     """A bill that names a franchisee who does not exist, or not the one who has the money."""
 
     transaction_id: TransactionId
-    qr_payment_id: QrPaymentId
+    qr_payment_id: QrPaymentId | None = Field(description="the payment; null: a wallet paid")
+    wallet_session_id: WalletSessionId | None = Field(description="the wallet's session; null: a payment paid")
     named_franchisee_id: FranchiseeId = Field(description="as the station bore it when the session began")
     station_id: StationId
     charge_point_id: str
@@ -65,7 +67,7 @@ class UnownedBillView(BaseModel):
     @classmethod
     def of(cls, row: Any) -> Self:
         """From its row: the figures are the bill's own."""
-        return cls.model_validate({**row.bill, **row._mapping})  # noqa: SLF001
+        return cls.model_validate({"wallet_session_id": None, **row.bill, **row._mapping})  # noqa: SLF001
 
 
 class LedgerEntryView(BaseModel):
@@ -80,7 +82,8 @@ class LedgerEntryView(BaseModel):
     refund_number: int | None = Field(description="of a correction: which of the payment's refunds by operators")
     reason: str | None = Field(description="of a correction: why the rider was refunded")
     transaction_id: TransactionId
-    qr_payment_id: QrPaymentId
+    qr_payment_id: QrPaymentId | None = Field(description="the payment; null: a wallet paid")
+    wallet_session_id: WalletSessionId | None = Field(description="the wallet's session; null: a payment paid")
     franchisee_id: FranchiseeId
     station_id: StationId
     charge_point_id: str

@@ -54,6 +54,7 @@ from settlement.domain.books.payouts import (
     TransferSettled,
     payout_account,
 )
+from settlement.domain.books.wallets import RechargeCaptured, RechargeFeeRecorded, WalletSessionBilled
 
 __all__ = [
     "ACCOUNTS",
@@ -81,6 +82,8 @@ __all__ = [
     "PaymentFeeRecorded",
     "PaymentGivenBack",
     "Posting",
+    "RechargeCaptured",
+    "RechargeFeeRecorded",
     "RefundCharged",
     "RefundProcessed",
     "ReversalApplied",
@@ -91,6 +94,7 @@ __all__ = [
     "TransferReversed",
     "TransferSettled",
     "UnbalancedJournal",
+    "WalletSessionBilled",
     "credit",
     "debit",
     "fee_parts",

@@ -75,6 +75,7 @@ _CHART: Mapping[AccountKind, tuple[tuple[str, str, str], ...]] = {
     ),
     AccountKind.EXPENSE: (
         ("pg_fee", "Razorpay's payment fees", "fees on payments without their GST, as known when the session ended"),
+        ("recharge_fees", "Fees of wallet recharges", "fees on money put into wallets, without their GST: ours to bear"),
         ("unserved_fees", "Fees of unserved payments", "fees on payments that were given back whole: ours to bear"),
         ("refund_costs", "Costs of refunds", "what Razorpay charged for speedy refunds, without its GST"),
         ("transfer_costs", "Costs of transfers", "what Razorpay charged for transfers, without its GST"),

@@ -135,7 +135,7 @@ class CommissionReceived(MoneyEvent):
 
     @property
     def subject(self) -> str:
-        return f"rcp_{self.receipt_id}"
+        return f"cmr_{self.receipt_id}"
 
     def lines(self) -> Iterable[Posting]:
         return (debit("own_bank", self.amount_paise), credit("commission_receivable", self.amount_paise))

@@ -36,12 +36,14 @@ from settlement.domain.books.payouts import (
     TransferProcessed,
     TransferSettled,
 )
+from settlement.domain.books.wallets import RechargeCaptured, RechargeFeeRecorded, WalletSessionBilled
 
 KINDS: Mapping[str, type[MoneyEvent]] = {
     kind.KIND: kind
     for kind in (
         PaymentCaptured, PaymentFeeRecorded, PaymentFeeCorrected, PaymentBilled, PaymentGivenBack, RefundProcessed, RefundCharged,
         EntryBooked, TransferClaimed, TransferProcessed, TransferSettled, TransferCharged, OwnSettled,
+        RechargeCaptured, RechargeFeeRecorded, WalletSessionBilled,
         OperatorRefundDecided, EntryCorrected, EntryNetted, TransferReversed, ReversalApplied,
         AdjustmentBooked,
         DirectCaptured, DirectFeeRecorded, DirectBilled, DirectRefunded, DirectEntryBooked, CommissionReceived,
