@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from money import MIN_REFUND_PAISE, MoneyError, TdsBase, calculate_settlement, final_bill
+from money import MIN_REFUND_PAISE, MoneyError, final_bill
 from settlement.domain.books import (
     ACCOUNTS,
     KINDS,
@@ -33,7 +33,8 @@ from settlement.domain.books import (
     standing,
 )
 from settlement.domain.franchisee import Terms, terms_in_force
-from voltlync.books.records import Json, Records, moment
+from voltlync.books.records import Json, Records, moment, number
+from voltlync.books.split import split_of
 from voltlync.money_text import rupees
 
 BILL_LINES = ("energy_charge_paise", "gst_paise", "platform_fee_paise", "refund_paise", "residue_paise", "shortfall_paise")
@@ -64,11 +65,6 @@ class Verdict:
     """By account, on its normal side, of what was compared."""
     differences: list[Difference] = field(default_factory=list)
     """By when they happened, the first first."""
-
-
-def number(identifier: str) -> int:
-    """17 of qrp_17."""
-    return int(identifier.partition("_")[2])
 
 
 class Verifier:
@@ -275,16 +271,11 @@ class Verifier:
             ),
             moment(bill["started_at"]),
         )
-        split = calculate_settlement(
-            gross_paise=bill["paid_paise"],
-            refund_paise=bill["refund_paise"],
-            residue_paise=bill["residue_paise"],
-            pg_fee_paise=bill["platform_fee_paise"],
-            gst_collected_paise=bill["gst_paise"],
-            commission_bps=terms.commission_bps,
-            tds_bps=terms.tds_bps,
-            tds_base=TdsBase(terms.tds_base),
-        )
+        try:
+            split = split_of(entry, bill, terms, self._records)
+        except ValueError as error:
+            self._differs(at, entry["id"], f"withholds {entry['tds_paise']} paise", str(error))
+            return
         for line in ("gross", "refund", "residue", "pg_fee", "commission", "tds", "payout"):
             anew = getattr(split, f"{line}_paise")
             if entry[f"{line}_paise"] != anew:

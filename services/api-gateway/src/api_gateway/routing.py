@@ -27,6 +27,8 @@ NOUNS: Mapping[str, str] = {
     "ledger-entries": "settlement",
     "transfers": "settlement",
     "settlements": "settlement",
+    "payouts": "settlement",
+    "tax-rules": "settlement",
     "books": "settlement",
     "firmware": "firmware",
     "firmware-updates": "firmware",

@@ -5,6 +5,7 @@ from settlement.domain import errors
 from settlement.usecases.assign_bill import assign_unowned_bill, list_unowned_bills
 from settlement.usecases.enter_fee import correct_fee, enter_refund_charge
 from settlement.usecases.manage_franchisee import create_franchisee, create_terms, patch_franchisee
+from settlement.usecases.manage_tax_rules import create_tax_rule, list_tax_rules
 from settlement.usecases.release_entry import release_ledger_entry, retry_ledger_entry
 from settlement.usecases.see import (
     get_franchisee,
@@ -37,6 +38,11 @@ ROUTES = (
     Route(
         "POST", "/v1/franchisees/{franchisee_id}/terms", create_terms, roles=ADMIN | FINANCE, status=201,
         summary="New terms, for sessions to come",
+    ),
+    Route("GET", "/v1/tax-rules", list_tax_rules, roles=READERS, summary="What is withheld as income tax, from whom, since when"),
+    Route(
+        "POST", "/v1/tax-rules", create_tax_rule, roles=ADMIN | FINANCE, status=201,
+        summary="A new rule of TDS, from a day to come",
     ),
     Route("GET", "/v1/ledger-entries", list_ledger_entries, roles=READERS, summary="Ledger entries, newest first"),
     Route(
@@ -89,6 +95,7 @@ ERRORS: Errors = {
     errors.NothingToCorrect: (409, "Nothing to correct"),
     errors.EmailTaken: (409, "The e-mail address is taken"),
     errors.TermsExist: (409, "There are such terms already"),
+    errors.TaxRuleExists: (409, "There is such a rule already"),
     errors.NotHeldForReview: (409, "Not held for review"),
     errors.BillAssigned: (409, "The bill has its owner"),
     errors.NothingToRetry: (409, "Nothing to retry"),

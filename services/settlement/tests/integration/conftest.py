@@ -43,7 +43,7 @@ SELDOM = {"sweep_seconds": 600}
 """For tests that pass hours: every look at the clock costs a test real time."""
 TABLES = (
     "allocations, transfers, ledger_entries, settlements, kyc_events, franchisee_terms, franchisees, outbox, inbox, "
-    "idempotency_keys, postings, journals"
+    "idempotency_keys, postings, journals, tds_years"
 )
 FRANCHISEE = {
     "legal_business_name": "Acme Volts",

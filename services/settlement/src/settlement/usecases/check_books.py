@@ -9,7 +9,6 @@ import sqlalchemy as sa
 import structlog
 
 from chassis.database import UnitOfWork
-from money import SplitExceedsGrossError, TdsBase, calculate_settlement
 from settlement.domain.books import (
     KINDS,
     EntryBooked,
@@ -22,11 +21,13 @@ from settlement.domain.books import (
     reversal_of,
 )
 from settlement.domain.franchisee import terms_in_force
+from settlement.domain.tax import divide, withholding_kept, year_kept
 from settlement.domain.transfer import MINIMUM_PAISE, TransferStatus
-from settlement.repository import books, franchisees
+from settlement.repository import books, franchisees, tax
 from settlement.repository.books import Booked
 from settlement.repository.transfers import Transfer, transfer_from
 from settlement.tables import allocations, journals, ledger_entries, postings, transfers
+from settlement.tables import franchisees as franchisees_table
 from settlement.usecases.context import Settlement
 
 log = structlog.get_logger(__name__)
@@ -51,6 +52,7 @@ async def check_books(app: Settlement) -> None:
     found = [
         *await _check_journals(app),
         *await _check_entries(app),
+        *await _check_tds_years(app),
         *await _check_transfers(app),
         *await _check_payments(app),
     ]
@@ -116,7 +118,14 @@ async def _check_entries(app: Settlement) -> list[Difference]:
     last = 0
     while True:
         async with app.database.reading() as uow:
-            query = sa.select(ledger_entries).where(ledger_entries.c.id > last).order_by(ledger_entries.c.id).limit(ROWS_AT_ONCE)
+            query = (
+                sa.select(ledger_entries, franchisees_table.c.business_type)
+                .join(franchisees_table, franchisees_table.c.id == ledger_entries.c.franchisee_id)
+                .where(ledger_entries.c.id > last)
+                .order_by(ledger_entries.c.id)
+                .limit(ROWS_AT_ONCE)
+            )
+            rules = await tax.rules(uow.connection)
             page = (await uow.connection.execute(query)).all()
             terms_of = {
                 franchisee_id: await franchisees.terms_of(uow.connection, franchisee_id)
@@ -126,17 +135,26 @@ async def _check_entries(app: Settlement) -> list[Difference]:
             for row in page:
                 terms = terms_in_force(terms_of[row.franchisee_id], row.started_at)
                 try:
-                    split = calculate_settlement(
+                    split = divide(
                         gross_paise=row.gross_paise,
                         refund_paise=row.refund_paise,
                         residue_paise=row.residue_paise,
                         pg_fee_paise=row.pg_fee_paise,
                         gst_collected_paise=row.gst_paise,
                         commission_bps=terms.commission_bps,
-                        tds_bps=terms.tds_bps,
-                        tds_base=TdsBase(terms.tds_base),
+                        by=withholding_kept(
+                            terms,
+                            rules,
+                            tax_rule_id=row.tax_rule_id,
+                            section=row.tds_section,
+                            business_type=row.business_type,
+                            started_at=row.started_at,
+                        ),
+                        year=year_kept(
+                            row.tds_year, row.tds_year_sales_paise, row.tds_year_due_paise_bps, row.tds_year_withheld_paise
+                        ),
                     )
-                except SplitExceedsGrossError as error:
+                except ValueError as error:
                     found.append(Difference(f"led_{row.id}", str(error)))
                     continue
                 shares = (split.commission_paise, split.tds_paise, split.payout_paise)
@@ -156,6 +174,17 @@ async def _check_entries(app: Settlement) -> list[Difference]:
         if not page:
             return found
         last = page[-1].id
+
+
+async def _check_tds_years(app: Settlement) -> list[Difference]:
+    """Every financial year that is kept for a threshold is the sum of its entries."""
+    found = []
+    async with app.database.reading() as uow:
+        for franchisee_id, kept in await tax.years(uow.connection):
+            summed = await tax.sum_year(uow.connection, franchisee_id, kept.year)
+            if summed != kept:
+                found.append(Difference(f"frn_{franchisee_id}", f"its TDS year is kept as {kept}, its entries make it {summed}"))
+    return found
 
 
 async def _check_transfers(app: Settlement) -> list[Difference]:

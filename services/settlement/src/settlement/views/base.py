@@ -13,6 +13,7 @@ TransactionId = Annotated[int, PrefixedId("txn")]
 JournalId = Annotated[int, PrefixedId("jnl")]
 QrPaymentId = Annotated[int, PrefixedId("qrp")]
 RefundId = Annotated[int, PrefixedId("rfd")]
+TaxRuleId = Annotated[int, PrefixedId("txr")]
 StationId = Annotated[int, PrefixedId("stn")]
 SettlementId = Annotated[str, StringConstraints(pattern=r"^setl_[A-Za-z0-9]{1,30}$")]
 """Razorpay's own: settlements are theirs."""
