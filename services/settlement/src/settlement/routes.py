@@ -6,6 +6,12 @@ from settlement.usecases.assign_bill import assign_unowned_bill, list_unowned_bi
 from settlement.usecases.enter_fee import correct_fee, enter_refund_charge
 from settlement.usecases.manage_franchisee import create_franchisee, create_terms, patch_franchisee
 from settlement.usecases.manage_tax_rules import create_tax_rule, list_tax_rules
+from settlement.usecases.print_statement import (
+    print_statement_csv,
+    print_statement_pdf,
+    print_statement_xlsx,
+    show_statement,
+)
 from settlement.usecases.release_entry import release_ledger_entry, retry_ledger_entry
 from settlement.usecases.see import (
     get_franchisee,
@@ -19,6 +25,7 @@ from settlement.usecases.see import (
     list_transfers,
 )
 from settlement.usecases.see_books import list_accounts, list_journals, show_journal, show_trial_balance
+from settlement.usecases.see_payouts import list_payouts, look_up_payout, show_daily, show_summary
 
 READERS = STAFF | FRANCHISEE
 BOOKKEEPERS = ADMIN | FINANCE
@@ -38,6 +45,34 @@ ROUTES = (
     Route(
         "POST", "/v1/franchisees/{franchisee_id}/terms", create_terms, roles=ADMIN | FINANCE, status=201,
         summary="New terms, for sessions to come",
+    ),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/summary", show_summary, roles=READERS,
+        summary="Earned, paid, on its way, on hold and why",
+    ),
+    Route("GET", "/v1/franchisees/{franchisee_id}/daily", show_daily, roles=READERS, summary="The same by day, for a chart"),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/payouts", list_payouts, roles=READERS,
+        summary="Payouts to the bank, newest first, and those expected",
+    ),
+    Route(
+        "GET", "/v1/payouts", look_up_payout, roles=READERS, summary="The sessions behind a line of a bank statement, by its UTR"
+    ),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/statements/{month}.pdf", print_statement_pdf, roles=READERS,
+        summary="A month's statement as PDF",
+    ),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/statements/{month}.csv", print_statement_csv, roles=READERS,
+        summary="A month's statement as CSV, every session in it",
+    ),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/statements/{month}.xlsx", print_statement_xlsx, roles=READERS,
+        summary="A month's statement as a spreadsheet, every session in it",
+    ),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/statements/{month}", show_statement, roles=READERS,
+        summary="A month's statement: opening balance, earned, paid, closing balance",
     ),
     Route("GET", "/v1/tax-rules", list_tax_rules, roles=READERS, summary="What is withheld as income tax, from whom, since when"),
     Route(

@@ -184,6 +184,8 @@ ledger_entries = Table(
     one_of("tds_base", TdsBase),
     Index("ledger_entries_due_idx", "due_at", postgresql_where=text("due_at is not null")),
     Index(None, "franchisee_id", "id"),
+    Index("ledger_entries_statement_idx", "franchisee_id", "created_at", "id", postgresql_include=["payout_paise"]),
+    Index("ledger_entries_open_idx", "franchisee_id", "status", postgresql_where=text("status <> 'SETTLED'")),
     Index("ledger_entries_status_idx", "status", "id"),
     Index(
         "ledger_entries_carried_idx",
@@ -249,6 +251,14 @@ transfers = Table(
     Index(None, "franchisee_id", "id"),
     Index(None, "razorpay_settlement_id"),
     Index("transfers_status_idx", "status", "id"),
+    Index(
+        "transfers_paid_idx",
+        "franchisee_id",
+        "settled_at",
+        postgresql_include=["amount_paise", "razorpay_settlement_id"],
+        postgresql_where=text("settled_at is not null"),
+    ),
+    Index("transfers_utr_idx", "utr", "id", postgresql_where=text("utr is not null")),
     comment="Route transfers, claimed before Razorpay is called. At most one that lives per leading entry.",
 )
 
