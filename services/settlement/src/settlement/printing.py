@@ -24,6 +24,7 @@ from openpyxl.styles import Font
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from money import rupees
+from settlement.domain.explain import percent
 from settlement.domain.statement import Figures, Row, Statement
 from settlement.domain.tax import INDIA
 
@@ -130,7 +131,7 @@ class CsvWriter:
                 description=f"{payment.transfers} transfers",
             )
         for (section, bps), tax in sorted(statement.taxes.items()):
-            words = f"{section} at {_percent(bps)} of sales of {in_rupees(tax.base_paise)}"
+            words = f"{section} at {percent(bps)} of sales of {in_rupees(tax.base_paise)}"
             self._line("TDS", amount_inr=in_rupees(tax.tds_paise), description=safe_text(words))
         for line in statement.lines():
             self._line("TOTAL", reference=line.name, amount_inr=in_rupees(line.paise), description=safe_text(line.words))
@@ -212,7 +213,7 @@ class XlsxWriter:
             self._append(summary, [line.words, in_rupees(line.paise), line.name])
         self._append(summary, [])
         for (section, bps), tax in sorted(statement.taxes.items()):
-            self._append(summary, [f"TDS, {section}, {_percent(bps)}", in_rupees(tax.tds_paise), "on sales of"])
+            self._append(summary, [f"TDS, {section}, {percent(bps)}", in_rupees(tax.tds_paise), "on sales of"])
             self._append(summary, ["", in_rupees(tax.base_paise)])
         for place in sorted(statement.places):
             figures = statement.places[place]
@@ -331,7 +332,7 @@ class PdfWriter:
                 for payment in statement.payments
             ],
             "taxes": [
-                [section, _percent(bps), rupees(tax.base_paise), rupees(tax.tds_paise)]
+                [section, percent(bps), rupees(tax.base_paise), rupees(tax.tds_paise)]
                 for (section, bps), tax in sorted(statement.taxes.items())
             ],
             "rows": self._kept,
@@ -347,11 +348,6 @@ def _shown(figures: Figures) -> list[str]:
 def _kwh(figures: Figures) -> str:
     whole, rest = divmod(abs(figures.energy_wh), 1000)
     return f"{'-' if figures.energy_wh < 0 else ''}{whole}.{rest:03d}"
-
-
-def _percent(bps: int) -> str:
-    whole, rest = divmod(bps, 100)
-    return f"{whole}{f'.{rest:02d}'.rstrip('0') if rest else ''} %"
 
 
 @cache

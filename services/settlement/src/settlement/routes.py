@@ -4,6 +4,7 @@ from chassis.web import ADMIN, FINANCE, FRANCHISEE, OPERATOR, STAFF, Errors, Rou
 from settlement.domain import errors
 from settlement.usecases.assign_bill import assign_unowned_bill, list_unowned_bills
 from settlement.usecases.enter_fee import correct_fee, enter_refund_charge
+from settlement.usecases.explain import explain_bank_settlement, explain_ledger_entry, explain_route_transfer
 from settlement.usecases.manage_franchisee import create_franchisee, create_terms, patch_franchisee
 from settlement.usecases.manage_tax_rules import create_tax_rule, list_tax_rules
 from settlement.usecases.print_statement import (
@@ -73,6 +74,18 @@ ROUTES = (
     Route(
         "GET", "/v1/franchisees/{franchisee_id}/statements/{month}", show_statement, roles=READERS,
         summary="A month's statement: opening balance, earned, paid, closing balance",
+    ),
+    Route(
+        "GET", "/v1/ledger-entries/{ledger_entry_id}/explanation", explain_ledger_entry, roles=READERS,
+        summary="How every amount of a session's split came about",
+    ),
+    Route(
+        "GET", "/v1/transfers/{transfer_id}/explanation", explain_route_transfer, roles=READERS,
+        summary="What a transfer pays, and what it cost",
+    ),
+    Route(
+        "GET", "/v1/settlements/{settlement_id}/explanation", explain_bank_settlement, roles=READERS,
+        summary="What a line of a bank statement is made of",
     ),
     Route("GET", "/v1/tax-rules", list_tax_rules, roles=READERS, summary="What is withheld as income tax, from whom, since when"),
     Route(

@@ -181,3 +181,60 @@ async def test_summary_payouts_and_utr_say_where_the_money_is(world: World) -> N
     assert sum(day["paid_paise"] for day in daily["days"]) == summary["paid_paise"]
     for query in ("from=2026-01-10&to=2026-01-01", "from=2020-01-01", "from=soon"):
         await see(f"{base}/daily?{query}", status=422)
+
+
+async def test_anothers_money_does_not_exist_on_any_route_and_every_amount_explains_itself(world: World) -> None:
+    mine, theirs = await world.franchisee(1), await world.franchisee(2)
+    bills = [world.bill(mine), world.bill(theirs)]
+    for bill in bills:
+        await world.publish(bill)
+    await world.settle()
+    banked = [world.sandbox.settle(await world.account_of(number))[0] for number in (mine, theirs)]
+    await world.settle()
+    entries = [await world.entry(bill) for bill in bills]
+
+    def routes(number: int) -> list[str]:
+        owner = f"/v1/franchisees/frn_{(mine, theirs)[number]}"
+        entry, settlement = entries[number], banked[number]
+        return [
+            f"{owner}/summary",
+            f"{owner}/daily",
+            f"{owner}/payouts",
+            *(f"{owner}/statements/2026-01{ending}" for ending in ("", ".csv", ".xlsx", ".pdf")),
+            f"/v1/ledger-entries/{entry['id']}/explanation",
+            f"/v1/transfers/{entry['transfer_id']}/explanation",
+            f"/v1/settlements/{settlement['id']}/explanation",
+        ]
+
+    for path in routes(0):
+        await fetch(world, path, franchisee_id=mine)
+        await fetch(world, path)
+        await world.call("GET", path, role=Role.RIDER, status=403)
+        await world.call("GET", path, role=Role.FRANCHISEE, status=404)
+    for path in routes(1):
+        await world.call("GET", path, role=Role.FRANCHISEE, franchisee_id=mine, status=404)
+    utrs = [f"/v1/payouts?utr={item['utr']}" for item in banked]
+    found = [await world.call("GET", path, role=Role.FRANCHISEE, franchisee_id=mine) for path in utrs]
+    assert [len(page["items"]) for page in found] == [1, 0]
+    assert (await world.call("GET", utrs[0], role=Role.FRANCHISEE))["items"] == []
+    assert len((await world.call("GET", utrs[1], role=Role.FINANCE))["items"]) == 1
+
+    explained = await world.call("GET", routes(0)[-3])
+    amounts = {item["name"]: item["paise"] for item in explained["derivations"]}
+    assert all(amounts[name] == entries[0][f"{name}_paise"] for name in amounts if name != "net")
+    assert explained["words"] == (
+        "₹100.00 came in. The session cost ₹73.15, so ₹26.85 goes back to the rider. Nothing is left over below ₹1.00. Razorpay's "
+        "fee in the bill is ₹2.36, as Razorpay told it with the payment. GST on the energy is ₹10.80 and goes to the state. That "
+        "leaves ₹59.99 for the energy itself. The commission is 10 % of it: ₹6.00. Income tax withheld (Income-tax Act 1961, "
+        "s.194-O) is 0.1 % of the energy: ₹0.06. The rest, ₹53.93, is yours. Razorpay settled it to the bank with "
+        f"{banked[0]['id']} under the reference (UTR) {banked[0]['utr']}."
+    )
+    transfer = await world.call("GET", routes(0)[-2])
+    assert [(item["name"], item["formula"], item["paise"]) for item in transfer["derivations"]] == [
+        ("amount", entries[0]["id"], 5_393),
+        ("fee", "fee_without_gst_paise + fee_gst_paise", entries[0]["transfer_fee_paise"]),
+    ]
+    settled = await world.call("GET", routes(0)[-1])
+    assert settled["derivations"][0]["inputs"] == {"transfers_paise": 5_393, "other_paise": 0, "transfers": 1}
+    assert banked[0]["utr"] in settled["words"]
+    await world.call("GET", "/v1/ledger-entries/led_999/explanation", status=404)
