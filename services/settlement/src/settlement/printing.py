@@ -31,9 +31,6 @@ from settlement.domain.tax import INDIA
 AMOUNTS = ("gross", "refund", "residue", "pg_fee", "gst", "commission", "tds", "payout")
 """Columns of every table of sessions, in the order of the identity."""
 
-PDF_ROWS = 400
-"""Sessions that a PDF lists. Of a larger month it says where the rest is."""
-
 XLSX_ROWS = 1_000_000
 """A worksheet ends at 1,048,576 rows; sessions beyond this go on in another."""
 
@@ -64,23 +61,26 @@ class StatementWriter(Protocol):
     """One form of a statement."""
 
     CONTENT_TYPE: ClassVar[str]
+    ROWS: ClassVar[int | None]
+    """How many sessions it lists at most; None: all."""
 
     def __init__(self, file: IO[bytes]) -> None: ...
 
     def begin(self, statement: Statement) -> None:
-        """Whose and of when; nothing is booked in it yet."""
+        """Whose and of when."""
 
     def rows(self, rows: Sequence[Row]) -> None:
-        """What was booked, as it comes."""
+        """What was booked, one by one, as it comes from the database."""
 
     def end(self, statement: Statement) -> None:
-        """The statement is whole."""
+        """Its totals."""
 
 
 class CsvWriter:
     """For machines: one table, whose first column says what a line is. UTF-8, no byte order mark, rupees with a point."""
 
     CONTENT_TYPE: ClassVar[str] = "text/csv; charset=utf-8"
+    ROWS: ClassVar[int | None] = None
     COLUMNS: ClassVar[tuple[str, ...]] = (
         "record", "date", "reference", "transaction", "station", "charger", "connector", "started_at_ist", "stopped_at_ist",
         "sessions", "energy_wh", *(f"{name}_inr" for name in AMOUNTS), "amount_inr", "utr", "description",
@@ -149,6 +149,7 @@ class XlsxWriter:
     """For people with a spreadsheet: a summary, days and chargers, every session, payments. Amounts are numbers of rupees."""
 
     CONTENT_TYPE: ClassVar[str] = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    ROWS: ClassVar[int | None] = None
     RUPEES: ClassVar[str] = "[>=10000000]##\\,##\\,##\\,##0.00;[>=100000]##\\,##\\,##0.00;##,##0.00"
     """Lakh and crore; Excel's formats know two conditions, so a large negative amount is grouped in thousands."""
     WIDTHS: ClassVar[dict[str, tuple[int, ...]]] = {
@@ -162,6 +163,7 @@ class XlsxWriter:
         self._file = file
         # Sheets are written to files of their own as they grow: a month of any size takes no more memory than a small one.
         self._book = Workbook(write_only=True)
+        self._cells: dict[tuple[str, int, type], Any] = {}
         self._sheets = {name: self._sheet(name) for name in self.WIDTHS}
         self._sessions, self._session_rows = self._sheets["Sessions"], 0
 
@@ -238,7 +240,20 @@ class XlsxWriter:
         sheet.append(cells)
 
     def _append(self, sheet: WriteOnlyWorksheet, values: Iterable[object]) -> None:
-        sheet.append([self._cell(sheet, value) for value in values])
+        # A row is written as it is appended, so its cells serve again for the next: most of the time of a large month.
+        cells = []
+        for column, value in enumerate(values):
+            kind = Decimal if isinstance(value, Decimal) else str
+            cell = self._cells.get((sheet.title, column, kind))
+            if cell is None:
+                cell = self._cells[sheet.title, column, kind] = self._cell(sheet, value)
+            elif isinstance(value, str):
+                cell.value = safe_text(value)
+                cell.data_type = "s"
+            else:
+                cell.value = value
+            cells.append(cell)
+        sheet.append(cells)
 
     def _cell(self, sheet: WriteOnlyWorksheet, value: object) -> Any:
         if isinstance(value, str):
@@ -262,18 +277,18 @@ class PdfWriter:
     """For people who print: totals first, then days, chargers, payments and tax, then sessions as far as paper makes sense."""
 
     CONTENT_TYPE: ClassVar[str] = "application/pdf"
+    ROWS: ClassVar[int | None] = 400
+    """Of a larger month it says where the rest is."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._kept: list[list[str]] = []
-        self._rows = 0
 
     def begin(self, statement: Statement) -> None:
         """All of it is set at the end."""
 
     def rows(self, rows: Sequence[Row]) -> None:
-        self._rows += len(rows)
-        for row in rows[: PDF_ROWS - len(self._kept)]:
+        for row in rows:
             transaction = f"txn_{row.transaction_id}" if row.transaction_id is not None else row.kind.value.capitalize()
             place = " / ".join(str(part) for part in (row.charge_point_id, row.connector_id) if part is not None)
             self._kept.append(
@@ -336,7 +351,7 @@ class PdfWriter:
                 for (section, bps), tax in sorted(statement.taxes.items())
             ],
             "rows": self._kept,
-            "left_out": self._rows - len(self._kept),
+            "left_out": max(statement.total.sessions - len(self._kept), 0),
         }
 
 

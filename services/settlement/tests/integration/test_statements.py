@@ -223,10 +223,10 @@ async def test_anothers_money_does_not_exist_on_any_route_and_every_amount_expla
     amounts = {item["name"]: item["paise"] for item in explained["derivations"]}
     assert all(amounts[name] == entries[0][f"{name}_paise"] for name in amounts if name != "net")
     assert explained["words"] == (
-        "₹100.00 came in. The session cost ₹73.15, so ₹26.85 goes back to the rider. Nothing is left over below ₹1.00. Razorpay's "
-        "fee in the bill is ₹2.36, as Razorpay told it with the payment. GST on the energy is ₹10.80 and goes to the state. That "
-        "leaves ₹59.99 for the energy itself. The commission is 10 % of it: ₹6.00. Income tax withheld (Income-tax Act 1961, "
-        "s.194-O) is 0.1 % of the energy: ₹0.06. The rest, ₹53.93, is yours. Razorpay settled it to the bank with "
+        "₹100.00 came in. The session cost ₹73.15, so ₹26.85 goes back to the rider. Nothing is left over below ₹1.00. "
+        "Razorpay's fee in the bill is ₹2.36, as Razorpay told it with the payment. GST on the energy is ₹10.80 and goes to the "
+        "state. That leaves ₹59.99 for the energy itself. The commission is 10 % of it: ₹6.00. Income tax withheld (Income-tax "
+        "Act 1961, s.194-O) is 0.1 % of the energy: ₹0.06. The rest, ₹53.93, is yours. Razorpay settled it to the bank with "
         f"{banked[0]['id']} under the reference (UTR) {banked[0]['utr']}."
     )
     transfer = await world.call("GET", routes(0)[-2])

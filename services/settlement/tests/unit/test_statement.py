@@ -118,9 +118,10 @@ def written(form: type[StatementWriter], booked: list[Row], paid: list[Payment],
     writer.begin(statement)
     for row in booked:
         statement.add(row)
-        writer.rows([row])
     for payment in paid:
         statement.pay(payment)
+    for row in booked[: writer.ROWS]:
+        writer.rows([row])
     writer.end(statement)
     return file.getvalue(), statement
 

@@ -61,7 +61,7 @@ FIGURES = tuple(item.name for item in fields(Figures))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """Something that was booked."""
+    """Something that was booked; or, for the fold alone, all that was booked of one kind, day, charger and tax."""
 
     kind: RowKind
     reference: str
@@ -167,7 +167,10 @@ class Tax:
 
 @dataclass(slots=True)
 class Statement:
-    """The fold. Rows go by and are not kept: a month of any size takes the room of its days and chargers."""
+    """The fold. Rows go by and are not kept: a month of any size takes the room of its days and chargers.
+
+    Whether rows come one by one or summed up by kind, day, charger and tax is the same to it.
+    """
 
     owner: Owner
     month: Month

@@ -122,14 +122,46 @@ async def paid_by_day(connection: AsyncConnection, franchisee_id: int, *, since:
     return {row.day: row.paise for row in await connection.execute(query)}
 
 
-async def rows(
+async def sums_by_place(
     connection: AsyncConnection, franchisee_id: int, *, since: datetime, until: datetime
+) -> list[StatementRow]:
+    """Everything booked in a time, a row per kind, day in India, charger and tax: what a statement's fold takes."""
+    day = day_of(_B.booked_at).label("day")
+    keys = (_B.kind, day, _B.station_id, _B.charge_point_id, _B.tds_section, _B.tds_bps)
+    query = (
+        select(*keys, func.min(_B.booked_at).label("booked_at"), *_sums())
+        .where(_B.franchisee_id == franchisee_id, _B.booked_at >= since, _B.booked_at < until)
+        .group_by(*keys)
+        .order_by(*keys)
+    )
+    return [
+        StatementRow(
+            kind=RowKind(row.kind),
+            reference=str(row.day),
+            booked_at=row.booked_at,
+            transaction_id=None,
+            station_id=row.station_id,
+            charge_point_id=row.charge_point_id,
+            connector_id=None,
+            started_at=None,
+            stopped_at=None,
+            tds_section=row.tds_section,
+            tds_bps=row.tds_bps,
+            figures=_figures(row),
+        )
+        for row in await connection.execute(query)
+    ]
+
+
+async def rows(
+    connection: AsyncConnection, franchisee_id: int, *, since: datetime, until: datetime, limit: int | None
 ) -> AsyncIterator[list[StatementRow]]:
     """Everything booked in a time, in order, in lists of ROWS_AT_ONCE: one query, read from the server as it is used."""
     query = (
         select(BOOKED)
         .where(_B.franchisee_id == franchisee_id, _B.booked_at >= since, _B.booked_at < until)
         .order_by(_B.booked_at, _B.id)
+        .limit(limit)
         .execution_options(yield_per=ROWS_AT_ONCE)
     )
     async with connection.stream(query) as result:

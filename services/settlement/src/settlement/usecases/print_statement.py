@@ -1,4 +1,4 @@
-"""A franchisee's month as JSON, PDF, CSV or XLSX: one fold, read row by row, written to a file before anything is sent.
+"""A franchisee's month as JSON, PDF, CSV or XLSX: one fold, then its sessions row by row, in a file before anything is sent.
 
 Nothing is held in memory but a page of rows, days and chargers; no transaction is open while a slow caller reads.
 """
@@ -6,13 +6,13 @@ Nothing is held in memory but a page of rows, days and chargers; no transaction 
 import asyncio
 import tempfile
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO
 
 from aiohttp import web
 
 from chassis.database import UnitOfWork
 from chassis.web import Principal, invalid_field
-from settlement.domain.statement import Month, Owner, Row, Statement, masked, until_of
+from settlement.domain.statement import Month, Owner, Statement, masked, statement_of, until_of
 from settlement.printing import CsvWriter, PdfWriter, StatementWriter, XlsxWriter
 from settlement.repository import statements
 from settlement.repository.franchisees import Franchisee
@@ -26,13 +26,7 @@ async def show_statement(
     uow: UnitOfWork, franchisee_id: FranchiseeId, month: StatementMonth, principal: Principal
 ) -> StatementView:
     """`GET /v1/franchisees/{id}/statements/{month}`. Raises NoSuchFranchisee, Problem 422 for a month that has not begun."""
-    statement = await _begin(uow, franchisee_id, month, principal)
-
-    async def nowhere(_: list[Row]) -> None:
-        """JSON has the totals; its sessions are a list of their own."""
-
-    await _read(uow, statement, nowhere)
-    return StatementView.of(statement)
+    return StatementView.of(await _read(uow, franchisee_id, month, principal))
 
 
 async def print_statement_csv(
@@ -69,13 +63,12 @@ async def _print(
         async with app.printing:
             writer = form(file)
             async with app.database.reading() as uow:
-                statement = await _begin(uow, franchisee_id, month, principal)
+                statement = await _read(uow, franchisee_id, month, principal)
                 await asyncio.to_thread(writer.begin, statement)
-
-                async def write(rows: list[Row]) -> None:
+                async for rows in statements.rows(
+                    uow.connection, franchisee_id, since=statement.month.start, until=statement.until, limit=writer.ROWS
+                ):
                     await asyncio.to_thread(writer.rows, rows)
-
-                await _read(uow, statement, write)
             await asyncio.to_thread(writer.end, statement)
         file.seek(0)
     except BaseException:
@@ -86,25 +79,21 @@ async def _print(
     return web.Response(body=file, headers=headers | {"Content-Type": writer.CONTENT_TYPE})
 
 
-async def _begin(uow: UnitOfWork, franchisee_id: int, text: str, principal: Principal) -> Statement:
-    """The statement with its opening balance and nothing in it."""
+async def _read(uow: UnitOfWork, franchisee_id: int, text: str, principal: Principal) -> Statement:
+    """The whole statement, of sums by day and charger: no session is looked at twice."""
     franchisee = await visible_franchisee(uow, franchisee_id, principal)
     month = Month.parse(text)
     if uow.now < month.start:
         raise invalid_field("#/path/month", "This month has not begun")
-    opening_paise = await statements.balance(uow.connection, franchisee_id, before=month.start)
-    return Statement(_owner(franchisee), month, until_of(month, uow.now), month.closed(uow.now), opening_paise)
-
-
-async def _read(uow: UnitOfWork, statement: Statement, take: Callable[[list[Row]], Any]) -> None:
-    """Fold everything of the month; `take` gets the rows as they come."""
-    whose = (uow.connection, statement.owner.franchisee_id)
-    async for rows in statements.rows(*whose, since=statement.month.start, until=statement.until):
-        for row in rows:
-            statement.add(row)
-        await take(rows)
-    for payment in await statements.payments(*whose, since=statement.month.start, until=statement.until):
-        statement.pay(payment)
+    span = {"since": month.start, "until": until_of(month, uow.now)}
+    return statement_of(
+        _owner(franchisee),
+        month,
+        now=uow.now,
+        opening_paise=await statements.balance(uow.connection, franchisee_id, before=month.start),
+        rows=await statements.sums_by_place(uow.connection, franchisee_id, **span),
+        payments=await statements.payments(uow.connection, franchisee_id, **span),
+    )
 
 
 def _owner(franchisee: Franchisee) -> Owner:
