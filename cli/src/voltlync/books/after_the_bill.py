@@ -18,7 +18,6 @@ from settlement.domain.books import (
     TransferReversed,
 )
 from settlement.domain.correction import Correction, SplitFigures, correction_of
-from settlement.domain.franchisee import Terms
 from voltlync.books.records import Json, moment
 
 Finding = tuple[datetime, str, str, str]
@@ -66,7 +65,7 @@ def due_back(payment: Json, by_itself: int) -> dict[int, int]:
     return {0: by_itself, **{decision["number"]: decision["amount_paise"] for decision in payment["operator_refunds"]}}
 
 
-def corrections(payment: Json, entries: list[Json], terms: Terms) -> Iterator[MoneyEvent | Finding]:
+def corrections(payment: Json, entries: list[Json], session: Json) -> Iterator[MoneyEvent | Finding]:
     """The correction of each refund that reduces the supply of a franchisee's session: there, right, and booked."""
     bill = payment["bill"]
     figures = SplitFigures(
@@ -75,9 +74,10 @@ def corrections(payment: Json, entries: list[Json], terms: Terms) -> Iterator[Mo
         residue_paise=bill["residue_paise"],
         pg_fee_paise=bill["platform_fee_paise"],
         gst_paise=bill["gst_paise"],
-        commission_bps=terms.commission_bps,
-        tds_bps=terms.tds_bps,
-        tds_base=terms.tds_base,
+        commission_bps=session["commission_bps"],
+        tds_bps=session["tds_bps"],
+        tds_base=session["tds_base"],
+        tds_year=session["tds_year"],
     )
     there = {entry["refund_number"]: entry for entry in entries if entry["kind"] == "CORRECTION"}
     for decision in payment["operator_refunds"]:

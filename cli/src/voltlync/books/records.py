@@ -6,6 +6,9 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from settlement.domain.tax import TaxRule
+from settlement.views.tax import TaxRuleView
+
 Json = dict[str, Any]
 Get = Callable[[str], Awaitable[Any]]
 """One GET at the door, as somebody of finance; the JSON answer."""
@@ -32,6 +35,9 @@ class Records:
     webhook_events: list[Json] = field(default_factory=list)
     terms: dict[str, list[Json]] = field(default_factory=dict)
     """Terms of each franchisee."""
+    business_types: dict[str, str] = field(default_factory=dict)
+    """Of each franchisee: tax rules ask for it."""
+    tax_rules: list[TaxRule] = field(default_factory=list)
     accounts_of_franchisees: set[str] = field(default_factory=set)
     """Linked accounts at Razorpay."""
     commission_receipts: list[Json] = field(default_factory=list)
@@ -55,6 +61,11 @@ class Records:
 def moment(text: str) -> datetime:
     """A time as the API writes it."""
     return datetime.fromisoformat(text)
+
+
+def number(identifier: str) -> int:
+    """17 of qrp_17."""
+    return int(identifier.partition("_")[2])
 
 
 async def read_all(get: Get, path: str) -> list[Json]:
@@ -93,8 +104,10 @@ async def read_records(get: Get, say: Say, *, from_: datetime | None, to: dateti
     for franchisee in await all_of("franchisees"):
         records.terms[franchisee["id"]] = await read_all(get, f"/v1/franchisees/{franchisee['id']}/terms")
         records.commission_receipts += await read_all(get, f"/v1/franchisees/{franchisee['id']}/commission-receipts")
+        records.business_types[franchisee["id"]] = franchisee["business_type"]
         if franchisee["razorpay_account_id"]:
             records.accounts_of_franchisees.add(franchisee["razorpay_account_id"])
+    records.tax_rules = [TaxRuleView.model_validate(rule).rule() for rule in await all_of("tax-rules")]
     records.unowned = {item["transaction_id"] for item in await read_all(get, "/v1/ledger-entries/unowned-bills")}
     for transfer in await all_of("transfers"):
         whole = transfer["status"] != "FAILED" or transfer["paid_twice_status"]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from money import MIN_REFUND_PAISE, MoneyError, TdsBase, calculate_settlement, final_bill
+from money import MIN_REFUND_PAISE, MoneyError, final_bill
 from settlement.domain.books import (
     ACCOUNTS,
     KINDS,
@@ -38,14 +38,14 @@ from voltlync.books.direct import (
     as_collected,
     collector_of,
     needs_an_entry,
-    number,
     receipts,
     recorded_fee,
     who_has,
     wrong_account,
 )
 from voltlync.books.invoices import invoice_differences
-from voltlync.books.records import Json, Records, moment
+from voltlync.books.records import Json, Records, moment, number
+from voltlync.books.split import split_of
 from voltlync.books.statement import StatementCheck
 from voltlync.books.wallets import bills_as_payments, check_wallets
 from voltlync.money_text import rupees
@@ -319,14 +319,13 @@ class Verifier:
             if entry["transaction_id"] in bills:
                 if entry["kind"] == "SESSION":
                     payment = bills[entry["transaction_id"]]
-                    terms = self._entry(entry, payment)
-                    self._take(corrections(payment, entries_of[entry["transaction_id"]], terms))
+                    self._entry(entry, payment)
+                    self._take(corrections(payment, entries_of[entry["transaction_id"]], entry))
             elif self._from is None:
                 at = moment(entry["created_at"])
                 self._differs(at, entry["id"], f"splits {entry['transaction_id']}", "payments has no bill of it")
 
-    def _entry(self, entry: Json, payment: Json) -> Terms:
-        """Compare a session's entry; the terms on which it was made."""
+    def _entry(self, entry: Json, payment: Json) -> None:
         at, bill = moment(entry["created_at"]), payment["bill"]
         terms = terms_in_force(
             (
@@ -335,16 +334,11 @@ class Verifier:
             ),
             moment(bill["started_at"]),
         )
-        split = calculate_settlement(
-            gross_paise=bill["paid_paise"],
-            refund_paise=bill["refund_paise"],
-            residue_paise=bill["residue_paise"],
-            pg_fee_paise=bill["platform_fee_paise"],
-            gst_collected_paise=bill["gst_paise"],
-            commission_bps=terms.commission_bps,
-            tds_bps=terms.tds_bps,
-            tds_base=TdsBase(terms.tds_base),
-        )
+        try:
+            split = split_of(entry, bill, terms, self._records)
+        except ValueError as error:
+            self._differs(at, entry["id"], f"withholds {entry['tds_paise']} paise", str(error))
+            return
         for line in ("gross", "refund", "residue", "pg_fee", "commission", "tds", "payout"):
             anew = getattr(split, f"{line}_paise")
             if entry[f"{line}_paise"] != anew:
@@ -365,9 +359,9 @@ class Verifier:
                 payout_paise=split.payout_paise,
             ),
         )
-        if entry["status"] == "SETTLED" and entry["transfer_id"] is None and split.payout_paise:
+        kept = entry["collected_by_account_id"] is not None
+        if entry["status"] == "SETTLED" and entry["transfer_id"] is None and split.payout_paise and not kept:
             self._take([netted(entry)])
-        return terms
 
     def _transfer(self, transfer: Json) -> None:
         status = transfer["paid_twice_status"] or transfer["status"]

@@ -31,6 +31,8 @@ NOUNS: Mapping[str, str] = {
     "transfers": "settlement",
     "settlements": "settlement",
     "reversals": "settlement",
+    "payouts": "settlement",
+    "tax-rules": "settlement",
     "books": "settlement",
     "reconciliations": "settlement",
     "firmware": "firmware",

@@ -4,7 +4,15 @@ from chassis.web import ADMIN, FINANCE, FRANCHISEE, OPERATOR, STAFF, Errors, Rou
 from settlement.domain import errors
 from settlement.usecases.assign_bill import assign_unowned_bill, list_unowned_bills
 from settlement.usecases.enter_fee import correct_fee, enter_refund_charge
+from settlement.usecases.explain import explain_bank_settlement, explain_ledger_entry, explain_route_transfer
 from settlement.usecases.manage_franchisee import create_franchisee, create_terms, patch_franchisee
+from settlement.usecases.manage_tax_rules import create_tax_rule, list_tax_rules
+from settlement.usecases.print_statement import (
+    print_statement_csv,
+    print_statement_pdf,
+    print_statement_xlsx,
+    show_statement,
+)
 from settlement.usecases.read_statement import ask_for_reading, list_readings, show_reading
 from settlement.usecases.receive_commission import enter_commission_receipt, withdraw_commission_receipt
 from settlement.usecases.release_entry import release_ledger_entry, retry_ledger_entry
@@ -21,6 +29,7 @@ from settlement.usecases.see import (
     list_transfers,
 )
 from settlement.usecases.see_books import list_accounts, list_journals, show_journal, show_trial_balance
+from settlement.usecases.see_payouts import list_payouts, look_up_payout, show_daily, show_summary
 from settlement.usecases.see_receivables import list_commission_receipts, list_receivables, show_receivable
 from settlement.usecases.see_statement import (
     list_days,
@@ -66,6 +75,51 @@ ROUTES = (
         summary="Take back a receipt that was entered by mistake",
     ),
     Route("GET", "/v1/receivables", list_receivables, roles=BOOKKEEPERS, summary="Who owes us commission, and for how long"),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/summary", show_summary, roles=READERS,
+        summary="Earned, paid, on its way, on hold and why",
+    ),
+    Route("GET", "/v1/franchisees/{franchisee_id}/daily", show_daily, roles=READERS, summary="The same by day, for a chart"),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/payouts", list_payouts, roles=READERS,
+        summary="Payouts to the bank, newest first, and those expected",
+    ),
+    Route(
+        "GET", "/v1/payouts", look_up_payout, roles=READERS, summary="The sessions behind a line of a bank statement, by its UTR"
+    ),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/statements/{month}.pdf", print_statement_pdf, roles=READERS,
+        summary="A month's statement as PDF",
+    ),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/statements/{month}.csv", print_statement_csv, roles=READERS,
+        summary="A month's statement as CSV, every session in it",
+    ),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/statements/{month}.xlsx", print_statement_xlsx, roles=READERS,
+        summary="A month's statement as a spreadsheet, every session in it",
+    ),
+    Route(
+        "GET", "/v1/franchisees/{franchisee_id}/statements/{month}", show_statement, roles=READERS,
+        summary="A month's statement: opening balance, earned, paid, closing balance",
+    ),
+    Route(
+        "GET", "/v1/ledger-entries/{ledger_entry_id}/explanation", explain_ledger_entry, roles=READERS,
+        summary="How every amount of a session's split came about",
+    ),
+    Route(
+        "GET", "/v1/transfers/{transfer_id}/explanation", explain_route_transfer, roles=READERS,
+        summary="What a transfer pays, and what it cost",
+    ),
+    Route(
+        "GET", "/v1/settlements/{settlement_id}/explanation", explain_bank_settlement, roles=READERS,
+        summary="What a line of a bank statement is made of",
+    ),
+    Route("GET", "/v1/tax-rules", list_tax_rules, roles=READERS, summary="What is withheld as income tax, from whom, since when"),
+    Route(
+        "POST", "/v1/tax-rules", create_tax_rule, roles=ADMIN | FINANCE, status=201,
+        summary="A new rule of TDS, from a day to come",
+    ),
     Route("GET", "/v1/ledger-entries", list_ledger_entries, roles=READERS, summary="Ledger entries, newest first"),
     Route(
         "GET", "/v1/ledger-entries/unowned-bills", list_unowned_bills, roles=STAFF,
@@ -145,6 +199,7 @@ ERRORS: Errors = {
     errors.NothingToCorrect: (409, "Nothing to correct"),
     errors.EmailTaken: (409, "The e-mail address is taken"),
     errors.TermsExist: (409, "There are such terms already"),
+    errors.TaxRuleExists: (409, "There is such a rule already"),
     errors.NotHeldForReview: (409, "Not held for review"),
     errors.BillAssigned: (409, "The bill has its owner"),
     errors.NothingToRetry: (409, "Nothing to retry"),

@@ -18,7 +18,6 @@ class SettlementSettings(RazorpaySettings, DatabaseSettings):
     linked_account_subcategory: str = Field(
         "electricity", description="profile.subcategory; the case study's electric_vehicle_charging is not on Razorpay's list"
     )
-    tds_bps: int = Field(10, ge=0, le=10_000, description="TDS rate of new terms unless told: 0.1 % of s.194-O")
     transfer_retries_max: int = Field(
         MAX_TRANSFER_RETRIES, ge=1, description="attempts of one entry that may fail definitively before a person has to look"
     )

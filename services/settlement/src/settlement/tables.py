@@ -1,6 +1,7 @@
 """The tables of schema `settlement`. Money in paise, times aware UTC, states as text with a CHECK, every list with its index."""
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -96,13 +97,14 @@ franchisee_terms = Table(
     identity("ours"),
     Column("franchisee_id", BigInteger, ForeignKey(franchisees.c.id), nullable=False, comment="whose"),
     Column("commission_bps", Integer, nullable=False, comment="the platform's share of the net, in basis points"),
-    Column("tds_bps", Integer, nullable=False, comment="income tax withheld, in basis points"),
-    Column("tds_base", Text, nullable=False, comment="what the TDS rate is taken of"),
+    Column("tds_bps", Integer, comment="income tax withheld, in basis points; null: by the tax rule in force"),
+    Column("tds_base", Text, comment="what the TDS rate is taken of; null: by the tax rule in force"),
     moment("effective_from", "in force for sessions started from then on"),
     Column("created_by", Text, nullable=False, comment="who agreed to them here"),
     moment("created_at", "when they were entered"),
     UniqueConstraint("franchisee_id", "effective_from"),
     CheckConstraint("commission_bps between 0 and 10000 and tds_bps between 0 and 10000", name="rates"),
+    CheckConstraint("(tds_bps is null) = (tds_base is null)", name="tds_whole"),
     one_of("tds_base", TdsBase),
     comment="Commission and TDS over time. Added, never rewritten.",
 )
@@ -158,6 +160,13 @@ ledger_entries = Table(
     Column("tds_bps", Integer, nullable=False, comment="rate in force at the start"),
     Column("tds_base", Text, nullable=False, comment="base in force at the start"),
     Column("gross_paise", BigInteger, nullable=False, comment="what the rider paid; of a wallet: what was billed"),
+    Column("tds_section", Text, comment="the law's section in force at the start; null: booked before sections were kept"),
+    Column("tax_rule_id", BigInteger, ForeignKey("tax_rules.id"), comment="whose rate and base they are; null: the terms'"),
+    Column("tds_year", Integer, comment="financial year, where the rule has a threshold: the three figures before this entry"),
+    Column("tds_year_sales_paise", BigInteger, comment="billed in the year before this entry"),
+    Column("tds_year_due_paise_bps", BigInteger, comment="base times rate, summed up in the year before this entry"),
+    Column("tds_year_withheld_paise", BigInteger, comment="withheld in the year before this entry"),
+    Column("fee_source", Text, comment="who named the payment's fee: WEBHOOK, API, ESTIMATE; null: booked before it was kept"),
     Column("refund_paise", BigInteger, nullable=False, comment="refund due, frozen at billing"),
     Column("residue_paise", BigInteger, nullable=False, comment="due to the rider, too little to refund"),
     Column("pg_fee_paise", BigInteger, nullable=False, comment="Razorpay's fee on the payment, as the bill bore it"),
@@ -206,11 +215,17 @@ ledger_entries = Table(
     one_of("kind", EntryKind),
     CheckConstraint("(status = 'ON_HOLD') = (hold_kind is not null)", name="hold_says_why"),
     CheckConstraint("num_nonnulls(qr_payment_id, wallet_session_id) = 1", name="one_payer"),
+    CheckConstraint(
+        "num_nonnulls(tds_year, tds_year_sales_paise, tds_year_due_paise_bps, tds_year_withheld_paise) in (0, 4)",
+        name="tds_year_whole",
+    ),
     one_of("status", EntryStatus),
     one_of("hold_kind", HoldKind),
     one_of("tds_base", TdsBase),
     Index("ledger_entries_due_idx", "due_at", postgresql_where=text("due_at is not null")),
     Index(None, "franchisee_id", "id"),
+    Index("ledger_entries_statement_idx", "franchisee_id", "created_at", "id", postgresql_include=["payout_paise"]),
+    Index("ledger_entries_open_idx", "franchisee_id", "status", postgresql_where=text("status <> 'SETTLED'")),
     Index("ledger_entries_status_idx", "status", "id"),
     Index(
         "ledger_entries_collected_idx",
@@ -343,6 +358,14 @@ transfers = Table(
     Index(None, "franchisee_id", "id"),
     Index(None, "razorpay_settlement_id"),
     Index("transfers_status_idx", "status", "id"),
+    Index(
+        "transfers_paid_idx",
+        "franchisee_id",
+        "settled_at",
+        postgresql_include=["amount_paise", "razorpay_settlement_id"],
+        postgresql_where=text("settled_at is not null"),
+    ),
+    Index("transfers_utr_idx", "utr", "id", postgresql_where=text("utr is not null")),
     comment="Route transfers, claimed before Razorpay is called. At most one that lives per leading entry.",
 )
 
@@ -507,4 +530,35 @@ wallet_counts = Table(
     Column("balance_paise", BigInteger, nullable=False, comment="what they came to"),
     moment("received_at", "when payments told"),
     comment="What payments counted in wallets: the control account is held against it.",
+)
+
+tax_rules = Table(
+    "tax_rules",
+    metadata,
+    identity("ours"),
+    Column("section", Text, nullable=False, comment="the law's section, as statements and certificates name it"),
+    Column("rate_bps", Integer, nullable=False, comment="withheld, in basis points"),
+    Column("base", Text, nullable=False, comment="what the rate is taken of"),
+    Column("with_pan", Boolean, nullable=False, comment="whether it is for franchisees whose PAN we have"),
+    Column("business_types", ARRAY(Text), comment="for these alone; null: for whoever has no rule of his own"),
+    Column("annual_threshold_paise", BigInteger, comment="nothing is withheld while a financial year's sales are at most this"),
+    Column("effective_from", Date, nullable=False, comment="a day in India: for sessions started from then on"),
+    Column("created_by", Text, nullable=False, comment="who entered it"),
+    moment("created_at", "when it was entered"),
+    CheckConstraint("rate_bps between 0 and 10000", name="rate"),
+    CheckConstraint("annual_threshold_paise > 0", name="threshold"),
+    CheckConstraint("cardinality(business_types) > 0", name="business_types"),
+    one_of("base", TdsBase),
+    comment="Income tax to withhold, over time. Added, never rewritten.",
+)
+
+tds_years = Table(
+    "tds_years",
+    metadata,
+    Column("franchisee_id", BigInteger, ForeignKey(franchisees.c.id), primary_key=True, comment="whose"),
+    Column("year", Integer, primary_key=True, autoincrement=False, comment="the financial year that began in April of it, IST"),
+    Column("sales_paise", BigInteger, nullable=False, comment="billed to riders: energy, GST and fee"),
+    Column("due_paise_bps", BigInteger, nullable=False, comment="base times rate, summed up: rounded at the end only"),
+    Column("withheld_paise", BigInteger, nullable=False, comment="TDS of its entries"),
+    comment="Financial years of franchisees whose tax rule has a threshold: sums of their entries, and the lock they queue for.",
 )

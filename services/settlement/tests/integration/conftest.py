@@ -45,7 +45,7 @@ TABLES = (
     "reversals, refund_decisions, "
     "allocations, transfers, ledger_entries, commission_receipts, settlements, kyc_events, franchisee_terms, franchisees, "
     "outbox, inbox, idempotency_keys, postings, journals, recon_exceptions, statement_matches, statement_rows, statement_days, "
-    "statement_readings, moves, wallet_counts, unowned_bills"
+    "statement_readings, moves, wallet_counts, unowned_bills, tds_years"
 )
 FRANCHISEE = {
     "legal_business_name": "Acme Volts",

@@ -17,6 +17,8 @@ class SplitFigures:
     commission_bps: int
     tds_bps: int
     tds_base: str
+    tds_year: int | None
+    """Not None: withheld by a year's threshold, and not by this entry alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,8 @@ def correction_of(
 
     The difference of two splits by the one rule: so an entry and its corrections add up to the split of the session with all
     its refunds, whatever their number and in whatever order they are handled.
+    Where a year's threshold decided what was withheld, the tax stays as it was: a refund does not unsay a year's sales, and the
+    return for the year settles what was withheld too much. The franchisee's part and ours follow.
     Raises SplitExceedsGrossError, NegativeQuantityError where more would be taken off than was billed.
     """
 
@@ -58,7 +62,7 @@ def correction_of(
             pg_fee_paise=entry.pg_fee_paise,
             gst_collected_paise=entry.gst_paise - gst_off,
             commission_bps=entry.commission_bps,
-            tds_bps=entry.tds_bps,
+            tds_bps=entry.tds_bps if entry.tds_year is None else 0,
             tds_base=TdsBase(entry.tds_base),
         )
 

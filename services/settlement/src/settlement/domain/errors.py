@@ -111,6 +111,13 @@ class TermsExist(SettlementError):
         super().__init__("There are terms from this very moment already; terms are never rewritten.")
 
 
+class TaxRuleExists(SettlementError):
+    """Two rules for the same franchisees from the same day on would contradict each other."""
+
+    def __init__(self) -> None:
+        super().__init__("There is a rule for the same franchisees from that day already; rules are never rewritten.")
+
+
 class NotHeldForReview(SettlementError):
     """Only an entry held for an implausible reading is released by a person."""
 

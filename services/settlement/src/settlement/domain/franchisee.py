@@ -131,8 +131,9 @@ class Terms:
     """What a franchisee and the platform agreed, from a moment on."""
 
     commission_bps: int
-    tds_bps: int
-    tds_base: str
+    tds_bps: int | None
+    """None: by the tax rule in force."""
+    tds_base: str | None
     effective_from: datetime
 
 

@@ -36,14 +36,15 @@ async def assign_unowned_bill(
         raise NoSuchUnownedBill(transaction_id)
     if kept.assigned_at is not None:
         raise BillAssigned(transaction_id)
-    if await franchisees.find(uow.connection, body.franchisee_id) is None:
+    owner = await franchisees.find(uow.connection, body.franchisee_id)
+    if owner is None:
         raise invalid_field("#/body/franchisee_id", f"frn_{body.franchisee_id} does not exist")
     collector = kept.bill.get("collected_by_franchisee_id")
     if collector not in (None, body.franchisee_id):
         # Its money is in the collector's account: nobody else can be settled with it.
         raise invalid_field("#/body/franchisee_id", f"frn_{collector} took this payment itself, so only it can have the entry")
     bill = read_bill(kept.bill).model_copy(update={"franchisee_id": body.franchisee_id})
-    entry = await book(app, uow, bill, franchisee_id=body.franchisee_id, traceparent=kept.traceparent)
+    entry = await book(app, uow, bill, owner=owner, traceparent=kept.traceparent)
     if entry is None:
         raise BillAssigned(transaction_id)
     await unowned_bills.set_values(

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 import structlog
 
 from chassis.database import UnitOfWork
-from money import SplitExceedsGrossError, TdsBase, calculate_settlement
 from settlement.domain.books import (
     KINDS,
     CommissionReceived,
@@ -31,8 +30,9 @@ from settlement.domain.difference import Difference
 from settlement.domain.franchisee import terms_in_force
 from settlement.domain.ledger_entry import EntryKind, EntryStatus
 from settlement.domain.reversal import ReversalStatus
+from settlement.domain.tax import divide, withholding_kept, year_kept
 from settlement.domain.transfer import MINIMUM_PAISE, TransferStatus
-from settlement.repository import books, franchisees
+from settlement.repository import books, franchisees, tax
 from settlement.repository.books import Booked
 from settlement.repository.transfers import Transfer, transfer_from
 from settlement.tables import (
@@ -45,6 +45,7 @@ from settlement.tables import (
     reversals,
     transfers,
 )
+from settlement.tables import franchisees as franchisees_table
 from settlement.usecases.context import Settlement
 from settlement.usecases.keep_wallets import check_wallets
 
@@ -63,6 +64,7 @@ async def check_books(app: Settlement) -> None:
         *await _check_journals(app),
         *await _check_entries(app),
         *await _check_corrections(app),
+        *await _check_tds_years(app),
         *await _check_transfers(app),
         *await _check_receipts(app),
         *await _check_payments(app),
@@ -132,8 +134,11 @@ async def _check_entries(app: Settlement) -> list[Difference]:
         async with app.database.reading() as uow:
             sessions = ledger_entries.c.kind == EntryKind.SESSION.value
             paid = sa.exists().where(allocations.c.ledger_entry_id == ledger_entries.c.id, allocations.c.live)
-            query = sa.select(ledger_entries, paid.label("paid")).where(sessions, ledger_entries.c.id > last)
+            query = sa.select(ledger_entries, paid.label("paid"), franchisees_table.c.business_type)
+            query = query.join(franchisees_table, franchisees_table.c.id == ledger_entries.c.franchisee_id)
+            query = query.where(sessions, ledger_entries.c.id > last)
             query = query.order_by(ledger_entries.c.id).limit(ROWS_AT_ONCE)
+            rules = await tax.rules(uow.connection)
             page = (await uow.connection.execute(query)).all()
             terms_of = {
                 franchisee_id: await franchisees.terms_of(uow.connection, franchisee_id)
@@ -143,17 +148,26 @@ async def _check_entries(app: Settlement) -> list[Difference]:
             for row in page:
                 terms = terms_in_force(terms_of[row.franchisee_id], row.started_at)
                 try:
-                    split = calculate_settlement(
+                    split = divide(
                         gross_paise=row.gross_paise,
                         refund_paise=row.refund_paise,
                         residue_paise=row.residue_paise,
                         pg_fee_paise=row.pg_fee_paise,
                         gst_collected_paise=row.gst_paise,
                         commission_bps=terms.commission_bps,
-                        tds_bps=terms.tds_bps,
-                        tds_base=TdsBase(terms.tds_base),
+                        by=withholding_kept(
+                            terms,
+                            rules,
+                            tax_rule_id=row.tax_rule_id,
+                            section=row.tds_section,
+                            business_type=row.business_type,
+                            started_at=row.started_at,
+                        ),
+                        year=year_kept(
+                            row.tds_year, row.tds_year_sales_paise, row.tds_year_due_paise_bps, row.tds_year_withheld_paise
+                        ),
                     )
-                except SplitExceedsGrossError as error:
+                except ValueError as error:
                     found.append(Difference(f"led_{row.id}", str(error)))
                     continue
                 shares = (split.commission_paise, split.tds_paise, split.payout_paise)
@@ -168,8 +182,8 @@ async def _check_entries(app: Settlement) -> list[Difference]:
                 }
                 if row.collected_by_account_id is not None:
                     wanted.append((DirectEntryBooked(occurred_at=row.created_at, **ids), True))
-                else:
-                    wanted.append((EntryBooked(occurred_at=row.created_at, **ids, payout_paise=split.payout_paise), True))
+                    continue
+                wanted.append((EntryBooked(occurred_at=row.created_at, **ids, payout_paise=split.payout_paise), True))
                 if row.status == EntryStatus.SETTLED.value and row.payout_paise and not row.paid:
                     netted = EntryNetted(occurred_at=row.updated_at, ledger_entry_id=row.id, payout_paise=row.payout_paise)
                     wanted.append((netted, True))
@@ -220,6 +234,17 @@ async def _check_corrections(app: Settlement) -> list[Difference]:
         if not page:
             return found
         last = page[-1].id
+
+
+async def _check_tds_years(app: Settlement) -> list[Difference]:
+    """Every financial year that is kept for a threshold is the sum of its entries."""
+    found = []
+    async with app.database.reading() as uow:
+        for franchisee_id, kept in await tax.years(uow.connection):
+            summed = await tax.sum_year(uow.connection, franchisee_id, kept.year)
+            if summed != kept:
+                found.append(Difference(f"frn_{franchisee_id}", f"its TDS year is kept as {kept}, its entries make it {summed}"))
+    return found
 
 
 async def _check_transfers(app: Settlement) -> list[Difference]:

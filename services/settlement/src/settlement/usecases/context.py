@@ -1,6 +1,7 @@
 """What every use case works with."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 from chassis.database import Database
 from chassis.messaging import Bus
@@ -9,6 +10,9 @@ from chassis.telemetry import Telemetry
 from razorpay_client import Razorpay
 from settlement.metrics import Metrics
 from settlement.settings import SettlementSettings
+
+PRINTED_AT_ONCE = 2
+"""As many as there are cores to spare; each also holds a connection while it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +34,5 @@ class Settlement:
     """Finds the transfers of settlements."""
     statement: Worker
     """Reads Razorpay's statement, and judges what it shows."""
+    printing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PRINTED_AT_ONCE))
+    """Statements are computing: so many at once, the others queue."""

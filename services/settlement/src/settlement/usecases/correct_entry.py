@@ -72,7 +72,7 @@ async def correct_entries(app: Settlement, uow: UnitOfWork, transaction_id: int)
             "started_at",
             "stopped_at",
         )
-        terms = ("commission_bps", "tds_bps", "tds_base")
+        terms = ("commission_bps", "tds_bps", "tds_base", "tds_section")
         made = await ledger.add(
             uow.connection,
             kind=EntryKind.CORRECTION.value,

@@ -39,8 +39,7 @@ async def create_franchisee(app: Settlement, uow: UnitOfWork, body: FranchiseeCr
     )
     if made is None:
         raise EmailTaken
-    tds_bps = body.tds_bps if body.tds_bps is not None else app.settings.tds_bps
-    terms = {"commission_bps": body.commission_bps, "tds_bps": tds_bps, "tds_base": body.tds_base.value}
+    terms = _terms(body)
     await _add_terms(uow, made.id, principal, effective_from=uow.now, **terms)
     _audit(uow, made.id, "create", principal, after={"legal_business_name": made.legal_business_name, **terms})
     uow.after_commit(app.links.wake)
@@ -99,10 +98,16 @@ async def create_terms(uow: UnitOfWork, franchisee_id: FranchiseeId, body: Terms
     effective_from = body.effective_from or uow.now
     if effective_from < uow.now:
         raise invalid_field("#/body/effective_from", "Terms are for sessions to come: this moment has passed")
-    terms = {"commission_bps": body.commission_bps, "tds_bps": body.tds_bps, "tds_base": body.tds_base.value}
+    terms = _terms(body)
     row = await _add_terms(uow, franchisee_id, principal, effective_from=effective_from, **terms)
     _audit(uow, franchisee_id, "terms", principal, after={**terms, "effective_from": effective_from.isoformat()})
     return view_terms(row)
+
+
+def _terms(body: FranchiseeCreate | TermsCreate) -> dict[str, Any]:
+    """A base is the rate's: without one of their own, terms leave both to the tax rule in force."""
+    base = body.tds_base.value if body.tds_bps is not None else None
+    return {"commission_bps": body.commission_bps, "tds_bps": body.tds_bps, "tds_base": base}
 
 
 async def _add_terms(uow: UnitOfWork, franchisee_id: int, principal: Principal, *, effective_from: datetime, **terms: Any) -> Any:

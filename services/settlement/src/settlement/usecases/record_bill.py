@@ -5,13 +5,15 @@ import structlog
 from chassis.database import UnitOfWork
 from chassis.telemetry import current_traceparent
 from contracts.settlement import LedgerEntryCreated
-from money import Split, TdsBase, calculate_settlement
+from money import Split
 from settlement.domain.books import DirectEntryBooked, EntryBooked, MoneyEvent
 from settlement.domain.franchisee import terms_in_force
 from settlement.domain.ledger_entry import EntryStatus
 from settlement.domain.session_bill import SessionBill, WalletBill
+from settlement.domain.tax import YearSoFar, divide, financial_year, india_day, payee, rule_in_force, withholding, year_after
 from settlement.domain.transfer import transfer_key
-from settlement.repository import franchisees, ledger, unowned_bills
+from settlement.repository import franchisees, ledger, tax, unowned_bills
+from settlement.repository.franchisees import Franchisee
 from settlement.repository.ledger import Entry
 from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
@@ -35,10 +37,11 @@ async def record_bill(app: Settlement, uow: UnitOfWork, bill: SessionBill) -> No
         return
     if bill.franchisee_id is None:
         return
-    if await franchisees.find(uow.connection, bill.franchisee_id) is None:
+    owner = await franchisees.find(uow.connection, bill.franchisee_id)
+    if owner is None:
         await _keep_unowned(app, uow, bill, bill.franchisee_id)
         return
-    await book(app, uow, bill, franchisee_id=bill.franchisee_id, traceparent=current_traceparent())
+    await book(app, uow, bill, owner=owner, traceparent=current_traceparent())
 
 
 async def _keep_unowned(app: Settlement, uow: UnitOfWork, bill: SessionBill, named: int) -> None:
@@ -62,28 +65,38 @@ async def _keep_unowned(app: Settlement, uow: UnitOfWork, bill: SessionBill, nam
 
 
 async def book(
-    app: Settlement, uow: UnitOfWork, bill: SessionBill, *, franchisee_id: int, traceparent: str | None
+    app: Settlement, uow: UnitOfWork, bill: SessionBill, *, owner: Franchisee, traceparent: str | None
 ) -> Entry | None:
     """The ledger entry of a bill for a franchisee who exists, due at once; None where the transaction has one.
 
     One that the franchisee collected itself is settled by that: it has its payout, and owes us commission and TDS.
     """
-    terms = terms_in_force(await franchisees.terms_of(uow.connection, franchisee_id), bill.started_at)
-    split = calculate_settlement(
+    terms = terms_in_force(await franchisees.terms_of(uow.connection, owner.id), bill.started_at)
+    who = payee(business_type=owner.business_type, pan=owner.pan, stakeholder_pan=owner.stakeholder.get("pan"))
+    rule = rule_in_force(await tax.rules(uow.connection), who, india_day(bill.started_at))
+    by = withholding(terms, rule)
+    year = None
+    if rule.annual_threshold_paise is not None:
+        # Entries of such a year queue here: each takes up where the one before it ended.
+        year = await tax.lock_year(uow.connection, owner.id, financial_year(bill.started_at))
+        if await ledger.figures_of(uow.connection, bill.transaction_id) is not None:
+            await _compare(app, uow, bill)
+            return None
+    split = divide(
         gross_paise=bill.paid_paise,
         refund_paise=bill.refund_paise,
         residue_paise=bill.residue_paise,
         pg_fee_paise=bill.platform_fee_paise,
         gst_collected_paise=bill.gst_paise,
         commission_bps=terms.commission_bps,
-        tds_bps=terms.tds_bps,
-        tds_base=TdsBase(terms.tds_base),
+        by=by,
+        year=year,
     )
     entry = await ledger.add(
         uow.connection,
         key=transfer_key(bill.transaction_id, 1),
         transaction_id=bill.transaction_id,
-        franchisee_id=franchisee_id,
+        franchisee_id=owner.id,
         qr_payment_id=bill.qr_payment_id,
         razorpay_payment_id=bill.razorpay_payment_id,
         wallet_session_id=bill.wallet_session_id if isinstance(bill, WalletBill) else None,
@@ -95,8 +108,12 @@ async def book(
         stopped_at=bill.stopped_at,
         billed_at=bill.billed_at,
         commission_bps=terms.commission_bps,
-        tds_bps=terms.tds_bps,
-        tds_base=terms.tds_base,
+        tds_bps=by.tds_bps,
+        tds_base=by.tds_base.value,
+        tds_section=by.section,
+        tax_rule_id=by.tax_rule_id,
+        **_year_before(year if by.annual_threshold_paise is not None else None),
+        fee_source=None if isinstance(bill, WalletBill) else bill.fee_source.value,
         **_lines(split),
         implausible=bill.implausible,
         collected_by_account_id=bill.collected_by_account,
@@ -110,8 +127,10 @@ async def book(
     if entry is None:
         await _compare(app, uow, bill)
         return None
+    if year is not None:
+        await tax.set_year(uow.connection, owner.id, year_after(year, split, by))
     app.metrics.entries_created.inc()
-    ids = {"ledger_entry_id": entry.id, "transaction_id": bill.transaction_id, "franchisee_id": franchisee_id}
+    ids = {"ledger_entry_id": entry.id, "transaction_id": bill.transaction_id, "franchisee_id": owner.id}
     shares = {"commission_paise": split.commission_paise, "tds_paise": split.tds_paise}
     booked: MoneyEvent
     if bill.collected_by_account is None:
@@ -123,7 +142,7 @@ async def book(
         LedgerEntryCreated(
             ledger_entry_id=entry.id,
             transaction_id=bill.transaction_id,
-            franchisee_id=franchisee_id,
+            franchisee_id=owner.id,
             **_lines(split),
             created_at=uow.now,
             collected_by_account=bill.collected_by_account,
@@ -150,6 +169,16 @@ def _lines(split: Split) -> dict[str, int]:
         "commission_paise": split.commission_paise,
         "tds_paise": split.tds_paise,
         "payout_paise": split.payout_paise,
+    }
+
+
+def _year_before(year: YearSoFar | None) -> dict[str, int | None]:
+    """The columns that an entry under a threshold keeps, so that its TDS can be worked out again from itself."""
+    return {
+        "tds_year": year.year if year is not None else None,
+        "tds_year_sales_paise": year.sales_paise if year is not None else None,
+        "tds_year_due_paise_bps": year.due_paise_bps if year is not None else None,
+        "tds_year_withheld_paise": year.withheld_paise if year is not None else None,
     }
 
 

@@ -87,12 +87,12 @@ async def list_franchisees(uow: UnitOfWork, query: FranchiseeQuery, principal: P
 
 async def get_franchisee(uow: UnitOfWork, franchisee_id: FranchiseeId, principal: Principal) -> FranchiseeView:
     """Raises NoSuchFranchisee."""
-    return view_franchisee(await _visible_franchisee(uow, franchisee_id, principal))
+    return view_franchisee(await visible_franchisee(uow, franchisee_id, principal))
 
 
 async def list_terms(uow: UnitOfWork, franchisee_id: FranchiseeId, query: PageQuery, principal: Principal) -> Page[TermsView]:
     """Newest first. Raises NoSuchFranchisee."""
-    await _visible_franchisee(uow, franchisee_id, principal)
+    await visible_franchisee(uow, franchisee_id, principal)
     statement = sa.select(franchisee_terms).where(franchisee_terms.c.franchisee_id == franchisee_id)
     order = (franchisee_terms.c.effective_from, franchisee_terms.c.id)
     return await fetch_page(uow, statement, query, order=order, view=view_terms)
@@ -103,7 +103,8 @@ def view_terms(row: Any) -> TermsView:
     return TermsView.model_validate(row._mapping)  # noqa: SLF001
 
 
-async def _visible_franchisee(uow: UnitOfWork, franchisee_id: int, principal: Principal) -> Franchisee:
+async def visible_franchisee(uow: UnitOfWork, franchisee_id: int, principal: Principal) -> Franchisee:
+    """A franchisee that this caller may see. Raises NoSuchFranchisee: another's does not exist for it."""
     own = principal.has(Role.ADMIN, Role.OPERATOR, Role.FINANCE) or principal.franchisee_id == franchisee_id
     franchisee = await franchisees.find(uow.connection, franchisee_id) if own else None
     if franchisee is None:

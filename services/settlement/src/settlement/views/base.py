@@ -16,6 +16,7 @@ WalletSessionId = Annotated[int, PrefixedId("wse")]
 ReversalId = Annotated[int, PrefixedId("rvs")]
 ReceiptId = Annotated[int, PrefixedId("cmr")]
 RefundId = Annotated[int, PrefixedId("rfd")]
+TaxRuleId = Annotated[int, PrefixedId("txr")]
 StationId = Annotated[int, PrefixedId("stn")]
 SettlementId = Annotated[str, StringConstraints(pattern=r"^setl_[A-Za-z0-9]{1,30}$")]
 """Razorpay's own: settlements are theirs."""

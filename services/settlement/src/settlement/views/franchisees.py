@@ -70,8 +70,8 @@ class FranchiseeCreate(Body):
     stakeholder: Stakeholder
     bank: BankAccount
     commission_bps: BasisPoints
-    tds_bps: BasisPoints | None = Field(None, description="default: the service's setting")
-    tds_base: TdsBase = Field(TdsBase.NET_EXCL_GST, strict=False, description="what the TDS rate is taken of")
+    tds_bps: BasisPoints | None = Field(None, description="default: by the tax rule in force")
+    tds_base: TdsBase = Field(TdsBase.NET_EXCL_GST, strict=False, description="what `tds_bps` is taken of, where it is given")
 
 
 class FranchiseePatch(Body):
@@ -130,8 +130,8 @@ class TermsCreate(Body):
     """New terms. They apply to sessions that start from `effective_from` on."""
 
     commission_bps: BasisPoints
-    tds_bps: BasisPoints
-    tds_base: TdsBase = Field(TdsBase.NET_EXCL_GST, strict=False)
+    tds_bps: BasisPoints | None = Field(None, description="default: by the tax rule in force")
+    tds_base: TdsBase = Field(TdsBase.NET_EXCL_GST, strict=False, description="what `tds_bps` is taken of, where it is given")
     effective_from: AwareDatetime | None = Field(None, strict=False, description="default: now; never in the past")
 
 
@@ -139,8 +139,8 @@ class TermsView(BaseModel):
     """Commission and TDS from a moment on."""
 
     commission_bps: int
-    tds_bps: int
-    tds_base: TdsBase
+    tds_bps: int | None = Field(description="null: by the tax rule in force")
+    tds_base: TdsBase | None = Field(description="null: by the tax rule in force")
     effective_from: datetime
     created_by: str
     created_at: datetime

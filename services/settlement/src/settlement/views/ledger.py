@@ -14,6 +14,7 @@ from settlement.views.base import (
     Paise,
     QrPaymentId,
     StationId,
+    TaxRuleId,
     TransactionId,
     TransferId,
     WalletSessionId,
@@ -95,6 +96,13 @@ class LedgerEntryView(BaseModel):
     commission_bps: int
     tds_bps: int
     tds_base: TdsBase
+    tds_section: str | None = Field(description="the law's section; null: booked before sections were kept")
+    tax_rule_id: TaxRuleId | None = Field(description="the rule whose rate and base they are; null: the terms'")
+    tds_year: int | None = Field(description="financial year, where the rule has a threshold: what follows is the year before it")
+    tds_year_sales_paise: int | None = Field(description="billed in the year before this entry; paise")
+    tds_year_due_paise_bps: int | None = Field(description="base times rate of the year before it, paise times basis points")
+    tds_year_withheld_paise: int | None = Field(description="withheld in the year before it; paise")
+    fee_source: str | None = Field(description="who named the payment's fee; null: booked before it was kept")
     gross_paise: Paise
     refund_paise: Paise
     residue_paise: Paise
