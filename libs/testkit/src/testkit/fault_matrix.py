@@ -78,6 +78,8 @@ class Cell(Generic[W]):
     hit: bool = False
     """Whether the fault came about."""
     begun_at: float = 0.0
+    earlier: int = 0
+    """Calls like it that `prepare` has seen."""
     ended_at: float | None = None
     """When it came to its end, on the stepped clock; None while something is missing."""
     wrong: str | None = "nothing has happened"
@@ -96,13 +98,20 @@ class Cell(Generic[W]):
 
 
 @dataclass(frozen=True)
-class Row(Generic[W]):
-    """A call of a use case. To add one: a line in the service's `ROWS`, and how the world gets there.
+class End(Generic[W]):
+    """How it should end."""
 
-    `prepare` brings the world to just before the call, with nothing wrong yet; `begin` lets it come. One of them sets the
-    cell's token. `wrong` says what is missing or doubled at the end, None where nothing is; `count` how many of what must be
-    one there are at Razorpay now. Neither waits.
-    """
+    makes: str
+    """What there must be one of, in words."""
+    wrong: Callable[[W, Cell[W]], str | None]
+    """What is missing or not as it should be, in words; None where all is well."""
+    count: Callable[[W, Cell[W]], int]
+    """How many there are now: never more than one, at the end just one."""
+
+
+@dataclass(frozen=True)
+class Row(Generic[W]):
+    """A call of a use case. To add one: a line in the service's `ROWS`, and how the world gets there."""
 
     call: str
     """The adapter's method."""
@@ -110,14 +119,13 @@ class Row(Generic[W]):
     """The module of the use case."""
     http: tuple[str, str]
     """The request: method and path, a shell pattern."""
-    makes: str
-    """What there must be one of, in words."""
     prepare: Callable[[W, Cell[W]], Awaitable[None]]
+    """Brings the world to just before the call, with nothing wrong yet. It or `begin` sets the cell's token."""
     begin: Callable[[W, Cell[W]], Awaitable[None]]
-    wrong: Callable[[W, Cell[W]], str | None]
-    count: Callable[[W, Cell[W]], int]
+    """Lets it come, and does not wait for it."""
+    end: End[W]
     claims: bool = True
-    """Whether a worker or sweep claims it; else the intent is the claim, and nothing lies before it."""
+    """Whether it is claimed; else the intent is the claim, or it is a sweep's look, and nothing lies before it."""
 
     @property
     def name(self) -> str:
@@ -207,16 +215,18 @@ class FaultMatrix(Generic[W]):
     """How the clock goes on: (seconds, seconds to a step); a process dies and is begun anew after each."""
     cells: list[Cell[W]] = field(default_factory=list)
 
-    async def run(self, faults: Iterable[str] = FAULTS) -> list[Cell[W]]:
-        """Every cell, come to its end or with what is wrong. Raises AssertionError the moment something is doubled."""
-        chosen = set(faults)
-        self.cells = [
-            Cell(row, fault, number)
-            for number, (row, fault) in enumerate(
-                ((row, fault) for row in self.rows for fault in FAULTS if fault in chosen and (fault != BEFORE_CLAIM or row.claims)),
-                start=101,
-            )
+    async def run(self, *, one_in: int = 1) -> list[Cell[W]]:
+        """Every cell, come to its end or with what is wrong. Raises AssertionError the moment something is doubled.
+
+        `one_in`: of the cells, always the same ones, so that each row and each fault is among them.
+        """
+        pairs = [
+            (row, fault)
+            for place, row in enumerate(self.rows)
+            for number, fault in enumerate(FAULTS)
+            if (place + number) % one_in == 0 and (fault != BEFORE_CLAIM or row.claims)
         ]
+        self.cells = [Cell(row, fault, number) for number, (row, fault) in enumerate(pairs, start=101)]
         for cell in self.cells:
             await cell.row.prepare(self.world, cell)
         await self.clock.settle()
@@ -249,6 +259,7 @@ class FaultMatrix(Generic[W]):
             self._arm(cell)
         cell.begun_at = self.clock.monotonic()
         armed = bool(cell.token)
+        cell.earlier = len(self._calls_of(cell)) if armed else 0
         await cell.row.begin(self.world, cell)
         assert cell.token, f"{cell.row.name}: neither `prepare` nor `begin` set the cell's token"
         if not armed:
@@ -267,11 +278,11 @@ class FaultMatrix(Generic[W]):
         """Who has come to the end by now. Whoever was there and no longer is has not."""
         await self.look()
         for cell in self.cells:
-            count = cell.row.count(self.world, cell)
-            assert count <= 1, f"{cell.row.name}, {cell.fault}: {count} of {cell.row.makes}"
-            cell.wrong = cell.row.wrong(self.world, cell)
+            count = cell.row.end.count(self.world, cell)
+            assert count <= 1, f"{cell.row.name}, {cell.fault}: {count} of {cell.row.end.makes}"
+            cell.wrong = cell.row.end.wrong(self.world, cell)
             if cell.wrong is None and count != 1:
-                cell.wrong = f"{count} of {cell.row.makes}"
+                cell.wrong = f"{count} of {cell.row.end.makes}"
             if cell.wrong is not None:
                 cell.ended_at = None
             elif cell.ended_at is None:
@@ -279,7 +290,9 @@ class FaultMatrix(Generic[W]):
                 cell.asked = self._calls_of(cell)
 
     def _calls_of(self, cell: Cell[W]) -> list[RequestRecord]:
-        return [request for request in self.sandbox.requests(*cell.row.http) if cell.token in request.said()]
+        """Since it was begun."""
+        found = [request for request in self.sandbox.requests(*cell.row.http) if cell.token in request.said()]
+        return found[cell.earlier :]
 
 
 def unfinished(cells: Iterable[Cell[Any]]) -> list[str]:
@@ -315,7 +328,9 @@ def rows_missing(rows: Iterable[Row[Any]], source: Path) -> list[str]:
     return [
         f"{site}.py calls razorpay.{call}() and no fault has been tried on it: add Row({call!r}, {site!r}, ...) to ROWS"
         for call, site in sorted(made - tried)
-    ] + [f"the row {call} ({site}) tries a call that is no longer made: take it out of ROWS" for call, site in sorted(tried - made)]
+    ] + [
+        f"the row {call} ({site}) tries a call that is no longer made: take it out of ROWS" for call, site in sorted(tried - made)
+    ]
 
 
 def as_table(cells: Iterable[Cell[Any]]) -> list[dict[str, Any]]:
@@ -325,7 +340,7 @@ def as_table(cells: Iterable[Cell[Any]]) -> list[dict[str, Any]]:
             "call": cell.row.call,
             "site": cell.row.site,
             "http": " ".join(cell.row.http),
-            "makes": cell.row.makes,
+            "makes": cell.row.end.makes,
             "fault": cell.fault,
             "wrong": cell.wrong,
             "calls": len(cell.asked),

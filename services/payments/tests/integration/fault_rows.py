@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from razorpay_simulator import FaultRule, QrPayment
-from testkit.fault_matrix import BEFORE_CLAIM, Cell, Row
+from testkit.fault_matrix import Cell, End, Row
 
 from .conftest import World
 
@@ -143,6 +143,7 @@ async def _ask_for_code_whose_answer_is_lost(stage: Stage, cell: S) -> None:
     stage.fault(charger, method="POST", path=QR_CODES, when="after_effect")
     await stage.world.call("POST", "/v1/qr-codes", json={"charge_point_id": charger, "connector_id": 1}, status=201)
     cell.token = str(int(stage.world.now().timestamp()) - LISTING_MARGIN_SECONDS)
+    stage.world.clock._elapsed += 1
 
 
 async def _nothing(stage: Stage, cell: S) -> None:
@@ -169,7 +170,7 @@ async def _with_code(stage: Stage, cell: S) -> None:
     cell.token = made["razorpay_qr_code_id"]
 
 
-async def _with_code_closed_in_the_dashboard(stage: Stage, cell: S) -> None:
+async def _with_code_closed_there(stage: Stage, cell: S) -> None:
     await _with_code(stage, cell)
     stage.world.razorpay.nouns.qr_codes.close(cell.token)
 
@@ -231,25 +232,22 @@ FETCH_PAYMENT = ("GET", "/v1/payments/pay_*")
 CREATE_REFUND = ("POST", "/v1/payments/pay_*/refund")
 FETCH_QR_CODE = ("GET", f"{QR_CODES}/qr_*")
 
+REFUND = End("refund", _one_refund, _refunds)
+CODE = End("QR code", _one_code, _codes)
+CLOSED = End("closed QR code", _one_closed, _closed)
+DECISION = End("decision", _one_ignored, _ignored)
+PAYMENT = End("payment", _one_true_fee, _payments)
+
+# First those that wait for an answer of their own, before anything hangs.
 ROWS: tuple[Row[Stage], ...] = (
-    # First those that wait for an answer of their own, before anything hangs.
-    Row("fetch_refund", "work_refunds", ("GET", "/v1/refunds/rfnd_*"), "refund", _refund_under_way, _its_poll_comes, _one_refund, _refunds),
-    Row("refunds_of", "work_refunds", ("GET", REFUNDS_OF), "refund", _paid_and_first_refund_lost, _refused, _one_refund, _refunds),
-    Row(
-        "qr_codes_since", "make_qr_code", ("GET", QR_CODES), "QR code",
-        _nothing, _ask_for_code_whose_answer_is_lost, _one_code, _codes,
-    ),
-    Row("create_refund", "work_refunds", CREATE_REFUND, "refund", _paid, _refused, _one_refund, _refunds),
-    Row("create_qr_code", "make_qr_code", ("POST", QR_CODES), "QR code", _charger, _ask_for_code, _one_code, _codes, claims=False),
-    Row(
-        "close_qr_code", "make_qr_code", ("POST", f"{QR_CODES}/*/close"), "closed QR code",
-        _with_code, _ask_to_close, _one_closed, _closed, claims=False,
-    ),
-    Row(
-        "fetch_qr_code", "make_qr_code", FETCH_QR_CODE, "closed QR code",
-        _with_code_closed_in_the_dashboard, _ask_to_close, _one_closed, _closed, claims=False,
-    ),
-    Row("fetch_qr_code", "lookups", FETCH_QR_CODE, "decision", _strangers_code, _strangers_code_is_paid, _one_ignored, _ignored),
-    Row("fetch_payment", "lookups", FETCH_PAYMENT, "payment", _nothing, _paid_with_fee_untold, _one_true_fee, _payments),
-    Row("fetch_payment", "record_fees", FETCH_PAYMENT, "payment", _estimated, _nothing, _one_true_fee, _payments),
-)  # fmt: skip
+    Row("fetch_refund", "work_refunds", ("GET", "/v1/refunds/rfnd_*"), _refund_under_way, _its_poll_comes, REFUND),
+    Row("refunds_of", "work_refunds", ("GET", REFUNDS_OF), _paid_and_first_refund_lost, _refused, REFUND),
+    Row("qr_codes_since", "make_qr_code", ("GET", QR_CODES), _nothing, _ask_for_code_whose_answer_is_lost, CODE),
+    Row("create_refund", "work_refunds", CREATE_REFUND, _paid, _refused, REFUND),
+    Row("create_qr_code", "make_qr_code", ("POST", QR_CODES), _charger, _ask_for_code, CODE, claims=False),
+    Row("close_qr_code", "make_qr_code", ("POST", f"{QR_CODES}/*/close"), _with_code, _ask_to_close, CLOSED, claims=False),
+    Row("fetch_qr_code", "make_qr_code", FETCH_QR_CODE, _with_code_closed_there, _ask_to_close, CLOSED, claims=False),
+    Row("fetch_qr_code", "lookups", FETCH_QR_CODE, _strangers_code, _strangers_code_is_paid, DECISION),
+    Row("fetch_payment", "lookups", FETCH_PAYMENT, _nothing, _paid_with_fee_untold, PAYMENT),
+    Row("fetch_payment", "record_fees", FETCH_PAYMENT, _estimated, _nothing, PAYMENT, claims=False),
+)

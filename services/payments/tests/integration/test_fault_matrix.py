@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from chassis.runtime import Service, Worker
 from razorpay_simulator import WebhookRule
-from testkit.fault_matrix import FaultMatrix, Failpoints, as_table, rows_missing, unfinished
+from testkit.fault_matrix import Failpoints, FaultMatrix, as_table, rows_missing, unfinished
 
 from .conftest import World
 from .fault_rows import ROWS, Stage
@@ -16,6 +18,8 @@ MOVES = ((30, 5), (30, 5), (60, 10), (180, 60), (300, 60), (1200, 300), (1800, 6
 """Retries in seconds, lapsed claims after two minutes, polls after half an hour."""
 
 
+ONE_LIVE = {"refunds_one_live_per_payment_idx"}
+"""Unique indexes: what the database itself forbids."""
 RecordProperty = Callable[[str, object], None]
 
 
@@ -23,7 +27,8 @@ def test_every_call_has_its_row() -> None:
     assert rows_missing(ROWS, SOURCE) == []
 
 
-async def test_whatever_becomes_of_a_call_there_is_one_effect(world: World, record_property: RecordProperty) -> None:
+@pytest.mark.parametrize("one_in", [3, pytest.param(1, marks=pytest.mark.long)])
+async def test_whatever_becomes_of_a_call_there_is_one_effect(world: World, record_property: RecordProperty, one_in: int) -> None:
     failpoints: Failpoints[Stage] = Failpoints()
     settings = {"razorpay_workers": 16, "razorpay_read_seconds": 1.5}
 
@@ -37,11 +42,13 @@ async def test_whatever_becomes_of_a_call_there_is_one_effect(world: World, reco
     for event in ("refund.*", "qr_code.closed"):
         world.razorpay.add_webhook_rule(WebhookRule(kind="drop", event=event, times=None))
     matrix = FaultMatrix(stage, world.clock, world.razorpay, ROWS, restart, stage.look, failpoints, MOVES)
-    cells = await matrix.run()
+    cells = await matrix.run(one_in=one_in)
     await asyncio.gather(*stage.asking)
     record_property("fault_matrix", as_table(cells))
     assert unfinished(cells) == []
     assert world.razorpay.faults == []
+    unique = "SELECT indexname FROM pg_indexes WHERE indexname = ANY($1) AND indexdef LIKE 'CREATE UNIQUE INDEX %'"
+    assert {row["indexname"] for row in await world.admin.fetch(unique, ONE_LIVE)} == ONE_LIVE
 
 
 def _workers(service: Service) -> list[Worker]:

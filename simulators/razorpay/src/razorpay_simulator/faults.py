@@ -41,7 +41,7 @@ class FaultRule(BaseModel):
     having: str | None = Field(
         default=None,
         min_length=1,
-        description="A text that the path, the query string or the body (as JSON) contains: one refund's or one transfer's fault.",
+        description="A text in the path, the query string or the body (as JSON): the fault of one refund, of one transfer.",
     )
     times: int | None = Field(default=1, ge=1, description="None: until cleared.")
     after: int = Field(default=0, ge=0, description="Let this many matching requests pass first.")
@@ -52,9 +52,7 @@ class FaultRule(BaseModel):
 
     def matches(self, method: str, path: str, said: str) -> bool:
         """`said`: all that the request says, as one text."""
-        return (
-            fnmatchcase(method, self.method) and fnmatchcase(path, self.path) and (self.having is None or self.having in said)
-        )
+        return fnmatchcase(method, self.method) and fnmatchcase(path, self.path) and (self.having is None or self.having in said)
 
     def answer(self) -> tuple[int, JsonObject]:
         """Status and body, for the kinds that answer with JSON."""
