@@ -171,11 +171,7 @@ async def all_of(calls: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
 
 async def rows(world: World, admin: Any) -> dict[str, int]:
     """How many rows every table has, and how often Razorpay was asked."""
-    names = await admin.fetch("SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY($1)", [*world.services])
-    counts = {
-        f"{name['schemaname']}.{name['tablename']}": await admin.fetchval(
-            f'SELECT count(*) FROM "{name["schemaname"]}"."{name["tablename"]}"'
-        )
-        for name in names
-    }
-    return {**counts, "requests to Razorpay": len(world.razorpay.requests())}
+    tables = await admin.fetch("SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY($1)", [*world.services])
+    names = [f"{table['schemaname']}.{table['tablename']}" for table in tables]
+    each = " UNION ALL ".join(f"SELECT '{name}', count(*) FROM {name}" for name in names)  # noqa: S608
+    return {**dict(await admin.fetch(each)), "requests to Razorpay": len(world.razorpay.requests())}
