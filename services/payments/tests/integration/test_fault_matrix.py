@@ -27,7 +27,7 @@ def test_every_call_has_its_row() -> None:
     assert rows_missing(ROWS, SOURCE) == []
 
 
-@pytest.mark.parametrize("one_in", [3, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("one_in", [3, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1200)])])
 async def test_whatever_becomes_of_a_call_there_is_one_effect(world: World, record_property: RecordProperty, one_in: int) -> None:
     failpoints: Failpoints[Stage] = Failpoints()
     settings = {"razorpay_workers": 16, "razorpay_read_seconds": 1.5}

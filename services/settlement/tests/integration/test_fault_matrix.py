@@ -25,7 +25,7 @@ def test_every_call_has_its_row() -> None:
     assert rows_missing(ROWS, SOURCE) == []
 
 
-@pytest.mark.parametrize("one_in", [3, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("one_in", [3, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(1200)])])
 async def test_whatever_becomes_of_a_call_there_is_one_effect(build: Build, record_property: RecordProperty, one_in: int) -> None:
     world = await build(
         sandbox={"activation_seconds": 0, "opening_balance": 100_000_000}, settings={"settlement_poll_seconds": 3600}
