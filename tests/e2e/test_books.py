@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from typer.testing import CliRunner
 
+from settlement.domain.statement import day_of
 from tests.e2e.accounts import accounted_for, given_back
 from tests.e2e.world import World
 from voltlync.books.records import Records, read_records
@@ -67,13 +68,34 @@ def of(records: Records, name: str, key: str, value: Any) -> dict[str, Any]:
     return found
 
 
+async def read_statement(world: World, served: dict[str, Any]) -> dict[str, Any]:
+    """Razorpay settles our balance, and its statement is read: of the payment it took 2.95, not 2.36. The settlement."""
+    row = next(entry for entry in world.razorpay.state.entries if entry.entity_id == served["razorpay_payment_id"])
+    row.fee, row.tax, row.credit = 295, 45, row.amount - 295
+    own = world.razorpay.settle_own()
+    assert own is not None
+    world.razorpay.add_funds(own["amount"])  # what other diaries live on
+    await world.rest()
+    today = str(day_of(world.clock.now()))
+    await world.api("POST", "/v1/reconciliations", {"from": today, "to": today}, role="finance")
+    await world.rest()
+    return own
+
+
 async def test_the_books_agree_and_every_seeded_error_is_named(world: World) -> None:
     served = await play(world)
     different, said = await verify(world)
     assert different == []
     assert said[-1].startswith("The books agree: ")
     assert any(line.startswith("Nodal balance") for line in said)
+    assert "Razorpay's statement: no row of it was read yet." in said
     await agree_from_any_time_on(world, served)
+    own = await read_statement(world, served)
+    different, said = await verify(world)
+    assert different == []
+    nodal = next(line for line in said if line.startswith("Nodal balance by it: "))
+    balances = [words.split(",")[0].removesuffix(".") for words in nodal.split(": ")[1].split("say ")]
+    assert balances[0] == balances[1], said
 
     qrp, txn, bill = served["id"], served["transaction_id"], served["bill"]
     number, rfd = qrp.removeprefix("qrp_"), served["refunds"][0]["id"]
@@ -110,6 +132,19 @@ async def test_the_books_agree_and_every_seeded_error_is_named(world: World) -> 
     def claim_of(changed: Records) -> dict[str, Any]:
         return of(changed, "transfers", "id", entry["transfer_id"])
 
+    def row(changed: Records, razorpay_id: str, by: int = 0, **values: Any) -> dict[str, Any]:
+        """A row of the statement, with so much more of what it moved."""
+        found = of(changed, "statement_rows", "razorpay_id", razorpay_id)
+        side = "debit_paise" if found["debit_paise"] else "credit_paise"
+        found.update({side: found[side] + by, **values})
+        return found
+
+    def stranger(changed: Records) -> None:
+        known = of(changed, "statement_rows", "razorpay_id", served["razorpay_payment_id"])
+        changed.statement_rows.append({**known, "id": "row_9999", "razorpay_id": "pay_other", "payment_id": "pay_other"})
+
+    refund, transfer = served["refunds"][0]["razorpay_refund_id"], entry["razorpay_transfer_id"]
+    taken = bill["refund_paise"]
     charge, gst = bill["energy_charge_paise"], bill["gst_paise"]
     seeds: dict[str, tuple[Seed, str]] = {
         "a posting of a capture": (
@@ -174,6 +209,42 @@ async def test_the_books_agree_and_every_seeded_error_is_named(world: World) -> 
         "a transfer that failed": (
             lambda changed: claim_of(changed).update(status="FAILED"),
             f"transfer/{entry['transfer_id'].removeprefix('xfr_')}/claimed): is in the books; no record bears it out",
+        ),
+        "a payment of another amount in the statement": (
+            lambda changed: row(changed, served["razorpay_payment_id"], 7, amount_paise=10_007),
+            f"({served['razorpay_payment_id']}): is of 10007 paise; {qrp} says 10000 paise",
+        ),
+        "a payment of another fee in the statement": (
+            lambda changed: row(changed, served["razorpay_payment_id"], 59, fee_paise=236, tax_paise=36),
+            f"moved our balance by 9764 paise, 236 paise of them Razorpay's fee; the books moved it by 9705 paise for {qrp}",
+        ),
+        "a correction that is not booked": (
+            lambda changed: drop(changed, f"payment/{number}/fee_corrected/1"),
+            f"moved our balance by 9705 paise, 295 paise of them Razorpay's fee; the books moved it by 9764 paise for {qrp}",
+        ),
+        "a payment that nobody here knows": (
+            stranger,
+            "row_9999 (pay_other): tells of pay_other, 10000 paise; no record of ours has it",
+        ),
+        "a refund of another amount in the statement": (
+            lambda changed: row(changed, refund, 1, amount_paise=taken + 1),
+            f"({refund}): is of {taken + 1} paise; {rfd} says {taken} paise",
+        ),
+        "a speedy refund's charge that is not booked": (
+            lambda changed: row(changed, refund, 590, fee_paise=590, tax_paise=90),
+            f"{-taken - 590} paise, 590 paise of them Razorpay's fee; the books moved it by {-taken} paise for {rfd}",
+        ),
+        "a transfer of another fee in the statement": (
+            lambda changed: row(changed, transfer, 3),
+            f"({transfer}): moved our balance by",
+        ),
+        "a settlement that is not its rows": (
+            lambda changed: of(changed, "settlements", "id", own["id"]).update(amount_paise=own["amount"] + 5),
+            f"{own['id']}: is of {own['amount'] + 5} paise; its rows in Razorpay's statement add up to {own['amount']} paise",
+        ),
+        "a settlement that nobody told of": (
+            lambda changed: setattr(changed, "settlements", [one for one in changed.settlements if one["id"] != own["id"]]),
+            f"was settled by {own['id']}, {own['amount']} paise; no settlement of ours is that",
         ),
         "a balance": (
             lambda changed: changed.trial["accounts"][0].update(debit_paise=1),

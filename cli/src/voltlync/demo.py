@@ -188,7 +188,7 @@ def _refund_is_there(payment: Json) -> bool:
 
 async def _paid_out(world: World, payment: Json, told: Transcript) -> None:
     async def entry_made() -> Json | None:
-        found = await world.all_of(f"/v1/ledger-entries?transaction_id={payment['transaction_id']}", role="finance")
+        found = await world.all_of(f"/v1/ledger-entries?transaction_id={payment['transaction_id']}&kind=SESSION", role="finance")
         return found[0] if found else None
 
     entry = await until("the franchisee's ledger entry", entry_made, seconds_max=END_SECONDS_MAX)

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -165,3 +166,15 @@ async def test_an_unstarted_client_calls_nobody() -> None:
     with pytest.raises(RuntimeError, match="before start"):
         await unstarted.fetch_payment("pay_1")
     await service.stop()
+
+
+async def test_the_statement_of_a_day_comes_in_pages(world: World) -> None:
+    payments = {await paid(world, 10_000 + number) for number in range(3)}
+    own = world.sandbox.settle_own()
+    assert own is not None
+    assert (await world.razorpay.fetch_settlement(own["id"]))["utr"] == own["utr"]
+    day = datetime.fromtimestamp(own["created_at"], timezone(timedelta(hours=5, minutes=30))).date()
+    pages = [await world.razorpay.statement_page(day, count=2, skip=skip) for skip in (0, 2, 4)]
+    assert [len(page) for page in pages] == [2, 1, 0]
+    assert {row["entity_id"] for page in pages for row in page} == payments
+    assert await world.razorpay.statement_page(day - timedelta(days=1), count=2, skip=0) == []

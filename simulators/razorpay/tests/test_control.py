@@ -32,6 +32,7 @@ IN_PYTHON = {
     "POST /settle": "settle",
     "GET /balances": "balances",
     "POST /funds": "add_funds",
+    "POST /adjustments": "adjust",
     "GET /outcomes": "outcomes",
     "POST /outcomes": "add_outcome",
     "DELETE /outcomes": "clear_outcomes",

@@ -195,6 +195,31 @@ async def test_a_charged_fee_first_shows_in_recon(api: Any, sandbox: RazorpaySim
         assert (await api("GET", f"/v1/settlements/recon/combined?{query}"))[1]["error"]["description"] == text
 
 
+async def test_recon_shows_what_a_speedy_refund_cost_and_what_razorpay_took_by_hand(
+    build: Any, connect: Any, qr_body: Any, clock: SteppingClock
+) -> None:
+    sandbox = await build(instant_refund_fee=590)
+    api = connect(sandbox)
+    _, qr = await api("POST", "/v1/payments/qr_codes", qr_body)
+    payment = (await api("POST", f"/_sandbox/qr/{qr['id']}/pay", {"amount": 20_000}))[1]["payment"]
+    _, refund = await api("POST", f"/v1/payments/{payment['id']}/refund", {"amount": 500, "speed": "optimum"})
+    lost = {"amount": -700, "payment": payment["id"], "dispute": True, "description": "Chargeback"}
+    _, taken = await api("POST", "/_sandbox/adjustments", lost)
+    assert (await api("POST", "/_sandbox/adjustments", {"amount": 1, "payment": "pay_none"}))[0] == 400
+    own = sandbox.settle_own()
+    assert own is not None
+    now = clock.now()
+    _, recon = await api("GET", f"/v1/settlements/recon/combined?year={now.year}&month={now.month}&day={now.day}")
+    rows = {row["entity_id"]: row for row in recon["items"]}
+    charged = rows[refund["id"]]
+    assert (charged["amount"], charged["fee"], charged["tax"], charged["debit"]) == (500, 590, 90, 1090)
+    by_hand = rows[taken["adjustment"]]
+    assert (by_hand["type"], by_hand["debit"], by_hand["dispute_id"]) == ("adjustment", 700, taken["dispute"])
+    assert (by_hand["payment_id"], by_hand["description"]) == (payment["id"], "Chargeback")
+    assert "credit_type" not in by_hand
+    assert sum(row["credit"] - row["debit"] for row in recon["items"]) == own["amount"]
+
+
 @pytest.mark.parametrize(
     ("setting", "payment_notes", "refund_notes", "transfer_notes"),
     [

@@ -34,6 +34,8 @@ class Records:
     """Transactions whose bill waits for an owner."""
     transfers: list[Json] = field(default_factory=list)
     settlements: list[Json] = field(default_factory=list)
+    statement_rows: list[Json] = field(default_factory=list)
+    """Razorpay's own statement, as settlement keeps it."""
     journals: list[Json] = field(default_factory=list)
     trial_before: Json = field(default_factory=dict)
     """The trial balance at `from`; empty where there is none."""
@@ -86,6 +88,7 @@ async def read_records(get: Get, say: Say, *, from_: datetime | None, to: dateti
         whole = transfer["status"] != "FAILED" or transfer["paid_twice_status"]
         records.transfers.append(await get(f"/v1/transfers/{transfer['id']}") if whole else transfer)
     records.settlements = await all_of("settlements")
+    records.statement_rows = await all_of("reconciliations/rows", f"?from={_in_query(from_)}" if from_ else "")
     records.journals = await all_of("books/journals", f"?from={_in_query(from_)}" if from_ else "")
     records.trial = await get(f"/v1/books/trial-balance?at={_in_query(to)}")
     if from_ is not None:

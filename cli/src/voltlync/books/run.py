@@ -27,6 +27,8 @@ async def verified(get: Get, say: Say, *, from_: datetime | None, to: datetime) 
     for code, paise in verdict.balances.items():
         account = ACCOUNTS[code]
         say(f"{account.name:<28}{account.normal_side.value.lower():<8}{rupees(paise):>18}")
+    for line in verdict.statement:
+        say(line)
     say("")
     if younger := sum(moment(journal["occurred_at"]) >= to for journal in records.journals):
         say(f"{younger} journals are of {to:%Y-%m-%d %H:%M:%S} UTC or later and were not compared: see --to.")

@@ -7,7 +7,7 @@ journal is derived by settlement's own rules, and compared with its postings.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from money import MIN_REFUND_PAISE, MoneyError, TdsBase, calculate_settlement, final_bill
@@ -33,12 +33,15 @@ from settlement.domain.books import (
     standing,
 )
 from settlement.domain.franchisee import Terms, terms_in_force
+from voltlync.books.after_the_bill import Finding, corrections, due_back, netted, number, refunds_decided, taken_back
 from voltlync.books.records import Json, Records, moment
+from voltlync.books.statement import StatementCheck
 from voltlync.money_text import rupees
 
 BILL_LINES = ("energy_charge_paise", "gst_paise", "platform_fee_paise", "refund_paise", "residue_paise", "shortfall_paise")
-BY_PEOPLE = frozenset({"payment_fee_corrected", "refund_charged"})
-"""Journals that rest on Razorpay's statement, not on a record of a service: they are derived again from their own facts."""
+BY_PEOPLE = frozenset({"payment_fee_corrected", "refund_charged", "adjustment_booked"})
+"""Journals that rest on Razorpay's statement: derived again from their own facts, and together with what they correct compared
+with the statement's rows, where those are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +65,10 @@ class Verdict:
     postings: int = 0
     balances: dict[str, int] = field(default_factory=dict)
     """By account, on its normal side, of what was compared."""
+    statement: list[str] = field(default_factory=list)
+    """What Razorpay's statement says of our balance there, over everything; empty where only a part was read."""
     differences: list[Difference] = field(default_factory=list)
     """By when they happened, the first first."""
-
-
-def number(identifier: str) -> int:
-    """17 of qrp_17."""
-    return int(identifier.partition("_")[2])
 
 
 class Verifier:
@@ -97,7 +97,10 @@ class Verifier:
         self._refunds_of_nobody()
         for transfer in self._records.transfers:
             self._transfer(transfer)
-        self._settlements()
+        statement = StatementCheck(self._records, to=self._to)
+        self._settlements(statement.shares())
+        for found in statement.differences():
+            self._differs(found.at, found.row, found.says, found.should)
         compared = list(self._compare())
         self._balances(compared)
         sums = _sums(compared)
@@ -105,6 +108,7 @@ class Verifier:
             journals=len(compared),
             postings=sum(len(journal["postings"]) for journal in compared),
             balances={code: _on_normal_side(code, sums[code]) for code in ACCOUNTS},
+            statement=statement.sums.lines(_sums(self._records.journals)["nodal"]) if self._from is None else [],
             differences=sorted(self._found, key=lambda difference: difference.at),
         )
 
@@ -117,6 +121,16 @@ class Verifier:
 
     def _expect(self, event: MoneyEvent) -> None:
         self._expected[event.key] = event
+
+    def _take(self, found: Iterable[MoneyEvent | Finding]) -> None:
+        """What a rule makes of records: journals that should be, and rows that differ."""
+        for item in found:
+            if isinstance(item, MoneyEvent):
+                # It may be known to the books alone when two records were found to belong together.
+                booked_at = self._booked_at(item.key, item.occurred_at.isoformat())
+                self._expect(replace(item, occurred_at=booked_at))
+            else:
+                self._differs(*item)
 
     # -- what should be, from raw records
 
@@ -148,6 +162,7 @@ class Verifier:
         due = 0
         if payment["bill"] is not None:
             due = self._bill(payment, payment["bill"])
+            self._take(refunds_decided(payment))
         elif payment["state"] in ("REFUND_DUE", "REFUNDED", "RESIDUE_OWED"):
             due = paid if paid >= MIN_REFUND_PAISE else 0
             self._expect(
@@ -215,15 +230,17 @@ class Verifier:
         return anew.refund_paise
 
     def _refunds(self, payment: Json, due: int) -> None:
-        back = 0
+        due_of = due_back(payment, due)
+        back = dict.fromkeys(due_of, 0)
         for refund in sorted(payment["refunds"], key=lambda item: number(item["id"])):
             if refund["status"] != "PROCESSED":
                 continue
             at = moment(refund["processed_at"] or refund["updated_at"])
-            if back + refund["amount_paise"] > due:
-                words = f"{due} paise were due back of {payment['id']}, and {back} had gone before"
+            of = refund["number"]
+            if back.get(of, 0) + refund["amount_paise"] > due_of.get(of, 0):
+                words = f"{due_of.get(of, 0)} paise were due back of {payment['id']}, and {back.get(of, 0)} had gone before"
                 self._differs(at, refund["id"], f"gave {refund['amount_paise']} paise back", words)
-            back += refund["amount_paise"]
+            back[of] = back.get(of, 0) + refund["amount_paise"]
             self._amount_as_told(at, refund["id"], refund["amount_paise"], ("refund", refund["razorpay_refund_id"]))
             self._expect(
                 RefundProcessed(
@@ -253,7 +270,10 @@ class Verifier:
 
     def _entries(self) -> None:
         bills = {payment["transaction_id"]: payment for payment in self._records.payments if payment["bill"] is not None}
-        booked = {entry["transaction_id"] for entry in self._records.entries}
+        entries_of: dict[str, list[Json]] = {}
+        for entry in self._records.entries:
+            entries_of.setdefault(entry["transaction_id"], []).append(entry)
+        booked = entries_of.keys()
         for transaction, payment in bills.items():
             owner = payment["bill"]["franchisee_id"]
             if owner is not None and transaction not in booked | self._records.unowned:
@@ -261,12 +281,16 @@ class Verifier:
                 self._differs(at, f"bill of {payment['id']}", f"is {owner}'s session {transaction}", "it has no ledger entry")
         for entry in self._records.entries:
             if entry["transaction_id"] in bills:
-                self._entry(entry, bills[entry["transaction_id"]]["bill"])
+                if entry["kind"] == "SESSION":
+                    payment = bills[entry["transaction_id"]]
+                    terms = self._entry(entry, payment["bill"])
+                    self._take(corrections(payment, entries_of[entry["transaction_id"]], terms))
             elif self._from is None:
                 at = moment(entry["created_at"])
                 self._differs(at, entry["id"], f"splits {entry['transaction_id']}", "payments has no bill of it")
 
-    def _entry(self, entry: Json, bill: Json) -> None:
+    def _entry(self, entry: Json, bill: Json) -> Terms:
+        """Compare a session's entry; the terms on which it was made."""
         at = moment(entry["created_at"])
         terms = terms_in_force(
             (
@@ -301,6 +325,9 @@ class Verifier:
                 payout_paise=split.payout_paise,
             )
         )
+        if entry["status"] == "SETTLED" and entry["transfer_id"] is None and split.payout_paise:
+            self._take([netted(entry)])
+        return terms
 
     def _transfer(self, transfer: Json) -> None:
         status = transfer["paid_twice_status"] or transfer["status"]
@@ -328,18 +355,22 @@ class Verifier:
                     tax_paise=transfer["tax_paise"],
                 )
             )
+        self._take(taken_back(transfer))
         if status == "SETTLED":
-            self._expect(TransferSettled(occurred_at=moment(transfer["settled_at"]), transfer_id=xfr, amount_paise=amount))
+            banked = amount - transfer["reversed_paise"]
+            self._expect(TransferSettled(occurred_at=moment(transfer["settled_at"]), transfer_id=xfr, amount_paise=banked))
 
-    def _settlements(self) -> None:
+    def _settlements(self, shares: Mapping[str, int]) -> None:
+        """`shares`: of settlements whose rows Razorpay's statement shows, how much is ours."""
         for settled in self._records.settlements:
-            theirs = settled["razorpay_account_id"] in self._records.accounts_of_franchisees
-            if settled["status"] == "OWN" and settled["last_error"] is None and not theirs:
+            theirs = settled["last_error"] or settled["razorpay_account_id"] in self._records.accounts_of_franchisees
+            share = shares.get(settled["id"], 0 if theirs else settled["amount_paise"])
+            if settled["status"] == "OWN" and share:
                 self._expect(
                     OwnSettled(
                         occurred_at=moment(settled["processed_at"]),
                         razorpay_settlement_id=settled["id"],
-                        amount_paise=settled["amount_paise"],
+                        amount_paise=share,
                     )
                 )
 

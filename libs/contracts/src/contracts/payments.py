@@ -91,6 +91,42 @@ class PaymentRefundedInFull(Event):
     decided_at: AwareDatetime
 
 
+class BorneBy(StrEnum):
+    """Who bears what an operator gives back after the bill."""
+
+    FRANCHISEE = "FRANCHISEE"
+    """The supply is reduced: whoever shared the energy charge gives its part of it back."""
+    PLATFORM = "PLATFORM"
+    """The site is our own, or it is goodwill: the supply stands and the expense is ours."""
+
+
+class OperatorRefundDecided(Event):
+    """An operator gives a part of a billed payment back. amount = energy_charge + gst + goodwill.
+
+    Where the supply is reduced (energy_charge + gst) a credit note is due, and the site's ledger entry gets a correction;
+    goodwill changes neither bill nor split. `number` counts the payment's refunds of this kind, from 1; the `_before_` figures
+    are what earlier ones had taken off the supply, so that each can be handled without the others.
+    """
+
+    TYPE: ClassVar[str] = "payments.operator_refund_decided.v1"
+    operator_refund_id: int
+    qr_payment_id: int
+    razorpay_payment_id: str
+    transaction_id: int
+    franchisee_id: int | None
+    number: int
+    amount_paise: Paise
+    energy_charge_paise: Paise
+    gst_paise: Paise
+    goodwill_paise: Paise
+    energy_charge_before_paise: Paise
+    gst_before_paise: Paise
+    borne_by: BorneBy
+    reason: str
+    decided_by: str
+    decided_at: AwareDatetime
+
+
 class RefundChanged(Event):
     """A refund moved: PENDING → UNKNOWN | PROCESSING → PROCESSED | FAILED. `subject_version` orders them."""
 
@@ -101,6 +137,7 @@ class RefundChanged(Event):
     status: str
     amount_paise: Paise
     bank_reference: str | None = Field(None, description="RRN or ARN, once the bank gave one")
+    number: int = Field(0, description="0: the automatic refund; n: the operators' n-th of the payment")
     subject_version: int
     at: AwareDatetime
 

@@ -28,6 +28,42 @@ class LedgerEntryCreated(Event):
     created_at: AwareDatetime
 
 
+class LedgerEntryCorrected(Event):
+    """A refund after the bill changed a session's split: an entry of differences beside the first, which stands as it is.
+
+    0 = refund + gst + commission + tds + payout; all but the refund are below nothing.
+    """
+
+    TYPE: ClassVar[str] = "settlement.ledger_entry_corrected.v1"
+    ledger_entry_id: int
+    corrects_id: int
+    transaction_id: int
+    franchisee_id: int
+    refund_number: int
+    refund_paise: Paise
+    gst_paise: Paise
+    commission_paise: Paise
+    tds_paise: Paise
+    payout_paise: Paise
+    reason: str
+    created_at: AwareDatetime
+
+
+class TransferReversed(Event):
+    """Money came back out of a linked account: for a correction, or by somebody's hand at Razorpay (`ledger_entry_id` null)."""
+
+    TYPE: ClassVar[str] = "settlement.transfer_reversed.v1"
+    reversal_id: int
+    transfer_id: int
+    razorpay_transfer_id: str
+    razorpay_reversal_id: str
+    franchisee_id: int
+    ledger_entry_id: int | None
+    amount_paise: Paise
+    by_hand: bool
+    at: AwareDatetime
+
+
 class LedgerEntryChanged(Event):
     """PENDING → ON_HOLD | TRANSFERRING → TRANSFERRED → SETTLED, or FAILED. `subject_version` orders them."""
 

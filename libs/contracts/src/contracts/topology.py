@@ -88,6 +88,7 @@ TOPOLOGY = Topology(
             "settlement.events",
             "settlement",
             (
+                "payments.operator_refund_decided.v1",
                 "payments.payment_billed.v1",
                 "payments.payment_fee_recorded.v1",
                 "payments.payment_received.v1",

@@ -9,6 +9,7 @@ from money.derivation import Derivation
 from money.errors import MeterRanBackwardsError, MoneyError, NegativeQuantityError, RateOutOfRangeError, SplitExceedsGrossError
 from money.fee import ESTIMATED_FEE_BPS, Fee, FeeSource, estimated_fee, resolve_fee
 from money.forecast import UNLIMITED_WH, energy_affordable_wh, forecast_stop, milliseconds_until_wh
+from money.reduction import Reduction, RefundExceedsSupplyError, supply_reduction
 from money.rounding import BASIS_POINTS, WH_PER_KWH, divide_half_up
 from money.settlement import Split, TdsBase, calculate_settlement
 from money.text import rupees
@@ -27,6 +28,8 @@ __all__ = [
     "MoneyError",
     "NegativeQuantityError",
     "RateOutOfRangeError",
+    "Reduction",
+    "RefundExceedsSupplyError",
     "Split",
     "SplitExceedsGrossError",
     "TdsBase",
@@ -40,4 +43,5 @@ __all__ = [
     "milliseconds_until_wh",
     "resolve_fee",
     "rupees",
+    "supply_reduction",
 ]

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from typing import Any
 
 import structlog
@@ -109,18 +110,37 @@ class Razorpay:
         """`GET /v1/transfers?from=`, all pages: every transfer of the account made since. Razorpay finds none by key or notes."""
         return await self._all("list_transfers", lambda client, page: client.transfer.all({"from": unix_seconds, **page}))
 
+    async def reverse_transfer(self, razorpay_transfer_id: str, body: Mapping[str, Any]) -> Entity:
+        """`POST /v1/transfers/:id/reversals` → the reversal. No idempotency: an unknown outcome is resolved by the list."""
+        return await self._call("reverse_transfer", lambda client: client.transfer.reverse(razorpay_transfer_id, dict(body)))
+
+    async def reversals_of(self, razorpay_transfer_id: str) -> list[Entity]:
+        """`GET /v1/transfers/:id/reversals`: all of a transfer's, newest first."""
+        answer = await self._call("list_reversals", lambda client: client.transfer.reversals(razorpay_transfer_id), reads=True)
+        return [item for item in _items("list_reversals", answer) if isinstance(item, dict)]
+
     async def transfers_of_settlement(self, razorpay_settlement_id: str) -> list[Entity]:
         """`GET /v1/transfers?recipient_settlement_id=`, all pages."""
         wanted = {"recipient_settlement_id": razorpay_settlement_id}
         return await self._all("list_settled_transfers", lambda client, page: client.transfer.all({**wanted, **page}))
 
-    async def fetch_settlement(self, razorpay_settlement_id: str, *, account: str) -> Entity:
-        """`GET /v1/settlements/:id` as the linked account sees it."""
+    async def fetch_settlement(self, razorpay_settlement_id: str, *, account: str | None = None) -> Entity:
+        """`GET /v1/settlements/:id`: our own, or as the linked account sees it."""
+        headers = {} if account is None else {"X-Razorpay-Account": account}
         return await self._call(
             "fetch_settlement",
-            lambda client: client.settlement.fetch(razorpay_settlement_id, headers={"X-Razorpay-Account": account}),
+            lambda client: client.settlement.fetch(razorpay_settlement_id, headers=dict(headers)),
             reads=True,
         )
+
+    async def statement_page(self, day: date, *, count: int, skip: int) -> list[Entity]:
+        """`GET /v1/settlements/recon/combined`: up to `count` (at most 1000) of the rows settled on a day of India's.
+
+        A page that is shorter than `count` is the day's last.
+        """
+        query = {"year": f"{day.year:04}", "month": day.month, "day": day.day, "count": count, "skip": skip}
+        answer = await self._call("read_statement", lambda client: client.settlement.report(dict(query)), reads=True)
+        return _items("read_statement", answer)
 
     # Route: linked accounts (razorpay.md §5.1 to §5.3)
 

@@ -10,6 +10,7 @@ from payments.domain.errors import (
 from payments.usecases.make_qr_code import close_qr_code, create_qr_code, regenerate_qr_code
 from payments.usecases.print_qr_code import draw_qr_code_png, draw_qr_code_svg, print_sticker
 from payments.usecases.receive_webhook import BODY_BYTES_MAX, receive_webhook
+from payments.usecases.refund_part import refund_part
 from payments.usecases.replay_webhook_event import replay_webhook_event
 from payments.usecases.retry_refund import retry_refund
 from payments.usecases.show_payments import list_payments, list_refunds, list_riders, show_payment, show_refund, show_rider
@@ -56,6 +57,14 @@ ROUTES = (
     ),
     Route("GET", "/v1/payments", list_payments, roles=STAFF, summary="List payments"),
     Route("GET", "/v1/payments/{payment_id}", show_payment, roles=STAFF, summary="Show a payment, its bill and its refunds"),
+    Route(
+        "POST",
+        "/v1/payments/{payment_id}/refunds",
+        refund_part,
+        roles=ADMIN | FINANCE,
+        status=201,
+        summary="Give a part of a billed payment back",
+    ),
     Route("GET", "/v1/refunds", list_refunds, roles=STAFF, summary="List refunds"),
     Route("GET", "/v1/refunds/{refund_id}", show_refund, roles=STAFF, summary="Show a refund"),
     Route("POST", "/v1/refunds/{refund_id}/retry", retry_refund, roles=ADMIN | FINANCE, summary="Try a refund again now"),

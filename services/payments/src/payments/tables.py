@@ -18,10 +18,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.database.columns import identity, moment, one_of, tables_of_the_service
-from contracts.payments import FeeSource
+from contracts.payments import BorneBy, FeeSource
 from payments.domain.qr_code import QrCodeStatus
 from payments.domain.qr_payment import REQUEST_KEY_PREFIX, PaymentState
 from payments.domain.refund import RefundStatus, Speed
+from payments.domain.refund_history import Step, ToldBy
 from payments.domain.rider import ResolvedBy
 from payments.domain.webhook import Secret, WebhookState
 
@@ -212,11 +213,49 @@ bills = Table(
     comment="The one bill of a session. Never changed once made.",
 )
 
+operator_refunds = Table(
+    "operator_refunds",
+    metadata,
+    identity("ours"),
+    Column("qr_payment_id", BigInteger, ForeignKey(qr_payments.c.id), nullable=False, comment="of which payment"),
+    Column("number", Integer, nullable=False, comment="1, 2, ... of the payment: names its refunds, qr_payment_{id}_op{number}"),
+    Column(
+        "amount_paise", BigInteger, nullable=False, comment="= energy charge + gst + goodwill; Razorpay refunds no less than 100"
+    ),
+    Column("energy_charge_paise", BigInteger, nullable=False, comment="by how much the energy charge is reduced"),
+    Column("gst_paise", BigInteger, nullable=False, comment="and the GST on it"),
+    Column("goodwill_paise", BigInteger, nullable=False, comment="granted at the platform's expense: the supply stands"),
+    Column("energy_charge_before_paise", BigInteger, nullable=False, comment="what earlier ones had taken off the energy charge"),
+    Column("gst_before_paise", BigInteger, nullable=False, comment="and off the GST"),
+    Column("borne_by", Text, nullable=False, comment="FRANCHISEE, PLATFORM"),
+    Column("reason", Text, nullable=False, comment="why, in the operator's words"),
+    Column("decided_by", Text, nullable=False, comment="who decided it"),
+    moment("decided_at", "when; from then on it is owed"),
+    UniqueConstraint("qr_payment_id", "number"),
+    CheckConstraint("amount_paise >= 100", name="amount"),
+    CheckConstraint("number >= 1", name="number"),
+    CheckConstraint("amount_paise = energy_charge_paise + gst_paise + goodwill_paise", name="adds_up"),
+    CheckConstraint(
+        "least(energy_charge_paise, gst_paise, goodwill_paise, energy_charge_before_paise, gst_before_paise) >= 0",
+        name="not_negative",
+    ),
+    CheckConstraint("goodwill_paise in (0, amount_paise)", name="one_or_the_other"),
+    one_of("borne_by", BorneBy),
+    comment="What operators gave back after the bill. Decided once, never changed; refunds carry it out.",
+)
+
 refunds = Table(
     "refunds",
     metadata,
     identity("ours"),
     Column("qr_payment_id", BigInteger, ForeignKey(qr_payments.c.id), nullable=False, comment="whose money goes back"),
+    Column(
+        "number",
+        Integer,
+        nullable=False,
+        server_default=text("0"),
+        comment="0: what the payment gives back by itself; n: the operators' n-th of the payment",
+    ),
     Column("attempt", Integer, nullable=False, comment="1, and one more after each definitive failure"),
     Column("key", Text, nullable=False, unique=True, comment="X-Refund-Idempotency and receipt"),
     Column("amount_paise", BigInteger, nullable=False, comment="frozen when it was decided; never computed again"),
@@ -226,6 +265,7 @@ refunds = Table(
     Column("speed_processed", Text, comment="how it really went: instant or normal"),
     Column("razorpay_refund_id", Text, unique=True, comment="rfnd_..., once we know it"),
     Column("bank_reference", Text, comment="RRN or ARN"),
+    Column("reference_kind", Text, comment="RRN, ARN or UTR: which of them it is; null: not known"),
     Column("calls", Integer, nullable=False, server_default=text("0"), comment="how often Razorpay was asked for this attempt"),
     Column("last_error", Text, comment="what Razorpay said last, where it did not do what was asked"),
     Column("traceparent", Text, comment="the trace in which it was decided"),
@@ -236,14 +276,31 @@ refunds = Table(
     moment("created_at", "when it was decided"),
     moment("updated_at", "the last change of status"),
     moment("processed_at", "when we learnt that the rider has it", nullable=True),
-    UniqueConstraint("qr_payment_id", "attempt"),
+    UniqueConstraint("qr_payment_id", "number", "attempt"),
     CheckConstraint("amount_paise >= 100", name="amount"),
     one_of("status", RefundStatus),
     one_of("speed_requested", Speed),
-    Index("refunds_one_live_per_payment_idx", "qr_payment_id", unique=True, postgresql_where=text("status <> 'FAILED'")),
+    Index("refunds_one_live_per_number_idx", "qr_payment_id", "number", unique=True, postgresql_where=text("status <> 'FAILED'")),
     Index("refunds_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
     Index("refunds_status_idx", "status", "id"),
-    comment="Money on its way back. At most one live refund per payment.",
+    Index("refunds_by_operators_idx", "id", postgresql_where=text("number > 0")),
+    comment="Money on its way back. At most one live automatic refund per payment, and one of each that an operator decided.",
+)
+
+refund_steps = Table(
+    "refund_steps",
+    metadata,
+    identity("ours: the order in which we learnt"),
+    Column("refund_id", BigInteger, ForeignKey(refunds.c.id), nullable=False, comment="whose step"),
+    Column("step", Text, nullable=False, comment="REQUESTED, UNKNOWN, PENDING, PROCESSED, FAILED, SPEED_CHANGED, REFERENCE"),
+    Column("told_by", Text, nullable=False, comment="US, ANSWER, WEBHOOK, FETCH: who said so"),
+    Column("webhook_event_id", BigInteger, ForeignKey(webhook_events.c.id), comment="the event, where one said so"),
+    Column("detail", Text, comment="Razorpay's reason, the bank's reference, or the speed"),
+    moment("at", "when we learnt it"),
+    one_of("step", Step),
+    one_of("told_by", ToldBy),
+    Index(None, "refund_id", "id"),
+    comment="The history of each refund: what was learnt, when, and from whom. Added, never changed.",
 )
 
 residues = Table(

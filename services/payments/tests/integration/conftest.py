@@ -38,7 +38,7 @@ SECRET = "webhook-secret-of-the-tests"
 PREVIOUS_SECRET = "webhook-secret-before"
 TABLES = (
     "qr_codes, webhook_events, webhook_repeats, riders, rider_vpas, qr_payments, bills, refunds, residues,"
-    " outbox, inbox, idempotency_keys"
+    " operator_refunds, refund_steps, outbox, inbox, idempotency_keys"
 )
 READ_SECONDS = 3.0
 """How long the service waits for the sandbox in real time: more than any honest answer takes on a busy machine, so that only

@@ -3,6 +3,7 @@
 The use cases over a real PostgreSQL and Razorpay's sandbox. Nothing runs by itself: hypothesis decides what happens next.
 """
 
+import contextlib
 import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -19,10 +20,12 @@ from hypothesis import strategies as st
 from chassis.database import Database
 from chassis.runtime import Service, SystemIds, Worker
 from chassis.telemetry import Telemetry
-from chassis.web import WebServer
+from chassis.web import Principal, Problem, Role, WebServer
 from contracts.charging import StartRefusal, StartRefused, StopReason, TransactionStarted, TransactionStopped
+from contracts.payments import BorneBy
 from contracts.topology import address_from
 from money import MIN_REFUND_PAISE
+from payments.domain.errors import ConflictError
 from payments.domain.webhook import signature
 from payments.metrics import Metrics
 from payments.routes import ERRORS, ROUTES
@@ -30,8 +33,10 @@ from payments.settings import PaymentsSettings
 from payments.usecases.bill_session import bill_session
 from payments.usecases.context import Payments
 from payments.usecases.follow_start import link_transaction, refund_unstarted
+from payments.usecases.refund_part import refund_part
 from payments.usecases.work_refunds import take_up_refund
 from payments.usecases.work_webhooks import take_up_webhook
+from payments.views import OperatorRefundCreate
 from payments.webhook_inbox import WebhookInbox
 from razorpay_client import Razorpay
 from razorpay_simulator import FaultRule, OutcomeRule, QrPayment, RazorpaySimulator, SandboxSettings
@@ -208,6 +213,13 @@ class Session:
         refunds = self.bench.sandbox.state.refunds.values()
         return [refund.amount for refund in refunds if refund.payment_id == self.razorpay_id and refund.status != "failed"]
 
+    async def give_part_back(self, amount: int, borne_by: BorneBy | None) -> None:
+        """An operator's refund; refused unless it is billed and enough is left."""
+        body = OperatorRefundCreate(amount_paise=amount, reason="The cable was too short.", borne_by=borne_by)
+        with contextlib.suppress(ConflictError, Problem):
+            async with self.bench.app.database.transaction() as uow:
+                await refund_part(self.bench.app, uow, self.id, body, Principal("staff|1", frozenset({Role.FINANCE})))
+
     async def row(self, table: str) -> list[Any]:
         """This payment's rows of a table."""
         return await self.bench.admin.fetch(f"SELECT * FROM {table} WHERE qr_payment_id = $1 ORDER BY id", self.id)  # noqa: S608
@@ -215,13 +227,16 @@ class Session:
     async def check(self) -> None:
         """What must hold at every moment."""
         bills, refunds, residues = await self.row("bills"), await self.row("refunds"), await self.row("residues")
+        decided = await self.row("operator_refunds")
         assert len(bills) <= 1
-        assert sum(refund["status"] != "FAILED" for refund in refunds) <= 1
-        assert len({refund["amount_paise"] for refund in refunds}) <= 1
+        live = [refund["number"] for refund in refunds if refund["status"] != "FAILED"]
+        assert len(live) == len(set(live)), "one live automatic refund, and one of each that was decided"
+        assert len({(refund["number"], refund["amount_paise"]) for refund in refunds}) == len({r["number"] for r in refunds})
         there = self.refunded_at_razorpay()
-        assert len(there) <= 1
+        assert len(there) <= len({refund["number"] for refund in refunds})
         due = bills[0]["refund_paise"] + bills[0]["residue_paise"] if bills else self.amount
-        assert sum(there) + sum(residue["amount_paise"] for residue in residues) <= due
+        due += sum(decision["amount_paise"] for decision in decided)
+        assert sum(there) + sum(residue["amount_paise"] for residue in residues) <= due <= self.amount
         said = await self.bench.admin.fetch(
             "SELECT type, count(*) AS times FROM outbox WHERE subject IN ($1, 'session/' || $1) GROUP BY type",
             f"qr_payment_{self.id}",
@@ -237,10 +252,23 @@ class Session:
         (payment,) = await self.bench.admin.fetch("SELECT * FROM qr_payments WHERE id = $1", self.id)
         bills, refunds, residues = await self.row("bills"), await self.row("refunds"), await self.row("residues")
         billed = sum(bill[name] for bill in bills for name in ("energy_charge_paise", "gst_paise", "platform_fee_paise"))
-        back = sum(refund["amount_paise"] for refund in refunds if refund["status"] == "PROCESSED")
+        decided = await self.row("operator_refunds")
+        granted = sum(decision["amount_paise"] for decision in decided)
+        back = [refund["amount_paise"] for refund in refunds if refund["status"] == "PROCESSED"]
         owed = sum(residue["amount_paise"] for residue in residues)
-        assert billed + back + owed == self.amount
-        assert self.refunded_at_razorpay() == ([back] if back else [])
+        assert billed - granted + sum(back) + owed == self.amount
+        assert sorted(self.refunded_at_razorpay()) == sorted(back)
+        for decision in decided:
+            parts = ("energy_charge_paise", "gst_paise", "goodwill_paise")
+            assert decision["amount_paise"] == sum(decision[part] for part in parts)
+        history = await self.bench.admin.fetch(
+            "SELECT step, count(*) AS times, refund_id FROM refund_steps JOIN refunds ON refunds.id = refund_id"
+            " WHERE qr_payment_id = $1 AND step <> 'UNKNOWN' GROUP BY refund_id, step",
+            self.id,
+        )
+        assert all(row["times"] == 1 for row in history), "each step is noted once, however often it is told"
+        ends = {row["refund_id"] for row in history if row["step"] == "PROCESSED"}
+        assert ends == {refund["id"] for refund in refunds if refund["status"] == "PROCESSED"}
         if self.energy_wh:
             assert payment["state"] == "BILLED"
         else:
@@ -258,6 +286,7 @@ STEPS = st.one_of(
     st.tuples(st.just("lose claim")),
     FAULTS,
     st.tuples(st.just("refund fails")),
+    st.tuples(st.just("operator"), st.one_of(st.integers(90, 400), st.integers(1, 9_000)), st.sampled_from([None, *BorneBy])),
 )
 
 
@@ -302,6 +331,8 @@ async def test_every_paisa_ends_in_one_place(
                 bench.sandbox.add_fault(
                     FaultRule.model_validate({"kind": how[0], "when": when, "method": "POST", "path": REFUND})
                 )
+            case "operator":
+                await session.give_part_back(how[0], how[1])
             case "refund fails" if failures < 2:
                 failures += 1
                 bench.sandbox.add_outcome(OutcomeRule(of="refund", outcome="failed"))
@@ -309,6 +340,9 @@ async def test_every_paisa_ends_in_one_place(
     # In the end charging has said everything, Razorpay's events have come, and the clock has gone on.
     for word in session.words:
         await session.hear(word)
+    for name, *how in steps:
+        if name == "operator":
+            await session.give_part_back(how[0], how[1])
     for _ in range(ROUNDS_MAX):
         while await take_up_refund(bench.app):
             pass

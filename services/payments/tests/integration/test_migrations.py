@@ -91,7 +91,7 @@ async def test_the_database_itself_refuses_a_second_live_refund_and_a_bill_that_
             return insert(refunds).values(qr_payment_id=payment, attempt=attempt, key=f"k{attempt}", **sent, **stamps)
 
         await connection.execute(refund(1))
-        with pytest.raises(IntegrityError, match="one_live_per_payment"):
+        with pytest.raises(IntegrityError, match="one_live_per_number"):
             async with connection.begin_nested():
                 await connection.execute(refund(2))
         lines = {"paid_paise": 500, "energy_charge_paise": 100, "gst_paise": 18, "platform_fee_paise": 10, "refund_paise": 371}

@@ -20,6 +20,7 @@ from settlement.subscriptions import HANDLERS, QUEUE
 from settlement.usecases.context import Settlement
 from settlement.usecases.link_franchisee import take_up_link
 from settlement.usecases.pay_out import take_up_payout
+from settlement.usecases.read_statement import take_up_statement
 from settlement.usecases.reconcile_settlement import take_up_settlement
 
 NAME = "settlement"
@@ -67,10 +68,12 @@ def create_app(
         payouts=service.add(Worker(service, "payouts", width=settings.razorpay_workers, failures=metrics.work_failed)),
         links=service.add(Worker(service, "links", width=1, failures=metrics.work_failed)),
         settlements=service.add(Worker(service, "settlements", width=1, failures=metrics.work_failed)),
+        statement=service.add(Worker(service, "statement", width=1, failures=metrics.work_failed)),
     )
     settlement.payouts.take_one = partial(take_up_payout, settlement)
     settlement.links.take_one = partial(take_up_link, settlement)
     settlement.settlements.take_one = partial(take_up_settlement, settlement)
+    settlement.statement.take_one = partial(take_up_statement, settlement)
     service.add(
         EventConsumer(
             bus, QUEUE, HANDLERS, app=settlement, database=database, service=service, retry_delays_seconds=RETRY_DELAYS_SECONDS

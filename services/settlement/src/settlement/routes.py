@@ -5,6 +5,7 @@ from settlement.domain import errors
 from settlement.usecases.assign_bill import assign_unowned_bill, list_unowned_bills
 from settlement.usecases.enter_fee import correct_fee, enter_refund_charge
 from settlement.usecases.manage_franchisee import create_franchisee, create_terms, patch_franchisee
+from settlement.usecases.read_statement import ask_for_reading, list_readings, show_reading
 from settlement.usecases.release_entry import release_ledger_entry, retry_ledger_entry
 from settlement.usecases.see import (
     get_franchisee,
@@ -13,11 +14,19 @@ from settlement.usecases.see import (
     get_transfer,
     list_franchisees,
     list_ledger_entries,
+    list_reversals,
     list_settlements,
     list_terms,
     list_transfers,
 )
 from settlement.usecases.see_books import list_accounts, list_journals, show_journal, show_trial_balance
+from settlement.usecases.see_statement import (
+    list_days,
+    list_exceptions,
+    list_rows,
+    resolve_exception,
+    show_exception,
+)
 
 READERS = STAFF | FRANCHISEE
 BOOKKEEPERS = ADMIN | FINANCE
@@ -58,6 +67,7 @@ ROUTES = (
     ),
     Route("GET", "/v1/transfers", list_transfers, roles=READERS, summary="Transfers to linked accounts, newest first"),
     Route("GET", "/v1/transfers/{transfer_id}", get_transfer, roles=READERS, summary="A transfer and the entries it pays"),
+    Route("GET", "/v1/reversals", list_reversals, roles=READERS, summary="What was taken back of transfers, newest first"),
     Route("GET", "/v1/settlements", list_settlements, roles=READERS, summary="What Razorpay paid to banks, newest first"),
     Route("GET", "/v1/settlements/{settlement_id}", get_settlement, roles=READERS, summary="One settlement, with its UTR"),
     Route("GET", "/v1/books/accounts", list_accounts, roles=BOOKKEEPERS, summary="The chart of accounts with balances"),
@@ -75,6 +85,26 @@ ROUTES = (
         summary="Enter what Razorpay charged for a refund's speed",
     ),
     Route("GET", "/v1/books/journals/{journal_id}", show_journal, roles=BOOKKEEPERS, summary="One journal with its lines"),
+    Route(
+        "POST", "/v1/reconciliations", ask_for_reading, roles=BOOKKEEPERS, status=201,
+        summary="Read Razorpay's statement of some days now",
+    ),
+    Route("GET", "/v1/reconciliations", list_readings, roles=BOOKKEEPERS, summary="Readings of the statement, newest first"),
+    Route("GET", "/v1/reconciliations/days", list_days, roles=BOOKKEEPERS, summary="Days whose statement was read whole"),
+    Route("GET", "/v1/reconciliations/rows", list_rows, roles=BOOKKEEPERS, summary="Rows of Razorpay's statement as they came"),
+    Route(
+        "GET", "/v1/reconciliations/exceptions", list_exceptions, roles=BOOKKEEPERS,
+        summary="What does not agree with Razorpay's statement, and what to do",
+    ),
+    Route(
+        "GET", "/v1/reconciliations/exceptions/{exception_id}", show_exception, roles=BOOKKEEPERS,
+        summary="One exception with Razorpay's rows",
+    ),
+    Route(
+        "POST", "/v1/reconciliations/exceptions/{exception_id}/resolve", resolve_exception, roles=BOOKKEEPERS,
+        summary="Say why an exception is done with",
+    ),
+    Route("GET", "/v1/reconciliations/{reading_id}", show_reading, roles=BOOKKEEPERS, summary="One reading, and how far it is"),
 )  # fmt: skip
 
 ERRORS: Errors = {
@@ -84,6 +114,10 @@ ERRORS: Errors = {
     errors.NoSuchSettlement: (404, "No such settlement"),
     errors.NoSuchUnownedBill: (404, "No such bill"),
     errors.NoSuchJournal: (404, "No such journal"),
+    errors.NoSuchReading: (404, "No such reading"),
+    errors.NoSuchException: (404, "No such exception"),
+    errors.ExceptionResolved: (409, "The exception is resolved"),
+    errors.NothingToBook: (409, "Nothing to book"),
     errors.NotInTheBooks: (404, "Not in the books"),
     errors.FeeStillOpen: (409, "The fee is not final yet"),
     errors.NothingToCorrect: (409, "Nothing to correct"),

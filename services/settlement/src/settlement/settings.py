@@ -37,6 +37,16 @@ class SettlementSettings(RazorpaySettings, DatabaseSettings):
     )
     kyc_poll_seconds: int = Field(1800, ge=1, description="how often a linked account under KYC is looked up: events may be lost")
 
+    qr_environment: str = Field(
+        "", description="payments' mark of its QR codes, as set there: whose a payment of the statement is; empty: `environment`"
+    )
+    recon_days_back: int = Field(
+        4, ge=1, le=31, description="how many whole days of Razorpay's statement are read every day: its rows may come late"
+    )
+    recon_overdue_days: int = Field(
+        7, ge=1, description="after so many days what only we or only Razorpay know of is an exception; settlements come at T+2"
+    )
+
     books_check_seconds: int = Field(
         86_400, ge=60, description="how often the books are derived again and compared, at start-up first: the nightly check"
     )
@@ -45,3 +55,8 @@ class SettlementSettings(RazorpaySettings, DatabaseSettings):
     def environment_mark(self) -> str:
         """The environment in our transfers' notes."""
         return self.transfer_environment or self.environment.value
+
+    @property
+    def payment_mark(self) -> str:
+        """The environment in the notes of payments' QR codes and refunds."""
+        return self.qr_environment or self.environment.value

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from chassis.messaging.events import Handler
 from contracts.payments import (
+    OperatorRefundDecided,
     PaymentBilled,
     PaymentFeeRecorded,
     PaymentReceived,
@@ -11,6 +12,7 @@ from contracts.payments import (
     RazorpayEventReceived,
     RefundChanged,
 )
+from settlement.usecases.correct_entry import hear_refund_decision
 from settlement.usecases.keep_books import book_fee, book_given_back, book_payment, book_refund
 from settlement.usecases.receive_razorpay_event import receive_razorpay_event
 from settlement.usecases.record_bill import record_bill
@@ -22,6 +24,7 @@ HANDLERS: Mapping[type, Handler] = {
     PaymentFeeRecorded: book_fee,
     PaymentBilled: record_bill,
     PaymentRefundedInFull: book_given_back,
+    OperatorRefundDecided: hear_refund_decision,
     RefundChanged: book_refund,
     RazorpayEventReceived: receive_razorpay_event,
 }

@@ -21,8 +21,9 @@ from chassis.database.columns import identity, moment, one_of, tables_of_the_ser
 from money import TdsBase
 from settlement.domain.books import AccountKind, Side
 from settlement.domain.franchisee import FranchiseeStatus
-from settlement.domain.ledger_entry import EntryStatus, HoldKind
+from settlement.domain.ledger_entry import EntryKind, EntryStatus, HoldKind
 from settlement.domain.link import LinkStep
+from settlement.domain.reversal import ReversalStatus
 from settlement.domain.settlement_event import SettlementStatus
 from settlement.domain.transfer import TransferStatus
 
@@ -115,8 +116,23 @@ ledger_entries = Table(
     "ledger_entries",
     metadata,
     identity("ours"),
-    Column("key", Text, nullable=False, unique=True, comment="txn_{transaction_id}"),
-    Column("transaction_id", BigInteger, nullable=False, unique=True, comment="charging's id of the session"),
+    Column(
+        "kind",
+        Text,
+        nullable=False,
+        server_default=text("'SESSION'"),
+        comment="SESSION: of a bill; CORRECTION: what a refund after the bill changes of it",
+    ),
+    Column("key", Text, nullable=False, unique=True, comment="txn_{transaction_id}, txn_{transaction_id}_c{n} of a correction"),
+    Column("transaction_id", BigInteger, nullable=False, comment="charging's id of the session"),
+    Column(
+        "corrects_id",
+        BigInteger,
+        ForeignKey("ledger_entries.id"),
+        comment="the session's entry that a correction corrects",
+    ),
+    Column("refund_number", Integer, comment="of a correction: which of the payment's operators' refunds"),
+    Column("reason", Text, comment="of a correction: the operator's words"),
     Column("franchisee_id", BigInteger, ForeignKey(franchisees.c.id), nullable=False, comment="owner at StartTransaction"),
     Column("qr_payment_id", BigInteger, nullable=False, comment="payments' id of the payment"),
     Column("razorpay_payment_id", Text, nullable=False, comment="pay_..."),
@@ -137,7 +153,7 @@ ledger_entries = Table(
     Column("gst_paise", BigInteger, nullable=False, comment="GST collected, owed to the state"),
     Column("commission_paise", BigInteger, nullable=False, comment="the platform's share"),
     Column("tds_paise", BigInteger, nullable=False, comment="withheld, owed to the state"),
-    Column("payout_paise", BigInteger, nullable=False, comment="what the franchisee is due"),
+    Column("payout_paise", BigInteger, nullable=False, comment="what the franchisee is due; below nothing: what is taken back"),
     Column("implausible", Boolean, nullable=False, comment="the meter was in doubt"),
     Column("released_by", Text, comment="who let an implausible one go"),
     Column("status", Text, nullable=False, comment="PENDING, ON_HOLD, TRANSFERRING, UNKNOWN, TRANSFERRED, SETTLED, FAILED"),
@@ -161,9 +177,21 @@ ledger_entries = Table(
         name="adds_up",
     ),
     CheckConstraint(
+        "kind <> 'SESSION' or "
         "least(refund_paise, residue_paise, pg_fee_paise, gst_paise, commission_paise, tds_paise, payout_paise) >= 0",
         name="not_negative",
     ),
+    CheckConstraint(
+        "kind <> 'CORRECTION' or (gross_paise = 0 and residue_paise = 0 and pg_fee_paise = 0 and refund_paise > 0 "
+        "and greatest(gst_paise, commission_paise, tds_paise) <= 0 and not implausible)",
+        name="correction",
+    ),
+    CheckConstraint(
+        "(kind = 'CORRECTION') = (corrects_id is not null) and (corrects_id is null) = (refund_number is null)",
+        name="corrects",
+    ),
+    UniqueConstraint("corrects_id", "refund_number"),
+    one_of("kind", EntryKind),
     CheckConstraint("(status = 'ON_HOLD') = (hold_kind is not null)", name="hold_says_why"),
     one_of("status", EntryStatus),
     one_of("hold_kind", HoldKind),
@@ -175,9 +203,33 @@ ledger_entries = Table(
         "ledger_entries_carried_idx",
         "franchisee_id",
         "id",
-        postgresql_where=text("payout_paise between 1 and 99 and status in ('PENDING', 'ON_HOLD')"),
+        postgresql_where=text(
+            "payout_paise <> 0 and (payout_paise < 100 or hold_kind = 'NETTED') and status in ('PENDING', 'ON_HOLD')"
+        ),
     ),
-    comment="The commission ledger: one entry per billed session of a franchisee's site.",
+    Index("ledger_entries_one_per_session_idx", "transaction_id", unique=True, postgresql_where=text("kind = 'SESSION'")),
+    Index(None, "transaction_id", "id"),
+    comment="The commission ledger: one entry per billed session of a franchisee's site, and one per refund that corrects it.",
+)
+
+refund_decisions = Table(
+    "refund_decisions",
+    metadata,
+    Column("operator_refund_id", BigInteger, primary_key=True, autoincrement=False, comment="payments' id of it"),
+    Column("transaction_id", BigInteger, nullable=False, comment="charging's id of the session"),
+    Column("decision", JSONB, nullable=False, comment="payments.operator_refund_decided.v1, word for word"),
+    Column(
+        "ledger_entry_id",
+        BigInteger,
+        ForeignKey(ledger_entries.c.id),
+        unique=True,
+        comment="its correction; null: the session's entry is not here yet",
+    ),
+    Column("traceparent", Text, comment="the trace in which it was decided"),
+    moment("received_at", "when it came"),
+    Index(None, "transaction_id"),
+    Index("refund_decisions_open_idx", "operator_refund_id", postgresql_where=text("ledger_entry_id is null")),
+    comment="Refunds after the bill that reduce the supply of a franchisee's session.",
 )
 
 unowned_bills = Table(
@@ -213,6 +265,13 @@ transfers = Table(
     Column("razorpay_transfer_id", Text, unique=True, comment="trf_..., once we know it"),
     Column("fee_paise", BigInteger, comment="what Razorpay took on top, GST included: our expense"),
     Column("tax_paise", BigInteger, comment="the GST in it"),
+    Column(
+        "reversed_paise",
+        BigInteger,
+        nullable=False,
+        server_default=text("0"),
+        comment="what was taken back out of the linked account: the sum of its reversals",
+    ),
     Column("razorpay_settlement_id", Text, comment="setl_... that took it to the bank"),
     Column("utr", Text, comment="the bank's reference of that settlement"),
     Column("calls", Integer, nullable=False, server_default=text("0"), comment="how often Razorpay was asked for this attempt"),
@@ -229,6 +288,7 @@ transfers = Table(
     UniqueConstraint("lead_entry_id", "attempt"),
     CheckConstraint("amount_paise >= 100", name="amount"),
     CheckConstraint("paid_twice_status in ('PROCESSED', 'SETTLED')", name="paid_twice"),
+    CheckConstraint("reversed_paise between 0 and amount_paise", name="reversed"),
     one_of("status", TransferStatus),
     Index("transfers_one_live_per_entry_idx", "lead_entry_id", unique=True, postgresql_where=text("status <> 'FAILED'")),
     Index("transfers_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
@@ -243,11 +303,59 @@ allocations = Table(
     metadata,
     Column("transfer_id", BigInteger, ForeignKey(transfers.c.id), primary_key=True, comment="which transfer"),
     Column("ledger_entry_id", BigInteger, ForeignKey(ledger_entries.c.id), primary_key=True, comment="pays which entry"),
-    Column("amount_paise", BigInteger, nullable=False, comment="with how much: the entry's payout"),
+    Column(
+        "amount_paise",
+        BigInteger,
+        nullable=False,
+        comment="with how much: the entry's payout; a correction's is below nothing",
+    ),
     Column("live", Boolean, nullable=False, comment="false: the transfer failed, the entry is free for another"),
-    CheckConstraint("amount_paise > 0", name="amount"),
+    CheckConstraint("amount_paise <> 0", name="amount"),
     Index("allocations_one_live_per_entry_idx", "ledger_entry_id", unique=True, postgresql_where=text("live")),
-    comment="Which transfer pays which entries: mostly one each, more where payouts under ₹1 were carried.",
+    comment="Which transfer pays which entries: mostly one each, more where others go along.",
+)
+
+reversals = Table(
+    "reversals",
+    metadata,
+    identity("ours"),
+    Column(
+        "transfer_id", BigInteger, ForeignKey(transfers.c.id), nullable=False, comment="what is taken back out of which transfer"
+    ),
+    Column(
+        "ledger_entry_id",
+        BigInteger,
+        ForeignKey(ledger_entries.c.id),
+        comment="the correction that it recovers; null: none, it was made by hand",
+    ),
+    Column("amount_paise", BigInteger, nullable=False, comment="frozen at the claim"),
+    Column("by_hand", Boolean, nullable=False, comment="made at Razorpay by somebody, not by us"),
+    Column("status", Text, nullable=False, comment="CLAIMED, UNKNOWN, WAITING, DONE, FAILED"),
+    Column("body", JSONB(none_as_null=True), comment="what is sent to Razorpay, word for word, every time"),
+    Column("razorpay_reversal_id", Text, unique=True, comment="rvrsl_..., once we know it"),
+    Column("calls", Integer, nullable=False, server_default=text("0"), comment="how often Razorpay was asked"),
+    Column("last_error", Text, comment="what Razorpay said last, where it did not do what was asked"),
+    Column("traceparent", Text, comment="the trace of the refund"),
+    moment(
+        "next_attempt_at", "when the worker takes it up; while claimed, when the claim lapses; null: nothing to do", nullable=True
+    ),
+    moment("created_at", "when it was claimed, or found"),
+    moment("done_at", "when we learnt that the money is back", nullable=True),
+    CheckConstraint("amount_paise > 0", name="amount"),
+    CheckConstraint("by_hand or (ledger_entry_id is not null and body is not null)", name="ours"),
+    CheckConstraint("(status = 'DONE') = (razorpay_reversal_id is not null)", name="done"),
+    one_of("status", ReversalStatus),
+    Index(None, "transfer_id", "id"),
+    Index(
+        "reversals_one_under_way_idx",
+        "transfer_id",
+        unique=True,
+        postgresql_where=text("status in ('CLAIMED', 'UNKNOWN', 'WAITING')"),
+    ),
+    Index("reversals_one_live_per_correction_idx", "ledger_entry_id", unique=True, postgresql_where=text("status <> 'FAILED'")),
+    Index("reversals_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
+    Index("reversals_unmatched_idx", "id", postgresql_where=text("by_hand and ledger_entry_id is null")),
+    comment="Money taken back from linked accounts. Razorpay knows no idempotency here: one under way per transfer.",
 )
 
 settlements = Table(
@@ -270,6 +378,11 @@ settlements = Table(
     Column("listed", JSONB(none_as_null=True), comment="its transfers as the event listed them; null: to be asked for"),
     Column("transfers_count", Integer, comment="transfers of ours found in it"),
     Column("transfers_paise", BigInteger, comment="their sum: equals the amount unless something was reversed or is not ours"),
+    Column(
+        "own_share_paise",
+        BigInteger,
+        comment="how much of it is this environment's, by the statement's rows; null: they were not read yet",
+    ),
     Column("calls", Integer, nullable=False, server_default=text("0"), comment="how often its transfers were looked up"),
     Column("last_error", Text, comment="why the last lookup did not succeed"),
     Column("traceparent", Text, comment="the trace of the event"),

@@ -42,8 +42,10 @@ READ_SECONDS = 3.0
 SELDOM = {"sweep_seconds": 600}
 """For tests that pass hours: every look at the clock costs a test real time."""
 TABLES = (
+    "reversals, refund_decisions, "
     "allocations, transfers, ledger_entries, settlements, kyc_events, franchisee_terms, franchisees, outbox, inbox, "
-    "idempotency_keys, postings, journals"
+    "idempotency_keys, postings, journals, recon_exceptions, statement_matches, statement_rows, statement_days, "
+    "statement_readings, moves"
 )
 FRANCHISEE = {
     "legal_business_name": "Acme Volts",
@@ -241,7 +243,7 @@ class World:
 
     async def entry(self, bill: PaymentBilled) -> dict[str, Any]:
         """The entry of a bill as REST shows it."""
-        found = await self.call("GET", f"/v1/ledger-entries?transaction_id=txn_{bill.transaction_id}")
+        found = await self.call("GET", f"/v1/ledger-entries?transaction_id=txn_{bill.transaction_id}&kind=SESSION")
         assert len(found["items"]) == 1, found
         return dict(found["items"][0])
 

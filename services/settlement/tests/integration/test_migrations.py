@@ -6,6 +6,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+import settlement.statement_tables  # noqa: F401  (its tables are of the metadata, too)
 from settlement.tables import metadata
 
 STANDARD = {"outbox", "inbox", "inbox_other", "idempotency_keys", "alembic_version"}

@@ -9,10 +9,12 @@ from razorpay_simulator.outcomes import OutcomeRule
 from razorpay_simulator.payments import PaymentPatch
 from razorpay_simulator.qr_codes import QrPayment
 from razorpay_simulator.settings import SandboxSettings, WebhookSettings
+from razorpay_simulator.settlements import Adjustment
 from razorpay_simulator.simulator import RazorpaySimulator
 from razorpay_simulator.webhook_rules import WebhookRule
 
 __all__ = [
+    "Adjustment",
     "Clock",
     "ControlError",
     "FaultRule",

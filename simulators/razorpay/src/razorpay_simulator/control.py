@@ -16,6 +16,7 @@ from razorpay_simulator.outcomes import OutcomeRule
 from razorpay_simulator.payments import PaymentPatch
 from razorpay_simulator.qr_codes import QrPayment
 from razorpay_simulator.settings import WebhookSettings
+from razorpay_simulator.settlements import Adjustment
 from razorpay_simulator.webhook_rules import WebhookRule
 from razorpay_simulator.world import World
 
@@ -85,6 +86,7 @@ class ControlApi:
             ("POST", "/settle", self._settle),
             ("GET", "/balances", self._balances),
             ("POST", "/funds", self._funds),
+            ("POST", "/adjustments", self._adjust),
             ("GET", "/outcomes", self._outcomes),
             ("POST", "/outcomes", self._add_outcome),
             ("DELETE", "/outcomes", self._clear_outcomes),
@@ -161,6 +163,9 @@ class ControlApi:
         if order.reserve is not None:
             world.set_reserve(order.reserve)
         return {"balance": world.add_funds(order.amount) if order.amount else world.core.available, "reserve": world.core.reserve}
+
+    async def _adjust(self, request: web.Request) -> JsonObject:
+        return self._world(request).adjust(await _parse(request, Adjustment))
 
     async def _outcomes(self, request: web.Request) -> list[BaseModel]:
         return list(self._world(request).outcomes)

@@ -343,6 +343,8 @@ class Entry(BaseModel):
     fee: int = 0
     tax: int = 0
     payment_id: str | None = None
+    description: str | None = None
+    dispute_id: str | None = None
     created_at: int
     settlement_id: str | None = None
     settled_at: int | None = None

@@ -14,6 +14,7 @@ from razorpay_simulator.errors import (
     not_applicable,
     unknown_id,
 )
+from razorpay_simulator.fees import tax_within
 from razorpay_simulator.transfers import Transfers
 
 NORMAL_MINIMUM = 100
@@ -189,6 +190,7 @@ class Refunds:
                 credit=credit,
                 debit=debit,
                 fee=refund.fee if debit else 0,
+                tax=tax_within(refund.fee) if debit else 0,
                 created_at=self._core.now(),
             )
         )

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from razorpay_simulator.core import Core, page, page_bounds
 from razorpay_simulator.entities import Entry, JsonObject, Settlement, Transfer
 from razorpay_simulator.errors import ApiError, ControlError, unknown_id
@@ -12,6 +14,17 @@ RECON_PAGE = 1000
 IST = timezone(timedelta(hours=5, minutes=30))
 """A settlement's day is India's."""
 UTR_PREFIX = "AXISCN"
+
+
+class Adjustment(BaseModel):
+    """What Razorpay takes or gives by hand: a chargeback, a correction, a credit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount: int = Field(description="Added to the balance; negative: taken from it, as a lost dispute is.")
+    payment: str | None = Field(default=None, description="The payment it is about.")
+    dispute: bool = Field(default=False, description="Give it a dispute's id.")
+    description: str | None = Field(default=None, description="As the statement's row will have it.")
 
 
 class Settlements:
@@ -169,7 +182,7 @@ class Settlements:
             "settlement_id": entry.settlement_id,
             "posted_at": None,
             "credit_type": "default",
-            "description": payment.description if payment and entry.type == "payment" else None,
+            "description": payment.description if payment and entry.type == "payment" else entry.description,
             "notes": self._notes(entry),
             "payment_id": entry.payment_id,
             "settlement_utr": settlement.utr if settlement else None,
@@ -179,7 +192,7 @@ class Settlements:
             "card_network": None,
             "card_issuer": None,
             "card_type": None,
-            "dispute_id": None,
+            "dispute_id": entry.dispute_id,
         }
         if entry.type == "adjustment":
             del row["credit_type"]

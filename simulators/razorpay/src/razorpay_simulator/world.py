@@ -22,7 +22,7 @@ from razorpay_simulator.qr_codes import QrCodes, QrPayment
 from razorpay_simulator.receivers import Receivers
 from razorpay_simulator.refunds import Refunds
 from razorpay_simulator.settings import SandboxSettings
-from razorpay_simulator.settlements import Settlements
+from razorpay_simulator.settlements import Adjustment, Settlements
 from razorpay_simulator.state import State
 from razorpay_simulator.transfers import Transfers
 from razorpay_simulator.webhook_rules import WebhookRule
@@ -132,6 +132,16 @@ class World:
     def settle_own(self) -> JsonObject | None:
         """Settle the parent's balance to its own bank."""
         return self._saved(self.nouns.settlements.settle_own())
+
+    def adjust(self, adjustment: Adjustment) -> JsonObject:
+        """Razorpay adjusts the balance by hand: a chargeback, a correction, a credit. `{"adjustment": adj_…, "dispute": …}`."""
+        if adjustment.payment is not None and adjustment.payment not in self.state.payments:
+            raise ControlError(f"no payment {adjustment.payment}")
+        dispute = self.core.ids.new("disp_") if adjustment.dispute else None
+        entity_id = self._adjust(
+            adjustment.amount, payment_id=adjustment.payment, description=adjustment.description, dispute_id=dispute
+        )
+        return self._saved({"adjustment": entity_id, "dispute": dispute, "balance": self.core.available})
 
     def add_funds(self, amount: int) -> int:
         """Add to the parent's balance (or take from it, where negative). Returns the balance."""
@@ -292,18 +302,25 @@ class World:
         if self.settings.opening_balance:
             self._adjust(self.settings.opening_balance)
 
-    def _adjust(self, amount: int) -> None:
+    def _adjust(
+        self, amount: int, *, payment_id: str | None = None, description: str | None = None, dispute_id: str | None = None
+    ) -> str:
+        entity_id = self.core.ids.new("adj_")
         self.core.post(
             Entry(
                 account_id=self.settings.account_id,
                 type="adjustment",
-                entity_id=self.core.ids.new("adj_"),
+                entity_id=entity_id,
+                payment_id=payment_id,
+                description=description,
+                dispute_id=dispute_id,
                 amount=abs(amount),
                 credit=max(amount, 0),
                 debit=max(-amount, 0),
                 created_at=self.core.now(),
             )
         )
+        return entity_id
 
 
 def _standing(account: Account) -> JsonObject:

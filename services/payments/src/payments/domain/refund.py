@@ -1,6 +1,7 @@
 """The life of a refund at Razorpay (razorpay.md §4): its keys, its states, what is tried when, and which refund is ours."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -67,15 +68,22 @@ def status_of_entity(entity: Mapping[str, Any]) -> RefundStatus:
     }.get(str(entity.get("status")), RefundStatus.PROCESSING)
 
 
-def refund_key(qr_payment_id: int, attempt: int) -> str:
-    """`qr_payment_{id}` for the first attempt, `qr_payment_{id}_r{n}` after: X-Refund-Idempotency and receipt (0a)."""
-    key = request_key(qr_payment_id)
+AUTOMATIC = 0
+"""The number of what a payment gives back by itself; operators' partial refunds count from 1."""
+
+
+def refund_key(qr_payment_id: int, attempt: int, number: int = AUTOMATIC) -> str:
+    """`qr_payment_{id}`, or `qr_payment_{id}_op{n}` of an operator's n-th; `..._r{m}` after a definitive failure (0a).
+
+    X-Refund-Idempotency and receipt.
+    """
+    key = request_key(qr_payment_id) if number == AUTOMATIC else f"{request_key(qr_payment_id)}_op{number}"
     return key if attempt == 1 else f"{key}_r{attempt}"
 
 
-def is_key_of(receipt: object, qr_payment_id: int) -> bool:
-    """Whether a refund's receipt is one of this payment's keys, whatever the attempt."""
-    key = request_key(qr_payment_id)
+def is_key_of(receipt: object, qr_payment_id: int, number: int = AUTOMATIC) -> bool:
+    """Whether a refund's receipt is one of this refund's keys, whatever the attempt."""
+    key = refund_key(qr_payment_id, 1, number)
     return isinstance(receipt, str) and (receipt == key or receipt.startswith(f"{key}_r"))
 
 
@@ -106,13 +114,15 @@ class Observed:
     speed_requested: str | None
     speed_processed: str | None
     bank_reference: str | None
+    reference_kind: str | None = None
+    """RRN, ARN or UTR: which of them `bank_reference` is."""
 
     @classmethod
     def from_entity(cls, entity: Mapping[str, Any]) -> "Observed":
         """Read a refund entity (razorpay.md §4). `acquirer_data` is `{}`, or bears an `arn`, `rrn` or `utr`, possibly null."""
         acquirer = entity.get("acquirer_data")
         references = acquirer if isinstance(acquirer, Mapping) else {}
-        reference = next((references[name] for name in ("rrn", "arn", "utr") if references.get(name)), None)
+        kind = next((name for name in ("rrn", "arn", "utr") if references.get(name)), None)
         return cls(
             razorpay_refund_id=str(entity["id"]),
             razorpay_payment_id=_text(entity.get("payment_id")),
@@ -121,7 +131,8 @@ class Observed:
             receipt=_text(entity.get("receipt")),
             speed_requested=_text(entity.get("speed_requested")),
             speed_processed=_text(entity.get("speed_processed")),
-            bank_reference=_text(reference),
+            bank_reference=_text(references[kind]) if kind is not None else None,
+            reference_kind=kind.upper() if kind is not None else None,
         )
 
     def with_status(self, status: RefundStatus) -> "Observed":
@@ -138,13 +149,21 @@ def find_by_key(refunds: Iterable[Observed], key: str) -> Observed | None:
     return next((refund for refund in refunds if refund.receipt == key), None)
 
 
-def find_live(refunds: Iterable[Observed], *, qr_payment_id: int, amount_paise: int) -> Observed | None:
+def find_live(
+    refunds: Iterable[Observed],
+    *,
+    qr_payment_id: int,
+    amount_paise: int,
+    number: int = AUTOMATIC,
+    taken: AbstractSet[str] = frozenset(),
+) -> Observed | None:
     """A refund that already does what a new attempt would do: live, and ours by its receipt, or without one and of our amount.
 
     The amount serves where somebody refunded by hand in Razorpay's dashboard what our failed attempt owed. A receipt that is
-    not this refund's key is another refund of ours (an operator's partial one), however equal its amount.
+    not this refund's key is another refund of ours (an operator's partial one), however equal its amount; `taken` are those
+    that other refunds of the payment are known to be.
     """
-    live = [refund for refund in refunds if refund.status is not RefundStatus.FAILED]
-    ours = next((refund for refund in live if is_key_of(refund.receipt, qr_payment_id)), None)
+    live = [item for item in refunds if item.status is not RefundStatus.FAILED and item.razorpay_refund_id not in taken]
+    ours = next((refund for refund in live if is_key_of(refund.receipt, qr_payment_id, number)), None)
     by_hand = (refund for refund in live if not refund.receipt and refund.amount_paise == amount_paise)
     return ours or next(by_hand, None)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, update
+from sqlalchemy import Select, and_, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from payments.domain.errors import NotFoundError
-from payments.domain.refund import RefundStatus, Speed
+from payments.domain.refund import AUTOMATIC, RefundStatus, Speed
 from payments.repository.rows import columns_of
 from payments.tables import qr_payments, refunds
 
@@ -26,6 +26,7 @@ class Refund:
 
     id: int
     qr_payment_id: int
+    number: int
     attempt: int
     key: str
     amount_paise: int
@@ -35,6 +36,7 @@ class Refund:
     speed_processed: str | None
     razorpay_refund_id: str | None
     bank_reference: str | None
+    reference_kind: str | None
     calls: int
     last_error: str | None
     traceparent: str | None
@@ -44,9 +46,22 @@ class Refund:
     updated_at: datetime
     processed_at: datetime | None
     razorpay_payment_id: str
+    replaced: bool
+    """A later attempt took its place."""
+
+    @property
+    def is_automatic(self) -> bool:
+        """What the payment gives back by itself, rather than an operator."""
+        return self.number == AUTOMATIC
 
 
-_SELECT = select(refunds, qr_payments.c.razorpay_payment_id).join(qr_payments, qr_payments.c.id == _T.qr_payment_id)
+_LATER = refunds.alias("later")
+_REPLACED = exists().where(
+    _LATER.c.qr_payment_id == _T.qr_payment_id, _LATER.c.number == _T.number, _LATER.c.attempt > _T.attempt
+)
+_SELECT = select(refunds, qr_payments.c.razorpay_payment_id, _REPLACED.label("replaced")).join(
+    qr_payments, qr_payments.c.id == _T.qr_payment_id
+)
 
 
 def refund_from(row: Any) -> Refund:
@@ -60,6 +75,7 @@ async def add(
     connection: AsyncConnection,
     *,
     qr_payment_id: int,
+    number: int,
     attempt: int,
     key: str,
     amount_paise: int,
@@ -68,11 +84,12 @@ async def add(
     traceparent: str | None,
     now: datetime,
 ) -> Refund:
-    """A refund, PENDING and due now. The table refuses a second live one of the same payment."""
+    """A refund, PENDING and due now. The table refuses a second live one of the same payment and number."""
     made = (
         insert(refunds)
         .values(
             qr_payment_id=qr_payment_id,
+            number=number,
             attempt=attempt,
             key=key,
             amount_paise=amount_paise,
@@ -148,33 +165,42 @@ async def set_values(connection: AsyncConnection, refund_id: int, **values: obje
     await connection.execute(update(refunds).where(_T.id == refund_id).values(**values))
 
 
-async def newest_attempt(connection: AsyncConnection, qr_payment_id: int) -> int:
-    """The number of the payment's last attempt."""
-    return (await connection.scalar(select(func.max(_T.attempt)).where(_T.qr_payment_id == qr_payment_id))) or 0
+async def newest_attempt(connection: AsyncConnection, refund: Refund) -> int:
+    """The last attempt of what this refund is an attempt of."""
+    query = select(func.max(_T.attempt)).where(_T.qr_payment_id == refund.qr_payment_id, _T.number == refund.number)
+    return (await connection.scalar(query)) or 0
+
+
+async def known_of_others(connection: AsyncConnection, refund: Refund) -> frozenset[str]:
+    """Razorpay's ids of what the payment's refunds of other numbers are: none of them is an attempt of this one."""
+    query = select(_T.razorpay_refund_id).where(
+        _T.qr_payment_id == refund.qr_payment_id, _T.number != refund.number, _T.razorpay_refund_id.is_not(None)
+    )
+    return frozenset((await connection.execute(query)).scalars())
 
 
 async def count_overdue(connection: AsyncConnection, *, owed_before: datetime) -> int:
     """Refunds owed since before then that Razorpay is not known to have, failed ones without a later attempt among them."""
-    later = refunds.alias("later")
-    replaced = select(later.c.id).where(later.c.qr_payment_id == _T.qr_payment_id, later.c.attempt > _T.attempt).exists()
     open_statuses = [status.value for status in (*UNSENT, RefundStatus.FAILED)]
-    query = select(func.count()).select_from(refunds).where(_T.status.in_(open_statuses), _T.created_at < owed_before, ~replaced)
+    query = select(func.count()).select_from(refunds).where(_T.status.in_(open_statuses), _T.created_at < owed_before, ~_REPLACED)
     return int((await connection.execute(query)).scalar_one())
 
 
 async def of_payments(connection: AsyncConnection, qr_payment_ids: Sequence[int]) -> dict[int, list[Refund]]:
-    """All refunds of these payments, by payment, in order of attempt."""
+    """All refunds of these payments, by payment: the automatic one first, in order of attempt."""
     found: dict[int, list[Refund]] = {qr_payment_id: [] for qr_payment_id in qr_payment_ids}
     if found:
-        rows = (await connection.execute(_SELECT.where(_T.qr_payment_id.in_(found)).order_by(_T.attempt))).all()
+        rows = (await connection.execute(_SELECT.where(_T.qr_payment_id.in_(found)).order_by(_T.number, _T.attempt))).all()
         for row in rows:
             found[row.qr_payment_id].append(refund_from(row))
     return found
 
 
-def listing(*, status: str | None, qr_payment_id: int | None) -> Select[Any]:
-    """Refunds by status and payment."""
+def listing(*, status: str | None, qr_payment_id: int | None, by_operators: bool | None) -> Select[Any]:
+    """Refunds by status and payment, and by who decided them."""
     query = _SELECT
+    if by_operators is not None:
+        query = query.where(_T.number > AUTOMATIC if by_operators else _T.number == AUTOMATIC)
     if status is not None:
         query = query.where(_T.status == status)
     if qr_payment_id is not None:

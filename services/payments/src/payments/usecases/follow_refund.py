@@ -8,8 +8,9 @@ from chassis.database import UnitOfWork
 from payments.domain.errors import ContradictionError, MalformedEventError
 from payments.domain.qr_payment import Trigger, next_state
 from payments.domain.refund import ATTEMPTS_MAX, Observed, RefundStatus, advance
+from payments.domain.refund_history import ToldBy, steps_of
 from payments.domain.webhook import Envelope
-from payments.repository import qr_payments, refunds
+from payments.repository import qr_payments, refund_steps, refunds
 from payments.repository.refunds import Refund
 from payments.repository.webhook_events import WebhookEvent
 from payments.usecases.context import Payments
@@ -19,9 +20,14 @@ from payments.usecases.outcome import Ignored
 
 log = structlog.get_logger(__name__)
 
+REFERENCE_EVERY = timedelta(days=1)
+"""How often a processed refund without a bank's reference is looked up."""
+REFERENCE_WITHIN = timedelta(days=8)
+"""And for how long: a week and a day, after which a bank that has not told it will not."""
+
 
 async def follow_refund(
-    app: Payments, uow: UnitOfWork, _event: WebhookEvent, envelope: Envelope, _lookups: Lookups
+    app: Payments, uow: UnitOfWork, event: WebhookEvent, envelope: Envelope, _lookups: Lookups
 ) -> Ignored | None:
     """`refund.created`, `.processed`, `.failed`, `.speed_changed`. The entity's own status counts, not the event's name:
     refund.created's sample says "processed", and a late event may be a snapshot of an earlier moment.
@@ -38,11 +44,20 @@ async def follow_refund(
     )
     if row is None:
         return Ignored("UNKNOWN_REFUND: not made by us")
-    await observe(app, uow, row, seen)
+    await observe(app, uow, row, seen, told_by=ToldBy.WEBHOOK, webhook_event_id=event.id)
     return None
 
 
-async def observe(app: Payments, uow: UnitOfWork, row: Refund, seen: Observed, *, revive: bool = False) -> Refund:
+async def observe(
+    app: Payments,
+    uow: UnitOfWork,
+    row: Refund,
+    seen: Observed,
+    *,
+    told_by: ToldBy,
+    webhook_event_id: int | None = None,
+    revive: bool = False,
+) -> Refund:
     """Write down what Razorpay says of a refund whose row is locked. Returns the row as it is now. Emits RefundChanged.
 
     `revive`: Razorpay itself lists as live what we took for failed, so its word counts in place of ours.
@@ -50,12 +65,13 @@ async def observe(app: Payments, uow: UnitOfWork, row: Refund, seen: Observed, *
     """
     status = seen.status if revive and row.status is RefundStatus.FAILED else advance(row.status, seen.status)
     if row.status is RefundStatus.FAILED and status is not RefundStatus.FAILED:
-        newest = await refunds.newest_attempt(uow.connection, row.qr_payment_id)
+        newest = await refunds.newest_attempt(uow.connection, row)
         if newest > row.attempt:
             raise ContradictionError(f"refund {row.id} failed, was followed by attempt {newest}, and is {seen.status} after all")
     changed: dict[str, object] = {
         "razorpay_refund_id": row.razorpay_refund_id or seen.razorpay_refund_id,
         "bank_reference": seen.bank_reference or row.bank_reference,
+        "reference_kind": seen.reference_kind or row.reference_kind,
         "speed_processed": seen.speed_processed or row.speed_processed,
     }
     moved = status is not row.status
@@ -63,9 +79,28 @@ async def observe(app: Payments, uow: UnitOfWork, row: Refund, seen: Observed, *
         return row
     changed |= {"status": status.value, "subject_version": row.subject_version + 1, "updated_at": uow.now}
     if moved:
-        changed |= _next_step(app, uow, row, status)
+        changed |= _next_step(app, uow, row, status, referenced=changed["bank_reference"] is not None)
     await refunds.set_values(uow.connection, row.id, **changed)
     now_is = await refunds.get(uow.connection, row.id)
+    for step, detail in steps_of(
+        status_before=row.status,
+        status=status,
+        speed_requested=row.speed_requested,
+        speed_before=row.speed_processed,
+        speed=now_is.speed_processed,
+        reference_before=row.bank_reference,
+        reference=now_is.bank_reference,
+        reference_kind=now_is.reference_kind,
+    ):
+        await refund_steps.add(
+            uow.connection,
+            row.id,
+            step,
+            told_by=told_by,
+            now=uow.now,
+            detail=detail,
+            webhook_event_id=webhook_event_id,
+        )
     announce(uow, now_is)
     log.info(
         "refund.changed",
@@ -82,10 +117,12 @@ async def observe(app: Payments, uow: UnitOfWork, row: Refund, seen: Observed, *
     return now_is
 
 
-def _next_step(app: Payments, uow: UnitOfWork, row: Refund, status: RefundStatus) -> dict[str, object]:
+def _next_step(app: Payments, uow: UnitOfWork, row: Refund, status: RefundStatus, *, referenced: bool) -> dict[str, object]:
     """When the worker looks at it again, and what is counted."""
     if status is RefundStatus.PROCESSED:
-        return {"next_attempt_at": None, "processed_at": uow.now, "last_error": None}
+        # The bank's reference often comes after "processed", and by no event of its own.
+        look = None if referenced else uow.now + REFERENCE_EVERY
+        return {"next_attempt_at": look, "processed_at": uow.now, "last_error": None}
     if status is RefundStatus.PROCESSING:
         return {"next_attempt_at": uow.now + timedelta(seconds=app.settings.refund_poll_seconds), "last_error": None}
     uow.after_commit(app.metrics.refund_failed.inc)

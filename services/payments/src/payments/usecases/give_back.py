@@ -10,7 +10,8 @@ from payments.domain import refund
 from payments.domain.qr_code import ENVIRONMENT_NOTE
 from payments.domain.qr_payment import Trigger, moved, next_state
 from payments.domain.refund import Speed
-from payments.repository import qr_payments, refunds
+from payments.domain.refund_history import Step, ToldBy
+from payments.repository import qr_payments, refund_steps, refunds
 from payments.repository.qr_payments import QrPayment
 from payments.repository.refunds import Refund
 from payments.usecases.context import Payments
@@ -79,14 +80,22 @@ async def owe(app: Payments, uow: UnitOfWork, payment: QrPayment, *, amount_pais
 
 
 async def add_attempt(
-    app: Payments, uow: UnitOfWork, qr_payment_id: int, *, attempt: int, amount_paise: int, speed: Speed
+    app: Payments,
+    uow: UnitOfWork,
+    qr_payment_id: int,
+    *,
+    attempt: int,
+    amount_paise: int,
+    speed: Speed,
+    number: int = refund.AUTOMATIC,
 ) -> Refund:
     """A refund with its key, amount and body frozen, PENDING; the worker is woken once it is committed."""
-    key = refund.refund_key(qr_payment_id, attempt)
+    key = refund.refund_key(qr_payment_id, attempt, number)
     notes = {"qr_payment": str(qr_payment_id), ENVIRONMENT_NOTE: app.settings.qr_mark}
     row = await refunds.add(
         uow.connection,
         qr_payment_id=qr_payment_id,
+        number=number,
         attempt=attempt,
         key=key,
         amount_paise=amount_paise,
@@ -95,9 +104,12 @@ async def add_attempt(
         traceparent=current_traceparent(),
         now=uow.now,
     )
+    await refund_steps.add(uow.connection, row.id, Step.REQUESTED, told_by=ToldBy.US, now=uow.now)
     announce(uow, row)
     uow.after_commit(app.refunds.wake)
-    log.info("refund.owed", refund_id=row.id, qr_payment_id=qr_payment_id, amount_paise=amount_paise, attempt=attempt)
+    log.info(
+        "refund.owed", refund_id=row.id, qr_payment_id=qr_payment_id, amount_paise=amount_paise, number=number, attempt=attempt
+    )
     return row
 
 
@@ -111,6 +123,7 @@ def announce(uow: UnitOfWork, row: Refund) -> None:
             status=row.status.value,
             amount_paise=row.amount_paise,
             bank_reference=row.bank_reference,
+            number=row.number,
             subject_version=row.subject_version,
             at=uow.now,
         ),

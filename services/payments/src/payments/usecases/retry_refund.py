@@ -17,7 +17,7 @@ async def retry_refund(app: Payments, uow: UnitOfWork, refund_id: RefundId, prin
     """
     refund = await refunds.get(uow.connection, refund_id, lock=True)
     waits = refund.status in (RefundStatus.PENDING, RefundStatus.UNKNOWN, RefundStatus.FAILED)
-    replaced = await refunds.newest_attempt(uow.connection, refund.qr_payment_id) > refund.attempt
+    replaced = refund.replaced
     if not waits or replaced:
         raise ConflictError(
             f"It is {refund.status}, there is nothing to retry." if not replaced else "A later attempt replaced it."

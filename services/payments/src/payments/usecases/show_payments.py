@@ -4,15 +4,19 @@ from chassis.database import UnitOfWork
 from chassis.web import Page, PageQuery, fetch_page
 from payments import tables
 from payments.domain.errors import NotFoundError
-from payments.repository import qr_payments, refunds, riders
+from payments.repository import operator_refunds, qr_payments, refund_steps, refunds, riders
+from payments.repository.refunds import Refund
 from payments.views import (
     BillView,
+    OperatorRefundView,
     QrPaymentDetail,
     QrPaymentId,
     QrPaymentQuery,
     QrPaymentView,
+    RefundDetail,
     RefundId,
     RefundQuery,
+    RefundStepView,
     RefundView,
     RiderId,
     RiderView,
@@ -39,25 +43,41 @@ async def show_payment(uow: UnitOfWork, payment_id: QrPaymentId) -> QrPaymentDet
     payment = await qr_payments.get(uow.connection, payment_id)
     bill = await qr_payments.bill_of(uow.connection, payment.id)
     attempts = (await refunds.of_payments(uow.connection, [payment.id]))[payment.id]
+    decided = await operator_refunds.of_payment(uow.connection, payment.id)
     return QrPaymentDetail(
         **QrPaymentView.fields_of(payment),
         bill=BillView.of(bill) if bill is not None else None,
         residue_paise=await qr_payments.residue_of(uow.connection, payment.id),
         refunds=[RefundView.of(attempt) for attempt in attempts],
+        operator_refunds=[OperatorRefundView.of(decision) for decision in decided],
+        refundable_paise=0
+        if bill is None
+        else bill.energy_charge_paise + bill.gst_paise - sum(decision.amount_paise for decision in decided),
     )
 
 
 async def list_refunds(uow: UnitOfWork, query: RefundQuery) -> Page[RefundView]:
     """`GET /v1/refunds`, newest first."""
-    statement = refunds.listing(status=query.status, qr_payment_id=query.qr_payment_id)
+    statement = refunds.listing(status=query.status, qr_payment_id=query.qr_payment_id, by_operators=query.by_operators)
     return await fetch_page(
         uow, statement, query, order=(tables.refunds.c.id,), view=lambda row: RefundView.of(refunds.refund_from(row))
     )
 
 
-async def show_refund(uow: UnitOfWork, refund_id: RefundId) -> RefundView:
-    """`GET /v1/refunds/{id}`."""
-    return RefundView.of(await refunds.get(uow.connection, refund_id))
+async def show_refund(uow: UnitOfWork, refund_id: RefundId) -> RefundDetail:
+    """`GET /v1/refunds/{id}`, with its history."""
+    return await view_refund(uow, await refunds.get(uow.connection, refund_id))
+
+
+async def view_refund(uow: UnitOfWork, refund: Refund) -> RefundDetail:
+    """A refund with its history, and the decision behind it."""
+    decided = [] if refund.is_automatic else await operator_refunds.of_payment(uow.connection, refund.qr_payment_id)
+    decision = next((item for item in decided if item.number == refund.number), None)
+    return RefundDetail(
+        **RefundView.fields_of(refund),
+        decision=OperatorRefundView.of(decision) if decision is not None else None,
+        history=[RefundStepView.of(step) for step in await refund_steps.of_refund(uow.connection, refund.id)],
+    )
 
 
 async def list_riders(uow: UnitOfWork, query: PageQuery) -> Page[RiderView]:

@@ -9,10 +9,11 @@ from datetime import timedelta
 import structlog
 
 from payments.domain.refund import ATTEMPTS_MAX, Observed, RefundStatus, Speed, backoff_seconds, find_by_key, find_live
-from payments.repository import refunds
+from payments.domain.refund_history import Step, ToldBy
+from payments.repository import refund_steps, refunds
 from payments.repository.refunds import UNSENT, Refund
 from payments.usecases.context import Payments
-from payments.usecases.follow_refund import observe
+from payments.usecases.follow_refund import REFERENCE_EVERY, REFERENCE_WITHIN, observe
 from payments.usecases.give_back import add_attempt, announce
 from razorpay_client import OutcomeUnknown, Permanent, RazorpayError
 
@@ -42,7 +43,7 @@ async def take_up_refund(app: Payments) -> bool:
 async def _work(app: Payments, refund: Refund) -> None:
     """One step of one refund, as it was before the claim."""
     try:
-        if refund.status is RefundStatus.PROCESSING:
+        if refund.status in (RefundStatus.PROCESSING, RefundStatus.PROCESSED):
             await _poll(app, refund)
         elif refund.status is RefundStatus.FAILED:
             await _try_again(app, refund)
@@ -58,7 +59,7 @@ async def _send(app: Payments, refund: Refund) -> None:
     if may_exist:
         made = find_by_key(await _listed(app, refund), refund.key)
         if made is not None:
-            await _persist(app, refund, made)
+            await _persist(app, refund, made, told_by=ToldBy.FETCH)
             return
     try:
         entity = await app.razorpay.create_refund(refund.razorpay_payment_id, key=refund.key, body=refund.body)
@@ -67,14 +68,14 @@ async def _send(app: Payments, refund: Refund) -> None:
         return
     seen = Observed.from_entity(entity)
     # An answer that says "processed" already is not yet Razorpay's final word (razorpay.md §4): its event or our fetch is.
-    await _persist(app, refund, seen, at_most=RefundStatus.PROCESSING)
+    await _persist(app, refund, seen, told_by=ToldBy.ANSWER, at_most=RefundStatus.PROCESSING)
 
 
 async def _refused(app: Payments, refund: Refund, error: Permanent) -> None:
     """A refusal may hide that the refund exists ("fully refunded already", "duplicate receipt"): look, then call it failed."""
-    live = find_live(await _listed(app, refund), qr_payment_id=refund.qr_payment_id, amount_paise=refund.amount_paise)
+    live = await _live(app, refund)
     if live is not None:
-        await _persist(app, refund, live)
+        await _persist(app, refund, live, told_by=ToldBy.FETCH)
         return
     ids = {"refund_id": refund.id, "qr_payment_id": refund.qr_payment_id}
     log.error("refund.refused", **ids, status=error.status, error=error.description)
@@ -94,6 +95,7 @@ async def _refused(app: Payments, refund: Refund, error: Permanent) -> None:
             subject_version=row.subject_version + 1,
             updated_at=uow.now,
         )
+        await refund_steps.add(uow.connection, row.id, Step.FAILED, told_by=ToldBy.ANSWER, now=uow.now, detail=error.description)
         failed = await refunds.get(uow.connection, row.id)
         announce(uow, failed)
         if not instantly_again:
@@ -107,14 +109,14 @@ async def _try_again(app: Payments, refund: Refund) -> None:
 
     The amount is the failed attempt's; nothing is computed again.
     """
-    live = find_live(await _listed(app, refund), qr_payment_id=refund.qr_payment_id, amount_paise=refund.amount_paise)
+    live = await _live(app, refund)
     async with app.database.transaction() as uow:
         row = await refunds.get(uow.connection, refund.id, lock=True)
-        newest = await refunds.newest_attempt(uow.connection, row.qr_payment_id)
+        newest = await refunds.newest_attempt(uow.connection, row)
         if row.status is not RefundStatus.FAILED or newest > row.attempt:
             return
         if live is not None:
-            await observe(app, uow, row, live, revive=True)
+            await observe(app, uow, row, live, told_by=ToldBy.FETCH, revive=True)
             return
         normal = INSTANT_UNSUPPORTED in (row.last_error or "")
         await refunds.set_values(uow.connection, row.id, next_attempt_at=None)
@@ -122,6 +124,7 @@ async def _try_again(app: Payments, refund: Refund) -> None:
             app,
             uow,
             row.qr_payment_id,
+            number=row.number,
             attempt=row.attempt + 1,
             amount_paise=row.amount_paise,
             speed=Speed.NORMAL if normal else row.speed_requested,
@@ -129,13 +132,17 @@ async def _try_again(app: Payments, refund: Refund) -> None:
 
 
 async def _poll(app: Payments, refund: Refund) -> None:
-    """Razorpay has it and has not said how it ended: its webhook may be lost."""
-    await _persist(app, refund, Observed.from_entity(await app.razorpay.fetch_refund(str(refund.razorpay_refund_id))))
+    """Razorpay has it and has not said how it ended, its webhook may be lost; or it ended, and the bank's reference lacks."""
+    entity = await app.razorpay.fetch_refund(str(refund.razorpay_refund_id))
+    await _persist(app, refund, Observed.from_entity(entity), told_by=ToldBy.FETCH)
     async with app.database.transaction() as uow:
         row = await refunds.find(uow.connection, refund.id, lock=True)
         if row is not None and row.status is RefundStatus.PROCESSING:
             later = uow.now + timedelta(seconds=app.settings.refund_poll_seconds)
             await refunds.set_values(uow.connection, row.id, next_attempt_at=later)
+        elif row is not None and row.status is RefundStatus.PROCESSED:
+            wanted = row.bank_reference is None and uow.now < (row.processed_at or uow.now) + REFERENCE_WITHIN
+            await refunds.set_values(uow.connection, row.id, next_attempt_at=uow.now + REFERENCE_EVERY if wanted else None)
 
 
 async def _listed(app: Payments, refund: Refund) -> list[Observed]:
@@ -143,12 +150,24 @@ async def _listed(app: Payments, refund: Refund) -> list[Observed]:
     return [Observed.from_entity(entity) for entity in await app.razorpay.refunds_of(refund.razorpay_payment_id)]
 
 
-async def _persist(app: Payments, refund: Refund, seen: Observed, *, at_most: RefundStatus | None = None) -> None:
+async def _live(app: Payments, refund: Refund) -> Observed | None:
+    """What already does, at Razorpay, what a new attempt of this refund would do."""
+    listed = await _listed(app, refund)
+    async with app.database.reading() as uow:
+        taken = await refunds.known_of_others(uow.connection, refund)
+    return find_live(
+        listed, qr_payment_id=refund.qr_payment_id, number=refund.number, amount_paise=refund.amount_paise, taken=taken
+    )
+
+
+async def _persist(
+    app: Payments, refund: Refund, seen: Observed, *, told_by: ToldBy, at_most: RefundStatus | None = None
+) -> None:
     if at_most is not None and seen.status is RefundStatus.PROCESSED:
         seen = seen.with_status(at_most)
     async with app.database.transaction() as uow:
         row = await refunds.get(uow.connection, refund.id, lock=True)
-        await observe(app, uow, row, seen)
+        await observe(app, uow, row, seen, told_by=told_by)
 
 
 async def _come_back(app: Payments, refund: Refund, error: RazorpayError) -> None:
@@ -186,5 +205,6 @@ async def _come_back(app: Payments, refund: Refund, error: RazorpayError) -> Non
             updated_at=uow.now,
         )
         if version > row.subject_version:
+            await refund_steps.add(uow.connection, row.id, Step.UNKNOWN, told_by=ToldBy.US, now=uow.now, detail=error.description)
             changed = await refunds.get(uow.connection, row.id)
             announce(uow, changed)

@@ -22,7 +22,14 @@ from payments.views.qr_codes import (
     RevenueView,
     StickerQuery,
 )
-from payments.views.refunds import RefundQuery, RefundView
+from payments.views.refunds import (
+    OperatorRefundCreate,
+    OperatorRefundView,
+    RefundDetail,
+    RefundQuery,
+    RefundStepView,
+    RefundView,
+)
 from payments.views.webhook_events import (
     AnnouncementView,
     EntityFiguresView,
@@ -43,6 +50,8 @@ __all__ = [
     "DrawingQuery",
     "EntityFiguresView",
     "FranchiseeId",
+    "OperatorRefundCreate",
+    "OperatorRefundView",
     "QrCodeCreate",
     "QrCodeId",
     "QrCodeQuery",
@@ -51,8 +60,10 @@ __all__ = [
     "QrPaymentId",
     "QrPaymentQuery",
     "QrPaymentView",
+    "RefundDetail",
     "RefundId",
     "RefundQuery",
+    "RefundStepView",
     "RefundView",
     "RevenueQuery",
     "RevenueView",

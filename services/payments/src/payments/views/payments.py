@@ -11,7 +11,7 @@ from payments.domain.qr_payment import PaymentState
 from payments.repository.qr_payments import BillRow, QrPayment
 from payments.repository.riders import Rider
 from payments.views.base import ChargePointText, FranchiseeId, QrCodeId, QrPaymentId, RiderId, StationId, TransactionId
-from payments.views.refunds import RefundView
+from payments.views.refunds import OperatorRefundView, RefundView
 
 
 class BillView(BaseModel):
@@ -91,6 +91,8 @@ class QrPaymentDetail(QrPaymentView):
     bill: BillView | None
     residue_paise: int = Field(description="owed to the rider, below what Razorpay can refund")
     refunds: list[RefundView]
+    operator_refunds: list[OperatorRefundView] = Field(description="what operators decided to give back after the bill")
+    refundable_paise: int = Field(description="what operators may still give back: 0 unless it is billed")
 
 
 class QrPaymentQuery(PageQuery):

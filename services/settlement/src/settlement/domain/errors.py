@@ -2,8 +2,9 @@
 
 SettlementError
 ├── NoSuchFranchisee, NoSuchLedgerEntry, NoSuchTransfer, NoSuchSettlement, NoSuchUnownedBill, NoSuchJournal,
-│   NotInTheBooks                                                   404
-├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry, BillAssigned, FeeStillOpen, NothingToCorrect    409
+│   NoSuchReading, NoSuchException, NotInTheBooks                   404
+├── EmailTaken, TermsExist, NotHeldForReview, NothingToRetry, BillAssigned, FeeStillOpen, NothingToCorrect,
+│   ExceptionResolved, NothingToBook                                               409
 └── ForbiddenTransition                                            never by a caller: the message is parked
 """
 
@@ -45,6 +46,34 @@ class NoSuchJournal(SettlementError):
 
     def __init__(self, journal_id: int) -> None:
         super().__init__(f"jnl_{journal_id} does not exist.")
+
+
+class NoSuchReading(SettlementError):
+    """No reading of the statement of this id."""
+
+    def __init__(self, reading_id: int) -> None:
+        super().__init__(f"rec_{reading_id} does not exist.")
+
+
+class NoSuchException(SettlementError):
+    """No exception of this id."""
+
+    def __init__(self, exception_id: int) -> None:
+        super().__init__(f"exc_{exception_id} does not exist.")
+
+
+class ExceptionResolved(SettlementError):
+    """It is done with already."""
+
+    def __init__(self, exception_id: int) -> None:
+        super().__init__(f"exc_{exception_id} was resolved already.")
+
+
+class NothingToBook(SettlementError):
+    """What a record of ours stands for is booked with that record."""
+
+    def __init__(self, exception_id: int) -> None:
+        super().__init__(f"exc_{exception_id} is not about money that Razorpay moved without a record of ours.")
 
 
 class NotInTheBooks(SettlementError):

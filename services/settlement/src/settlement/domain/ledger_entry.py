@@ -5,6 +5,14 @@ from enum import StrEnum
 from settlement.domain.errors import ForbiddenTransition
 
 
+class EntryKind(StrEnum):
+    """What an entry is of. The entry of a session and its corrections together are the session's split as it is now."""
+
+    SESSION = "SESSION"
+    CORRECTION = "CORRECTION"
+    """Of a refund after the bill: the difference that it makes to every line. Its payout is below nothing."""
+
+
 class EntryStatus(StrEnum):
     """PENDING → ON_HOLD | TRANSFERRING → TRANSFERRED → SETTLED, with UNKNOWN and FAILED on the way."""
 
@@ -35,6 +43,8 @@ class HoldKind(StrEnum):
     """Under ₹1, which Razorpay does not transfer: goes along with the next payouts."""
     RAZORPAY = "RAZORPAY"
     """Razorpay could not take it: the balance is low, or it is busy. Sent again with the same key."""
+    NETTED = "NETTED"
+    """A correction, or a payout that is wholly used up by what the franchisee owes: both go with the next transfer."""
 
 
 TRANSITIONS: dict[EntryStatus, frozenset[EntryStatus]] = {
@@ -68,4 +78,6 @@ def step(before: EntryStatus, after: EntryStatus) -> EntryStatus:
 IMPLAUSIBLE_WORDS = "The meter's readings were in doubt; a person looks at the session before it is paid out."
 BELOW_MINIMUM_WORDS = "Less than ₹1, the least that can be transferred: it goes out with the next payouts."
 LOW_BALANCE_WORDS = "Our balance at Razorpay does not cover it yet; it goes out when it does."
+NETTED_WORDS = "Used up by refunds on sessions that were paid out before: it goes out with the next payouts, less those."
+OWED_WORDS = "The session's rider was refunded in part after the bill: it is taken off the next payouts."
 BUSY_WORDS = "Razorpay could not take it just now; it is sent again."

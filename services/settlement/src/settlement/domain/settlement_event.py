@@ -63,6 +63,7 @@ def observed_in_settlement(item: Mapping[str, Any], razorpay_settlement_id: str)
         fee_paise=seen.fee_paise,
         tax_paise=seen.tax_paise,
         razorpay_settlement_id=razorpay_settlement_id,
+        reversed_paise=seen.reversed_paise,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from settlement.domain.ledger_entry import EntryStatus
+from settlement.domain.ledger_entry import BELOW_MINIMUM_WORDS, NETTED_WORDS, OWED_WORDS, EntryStatus, HoldKind
 
 MINIMUM_PAISE = 100
 """The least that Razorpay transfers."""
@@ -65,6 +65,13 @@ def advance(current: TransferStatus, seen: TransferStatus) -> TransferStatus:
     return seen if _RANK[seen] > _RANK[current] else current
 
 
+def waiting_kind(payout_paise: int) -> tuple[HoldKind, str]:
+    """Why an entry that leads no transfer of its own waits for the next one: a correction, a small payout, or one used up."""
+    if payout_paise < 0:
+        return HoldKind.NETTED, OWED_WORDS
+    return (HoldKind.NETTED, NETTED_WORDS) if payout_paise >= MINIMUM_PAISE else (HoldKind.BELOW_MINIMUM, BELOW_MINIMUM_WORDS)
+
+
 def transfer_key(transaction_id: int, attempt: int) -> str:
     """`txn_{id}` for the first attempt, `txn_{id}_r{n}` after: X-Transfer-Idempotency, 4 to 36 characters (0a)."""
     key = f"txn_{transaction_id}"
@@ -101,6 +108,8 @@ class Observed:
     """Tax included: what we pay on top of the amount."""
     tax_paise: int | None = None
     razorpay_settlement_id: str | None = None
+    reversed_paise: int | None = None
+    """How much of it was taken back so far, by whomever; None: not told."""
     error: str | None = None
 
     @property
@@ -128,6 +137,7 @@ class Observed:
             fee_paise=_paise(entity["fees"] if "fees" in entity else entity.get("fee")),
             tax_paise=_paise(entity.get("tax")),
             razorpay_settlement_id=settlement_id,
+            reversed_paise=_paise(entity.get("amount_reversed")),
             error=_text(error.get("description")) or _text(error.get("code")),
         )
 

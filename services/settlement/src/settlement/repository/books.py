@@ -122,6 +122,17 @@ async def versions_of(connection: AsyncConnection, *, subject: str, key: str) ->
     return await with_postings(connection, (await connection.execute(query)).all())
 
 
+async def facts_of(
+    connection: AsyncConnection, subjects: Iterable[str], kinds: Iterable[str]
+) -> dict[str, list[tuple[str, Mapping[str, Any]]]]:
+    """{subject: (kind, facts) of each of its journals of these kinds, as they were booked}."""
+    query = select(_J.subject, _J.kind, _J.facts).where(_J.subject.in_(list(subjects)), _J.kind.in_(list(kinds))).order_by(_J.id)
+    found: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+    for row in await connection.execute(query):
+        found.setdefault(row.subject, []).append((row.kind, row.facts))
+    return found
+
+
 async def lock(connection: AsyncConnection, key: str) -> Booked | None:
     """One journal, which nobody else goes by until the transaction ends."""
     await connection.execute(select(_J.id).where(_J.key == key).with_for_update())

@@ -1,11 +1,11 @@
 """Settlements: what Razorpay paid to banks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,6 +28,7 @@ class Settled:
     calls: int
     traceparent: str | None
     processed_at: datetime
+    own_share_paise: int | None
 
 
 _COLUMNS = [_S[name] for name in Settled.__dataclass_fields__]
@@ -75,6 +76,12 @@ async def claim_due(connection: AsyncConnection, *, now: datetime, lapses_at: da
         return None
     await set_values(connection, row.id, next_attempt_at=lapses_at, calls=row.calls + 1)
     return Settled(**{**row._mapping, "calls": row.calls + 1})  # noqa: SLF001
+
+
+async def known(connection: AsyncConnection, razorpay_settlement_ids: Iterable[str]) -> dict[str, Row[Any]]:
+    """Those of these that we have, by their ids."""
+    query = select(settlements).where(_S.razorpay_settlement_id.in_(list(razorpay_settlement_ids)))
+    return {row.razorpay_settlement_id: row for row in await connection.execute(query)}
 
 
 async def look_again(connection: AsyncConnection, razorpay_settlement_id: str | None, *, now: datetime) -> None:

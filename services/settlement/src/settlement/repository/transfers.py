@@ -32,6 +32,7 @@ class Transfer:
     razorpay_transfer_id: str | None
     fee_paise: int | None
     tax_paise: int | None
+    reversed_paise: int
     razorpay_settlement_id: str | None
     utr: str | None
     calls: int
@@ -135,6 +136,18 @@ async def set_values(connection: AsyncConnection, transfer_id: int, **values: An
     """Change columns of one transfer."""
     changed = update(transfers).where(_T.id == transfer_id).values(**values).returning(transfers)
     return transfer_from((await connection.execute(changed)).one())
+
+
+async def living_of(connection: AsyncConnection, entry_id: int) -> Transfer | None:
+    """The living transfer that pays an entry, locked."""
+    query = (
+        select(transfers)
+        .join(allocations, allocations.c.transfer_id == _T.id)
+        .where(allocations.c.ledger_entry_id == entry_id, allocations.c.live)
+        .with_for_update(of=transfers)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else transfer_from(row)
 
 
 async def entries_of(connection: AsyncConnection, transfer_id: int) -> list[Entry]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -13,20 +14,26 @@ from money import SplitExceedsGrossError, TdsBase, calculate_settlement
 from settlement.domain.books import (
     KINDS,
     EntryBooked,
+    EntryCorrected,
+    EntryNetted,
     Journal,
     MoneyEvent,
+    ReversalApplied,
     TransferClaimed,
     TransferProcessed,
-    TransferSettled,
+    TransferReversed,
     UnbalancedJournal,
     reversal_of,
 )
+from settlement.domain.correction import Correction, SplitFigures, correction_of
 from settlement.domain.franchisee import terms_in_force
+from settlement.domain.ledger_entry import EntryKind, EntryStatus
+from settlement.domain.reversal import ReversalStatus
 from settlement.domain.transfer import MINIMUM_PAISE, TransferStatus
 from settlement.repository import books, franchisees
 from settlement.repository.books import Booked
 from settlement.repository.transfers import Transfer, transfer_from
-from settlement.tables import allocations, journals, ledger_entries, postings, transfers
+from settlement.tables import allocations, journals, ledger_entries, postings, refund_decisions, reversals, transfers
 from settlement.usecases.context import Settlement
 
 log = structlog.get_logger(__name__)
@@ -51,6 +58,7 @@ async def check_books(app: Settlement) -> None:
     found = [
         *await _check_journals(app),
         *await _check_entries(app),
+        *await _check_corrections(app),
         *await _check_transfers(app),
         *await _check_payments(app),
     ]
@@ -116,7 +124,10 @@ async def _check_entries(app: Settlement) -> list[Difference]:
     last = 0
     while True:
         async with app.database.reading() as uow:
-            query = sa.select(ledger_entries).where(ledger_entries.c.id > last).order_by(ledger_entries.c.id).limit(ROWS_AT_ONCE)
+            sessions = ledger_entries.c.kind == EntryKind.SESSION.value
+            paid = sa.exists().where(allocations.c.ledger_entry_id == ledger_entries.c.id, allocations.c.live)
+            query = sa.select(ledger_entries, paid.label("paid")).where(sessions, ledger_entries.c.id > last)
+            query = query.order_by(ledger_entries.c.id).limit(ROWS_AT_ONCE)
             page = (await uow.connection.execute(query)).all()
             terms_of = {
                 franchisee_id: await franchisees.terms_of(uow.connection, franchisee_id)
@@ -152,6 +163,52 @@ async def _check_entries(app: Settlement) -> list[Difference]:
                     payout_paise=split.payout_paise,
                 )
                 wanted.append((booked, True))
+                if row.status == EntryStatus.SETTLED.value and row.payout_paise and not row.paid:
+                    netted = EntryNetted(occurred_at=row.updated_at, ledger_entry_id=row.id, payout_paise=row.payout_paise)
+                    wanted.append((netted, True))
+            found += await _not_as(uow, wanted)
+        if not page:
+            return found
+        last = page[-1].id
+
+
+async def _check_corrections(app: Settlement) -> list[Difference]:
+    """Every correction is what its refund makes of the session's entry, and is booked."""
+    found: list[Difference] = []
+    last, session = 0, ledger_entries.alias("session")
+    figures = [session.c[name].label(f"session_{name}") for name in SplitFigures.__slots__]
+    while True:
+        async with app.database.reading() as uow:
+            query = (
+                sa.select(ledger_entries, refund_decisions.c.decision, *figures)
+                .join(session, session.c.id == ledger_entries.c.corrects_id)
+                .outerjoin(refund_decisions, refund_decisions.c.ledger_entry_id == ledger_entries.c.id)
+                .where(ledger_entries.c.id > last)
+                .order_by(ledger_entries.c.id)
+                .limit(ROWS_AT_ONCE)
+            )
+            page = (await uow.connection.execute(query)).all()
+            wanted: list[tuple[MoneyEvent, bool]] = []
+            for row in page:
+                if row.decision is None:
+                    found.append(Difference(f"led_{row.id}", "no refund makes this correction"))
+                    continue
+                entry = SplitFigures(**{name: getattr(row, f"session_{name}") for name in SplitFigures.__slots__})
+                parts = ("energy_charge_paise", "gst_paise", "energy_charge_before_paise", "gst_before_paise")
+                should = correction_of(entry, **{part: row.decision[part] for part in parts})
+                lines = {line: getattr(should, line) for line in Correction.__slots__}
+                if any(getattr(row, line) != paise for line, paise in lines.items()):
+                    found.append(Difference(f"led_{row.id}", f"its refund makes it {lines}"))
+                booked = EntryCorrected(
+                    occurred_at=row.created_at,
+                    ledger_entry_id=row.id,
+                    transaction_id=row.transaction_id,
+                    franchisee_id=row.franchisee_id,
+                    commission_paise=should.commission_paise,
+                    tds_paise=should.tds_paise,
+                    payout_paise=should.payout_paise,
+                )
+                wanted.append((booked, True))
             found += await _not_as(uow, wanted)
         if not page:
             return found
@@ -167,6 +224,7 @@ async def _check_transfers(app: Settlement) -> list[Difference]:
             query = sa.select(transfers).where(transfers.c.id > last).order_by(transfers.c.id).limit(ROWS_AT_ONCE)
             page = [transfer_from(row) for row in (await uow.connection.execute(query)).all()]
             paid = await _paid_by(uow, [transfer.id for transfer in page])
+            taken_back = await _reversals_of(uow, [transfer.id for transfer in page])
             wanted: list[tuple[MoneyEvent, bool]] = []
             for transfer in page:
                 amount, carried = paid.get(transfer.id, (0, 0))
@@ -181,8 +239,18 @@ async def _check_transfers(app: Settlement) -> list[Difference]:
                 if status in (TransferStatus.PROCESSED, TransferStatus.SETTLED):
                     wanted.append((TransferProcessed(occurred_at=at, **facts), True))
                     found += await _charge_differs(uow, transfer)
+                back = taken_back.get(transfer.id, [])
+                if sum(row.amount_paise for row in back) != transfer.reversed_paise:
+                    words = f"says that {transfer.reversed_paise} paise were taken back; its reversals say otherwise"
+                    found.append(Difference(f"xfr_{transfer.id}", words))
+                for row in back:
+                    told = {"transfer_id": transfer.id, "amount_paise": row.amount_paise}
+                    told["razorpay_reversal_id"] = row.razorpay_reversal_id
+                    wanted.append((TransferReversed(occurred_at=at, **told), True))
+                    if row.ledger_entry_id is not None:
+                        wanted.append((ReversalApplied(occurred_at=at, ledger_entry_id=row.ledger_entry_id, **told), True))
                 if status is TransferStatus.SETTLED:
-                    wanted.append((TransferSettled(occurred_at=at, **facts), True))
+                    found += await _banked_differs(uow, transfer)
             found += await _not_as(uow, wanted)
         if not page:
             return found
@@ -197,6 +265,28 @@ async def _charge_differs(uow: UnitOfWork, transfer: Transfer) -> list[Differenc
     standing = [booked for booked in versions if (await books.tail_of(uow.connection, booked))[1]]
     paise = sum(booked.facts["fee_paise"] for booked in standing)
     return [] if paise == told else [Difference(subject, f"its charge is booked with {paise} paise, {told} is true")]
+
+
+async def _banked_differs(uow: UnitOfWork, transfer: Transfer) -> list[Difference]:
+    """What stands as settled to the bank is the transfer less what was taken back of it."""
+    banked = transfer.amount_paise - transfer.reversed_paise
+    subject, key = f"xfr_{transfer.id}", f"transfer/{transfer.id}/settled"
+    versions = await books.versions_of(uow.connection, subject=subject, key=key)
+    standing = [booked for booked in versions if (await books.tail_of(uow.connection, booked))[1]]
+    paise = sum(booked.facts["amount_paise"] for booked in standing)
+    if paise == banked:
+        return []
+    missing = f"journal {key} is missing" if not versions else f"{paise} paise of it are booked as settled, {banked} is true"
+    return [Difference(subject, missing)]
+
+
+async def _reversals_of(uow: UnitOfWork, ids: list[int]) -> dict[int, list[Any]]:
+    """{transfer: its reversals that are done}."""
+    done = sa.select(reversals).where(reversals.c.transfer_id.in_(ids), reversals.c.status == ReversalStatus.DONE.value)
+    found: dict[int, list[Any]] = {}
+    for row in await uow.connection.execute(done.order_by(reversals.c.id)):
+        found.setdefault(row.transfer_id, []).append(row)
+    return found
 
 
 async def _paid_by(uow: UnitOfWork, ids: list[int]) -> dict[int, tuple[int, int]]:

@@ -28,3 +28,5 @@ class Settlement:
     """Takes franchisees through their onboarding."""
     settlements: Worker
     """Finds the transfers of settlements."""
+    statement: Worker
+    """Reads Razorpay's statement, and judges what it shows."""

@@ -6,9 +6,9 @@ import structlog
 
 from chassis.database import UnitOfWork
 from settlement.domain.due import later
-from settlement.domain.ledger_entry import BELOW_MINIMUM_WORDS, EntryStatus, HoldKind
-from settlement.domain.transfer import ENTRY_STATUS, Observed, TransferStatus, advance
-from settlement.repository import transfers
+from settlement.domain.ledger_entry import EntryStatus
+from settlement.domain.transfer import ENTRY_STATUS, Observed, TransferStatus, advance, waiting_kind
+from settlement.repository import ledger, matches, transfers
 from settlement.repository.transfers import Transfer
 from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
@@ -35,6 +35,9 @@ async def follow_transfer(
     }
     # Facts are added, never taken back: a shorter word (a settlement's list) does not unsay a longer one.
     news = {name: value for name, value in facts.items() if value is not None and value != getattr(transfer, name)}
+    if {"fee_paise", "tax_paise"} & news.keys() and await matches.is_matched(uow.connection, seen.razorpay_transfer_id):
+        # Razorpay's statement has the last word on what it took: an event or a look that says otherwise does not unsay it.
+        news = {name: value for name, value in news.items() if name not in ("fee_paise", "tax_paise")}
     status = advance(transfer.status, seen.status)
     if status is TransferStatus.FAILED and status is not transfer.status:
         return await fail_transfer(app, uow, transfer, error=seen.error or "failed at Razorpay", **news)
@@ -43,12 +46,13 @@ async def follow_transfer(
         if not await transfers.take_entries_back(uow.connection, transfer, entries):
             app.metrics.transfer_twice.inc()
             log.error("transfer.lives_beside_another", key=transfer.key, razorpay_transfer_id=seen.razorpay_transfer_id)
-            return await _paid_twice(app, uow, transfer, status, news)
+            transfer = await _paid_twice(app, uow, transfer, status, news)
+            return await _look_at_reversals(app, uow, transfer, seen)
     if status is transfer.status:
         if news:
             transfer = await transfers.set_values(uow.connection, transfer.id, **news)
             await book_transfer(app, uow, transfer)
-        return transfer
+        return await _look_at_reversals(app, uow, transfer, seen)
     transfer = await transfers.set_values(
         uow.connection,
         transfer.id,
@@ -60,9 +64,26 @@ async def follow_transfer(
     )
     await book_transfer(app, uow, transfer)
     log.info("transfer.moved", key=transfer.key, status=status.value, amount_paise=transfer.amount_paise)
-    for entry in await transfers.entries_of(uow.connection, transfer.id):
+    entries = await transfers.entries_of(uow.connection, transfer.id)
+    for entry in entries:
         await change_entry(uow, entry, ENTRY_STATUS[status], transfer=transfer, due_at=None)
-    return transfer
+    await _look_at_corrections(app, uow, [entry.id for entry in entries])
+    return await _look_at_reversals(app, uow, transfer, seen)
+
+
+async def _look_at_corrections(app: Settlement, uow: UnitOfWork, entry_ids: list[int]) -> None:
+    """Corrections of what was on its way can be made good now: out of the linked account, or off what goes out next."""
+    if await ledger.hurry_corrections(uow.connection, entry_ids, now=uow.now):
+        uow.after_commit(app.payouts.wake)
+
+
+async def _look_at_reversals(app: Settlement, uow: UnitOfWork, transfer: Transfer, seen: Observed) -> Transfer:
+    """More of it was taken back than we know of: the worker asks Razorpay for the list of its reversals."""
+    moved = transfer.status is not TransferStatus.FAILED or transfer.paid_twice_status is not None
+    if not moved or (seen.reversed_paise or 0) <= transfer.reversed_paise:
+        return transfer
+    uow.after_commit(app.payouts.wake)
+    return await transfers.set_values(uow.connection, transfer.id, next_attempt_at=uow.now)
 
 
 async def _paid_twice(
@@ -107,7 +128,7 @@ async def fail_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer, *,
     for entry in entries:
         if entry.id != transfer.lead_entry_id:
             # What was carried along did not fail by itself: it goes with the next.
-            await change_entry(uow, entry, EntryStatus.ON_HOLD, hold=(HoldKind.BELOW_MINIMUM, BELOW_MINIMUM_WORDS), due_at=None)
+            await change_entry(uow, entry, EntryStatus.ON_HOLD, hold=waiting_kind(entry.payout_paise), due_at=None)
             continue
         tries = entry.failed_attempts + 1
         again = tries < app.settings.transfer_retries_max
@@ -123,4 +144,5 @@ async def fail_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer, *,
             last_error=error,
             due_at=later(uow.now, app.settings.retry_seconds) if again else None,
         )
+    await _look_at_corrections(app, uow, [entry.id for entry in entries])
     return failed

@@ -25,16 +25,24 @@ from settlement.domain.books import (
     payout_account,
     reversal_of,
 )
+from settlement.domain.reconcile import Move, MoveKind, Outcome
 from settlement.domain.transfer import TransferStatus
-from settlement.repository import books
+from settlement.repository import books, matches
 from settlement.repository.ledger import Entry
 from settlement.repository.transfers import Transfer
 from settlement.usecases.context import Settlement
+from settlement.usecases.note_moves import note_move, note_payment
 
 log = structlog.get_logger(__name__)
 
 REFUND_PROCESSED = "PROCESSED"
 """The one status of a refund in which money has left; all others leave it owed."""
+
+REFUND_OUTCOMES = {REFUND_PROCESSED: Outcome.DONE, "FAILED": Outcome.FAILED}
+"""How a refund ended; any other status is under way."""
+
+OUTCOME_RANK = {Outcome.UNDER_WAY: 0, Outcome.FAILED: 1, Outcome.DONE: 2}
+"""A transfer goes forward only, and may have gone through after it was taken for failed."""
 
 
 async def post(app: Settlement, uow: UnitOfWork, event: MoneyEvent) -> None:
@@ -69,6 +77,7 @@ async def book_payment(app: Settlement, uow: UnitOfWork, event: PaymentReceived)
         tax_paise=event.platform_fee_tax_paise,
     )
     await post(app, uow, captured)
+    await _note_payment(app, uow, event, amount_paise=event.amount_paise, at=event.received_at)
 
 
 async def book_fee(app: Settlement, uow: UnitOfWork, event: FeeHeard) -> None:
@@ -82,6 +91,8 @@ async def book_fee(app: Settlement, uow: UnitOfWork, event: FeeHeard) -> None:
         tax_paise=event.platform_fee_tax_paise,
     )
     await post(app, uow, recorded)
+    if await matches.hurry(uow.connection, [event.razorpay_payment_id], now=uow.now):
+        uow.after_commit(app.statement.wake)
 
 
 async def book_bill(app: Settlement, uow: UnitOfWork, bill: BillHeard) -> None:
@@ -98,6 +109,7 @@ async def book_bill(app: Settlement, uow: UnitOfWork, bill: BillHeard) -> None:
         shortfall_paise=bill.shortfall_paise,
     )
     await post(app, uow, billed)
+    await _note_payment(app, uow, bill, amount_paise=bill.paid_paise, at=bill.billed_at)
 
 
 async def book_given_back(app: Settlement, uow: UnitOfWork, event: PaymentRefundedInFull) -> None:
@@ -111,19 +123,36 @@ async def book_given_back(app: Settlement, uow: UnitOfWork, event: PaymentRefund
         reason=event.reason,
     )
     await post(app, uow, given_back)
+    await _note_payment(app, uow, event, amount_paise=event.amount_paise, at=event.decided_at)
+
+
+async def _note_payment(
+    app: Settlement,
+    uow: UnitOfWork,
+    event: PaymentReceived | BillHeard | PaymentRefundedInFull,
+    *,
+    amount_paise: int,
+    at: datetime,
+) -> None:
+    subject = f"qrp_{event.qr_payment_id}"
+    await note_payment(app, uow, razorpay_payment_id=event.razorpay_payment_id, subject=subject, amount_paise=amount_paise, at=at)
 
 
 async def book_refund(app: Settlement, uow: UnitOfWork, event: RefundChanged) -> None:
     """`payments.refund_changed`: money moved if the rider has it, and in no other status."""
-    if event.status != REFUND_PROCESSED:
-        return
-    processed = RefundProcessed(
-        occurred_at=event.at,
-        qr_payment_id=event.qr_payment_id,
-        refund_id=event.refund_id,
-        amount_paise=event.amount_paise,
-    )
-    await post(app, uow, processed)
+    if event.status == REFUND_PROCESSED:
+        processed = RefundProcessed(
+            occurred_at=event.at,
+            qr_payment_id=event.qr_payment_id,
+            refund_id=event.refund_id,
+            amount_paise=event.amount_paise,
+        )
+        await post(app, uow, processed)
+    if event.razorpay_refund_id is not None:
+        outcome = REFUND_OUTCOMES.get(event.status, Outcome.UNDER_WAY)
+        subject = f"rfd_{event.refund_id}"
+        move = Move(event.razorpay_refund_id, MoveKind.REFUND, subject, event.amount_paise, outcome)
+        await note_move(app, uow, move, version=event.subject_version, at=event.at)
 
 
 async def book_claim(app: Settlement, uow: UnitOfWork, transfer: Transfer, entries: Sequence[Entry]) -> None:
@@ -141,6 +170,7 @@ async def book_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer) ->
     alive = status is not TransferStatus.FAILED
     claimed = f"transfer/{transfer.id}/claimed"
     await set_standing(uow, claimed, stands=alive, reason="it lives" if alive else transfer.last_error or "it failed")
+    await _note_transfer(app, uow, transfer, status)
     if status not in (TransferStatus.PROCESSED, TransferStatus.SETTLED):
         return
     facts = {"transfer_id": transfer.id, "amount_paise": transfer.amount_paise}
@@ -153,7 +183,18 @@ async def book_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer) ->
             TransferCharged(occurred_at=processed_at, **facts, fee_paise=transfer.fee_paise, tax_paise=transfer.tax_paise),
         )
     if status is TransferStatus.SETTLED:
-        await post(app, uow, TransferSettled(occurred_at=transfer.settled_at or uow.now, **facts))
+        # What was taken back never reached the bank, or was taken from what would: whenever it was, the bank got that much less.
+        banked = {**facts, "amount_paise": transfer.amount_paise - transfer.reversed_paise}
+        await restate(app, uow, TransferSettled(occurred_at=transfer.settled_at or uow.now, **banked))
+
+
+async def _note_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer, status: TransferStatus) -> None:
+    if transfer.razorpay_transfer_id is None:
+        return
+    done = {TransferStatus.FAILED: Outcome.FAILED, TransferStatus.PROCESSED: Outcome.DONE, TransferStatus.SETTLED: Outcome.DONE}
+    outcome = done.get(status, Outcome.UNDER_WAY)
+    move = Move(transfer.razorpay_transfer_id, MoveKind.TRANSFER, f"xfr_{transfer.id}", transfer.amount_paise, outcome)
+    await note_move(app, uow, move, version=OUTCOME_RANK[outcome], at=transfer.created_at)
 
 
 async def restate(app: Settlement, uow: UnitOfWork, event: MoneyEvent) -> None:
@@ -169,11 +210,22 @@ async def restate(app: Settlement, uow: UnitOfWork, event: MoneyEvent) -> None:
         await books.add(uow.connection, replace(journal, key=f"{event.key}#{len(versions) + 1}"), posted_at=uow.now)
 
 
+async def unbook(uow: UnitOfWork, event: MoneyEvent, *, reason: str) -> None:
+    """Take back a figure that was booked, in whichever version it stands."""
+    versions = await books.versions_of(uow.connection, subject=event.subject, key=event.key)
+    if versions:
+        await set_standing(uow, versions[-1].key, stands=False, reason=reason)
+
+
 async def book_own_settlement(
     app: Settlement, uow: UnitOfWork, *, razorpay_settlement_id: str, amount_paise: int, processed_at: datetime, own: bool
 ) -> None:
-    """A settlement was looked into: ours went to our bank. One that was taken for ours and is a franchisee's is taken back."""
+    """A settlement was looked into: ours went to our bank. What was taken for ours and is not is taken back.
+
+    `amount_paise`: this environment's share of it. Another share, by Razorpay's statement, reverses the first.
+    """
     event = OwnSettled(occurred_at=processed_at, razorpay_settlement_id=razorpay_settlement_id, amount_paise=amount_paise)
     if own:
-        await post(app, uow, event)
-    await set_standing(uow, event.key, stands=own, reason="ours" if own else "it has transfers of ours: a franchisee's")
+        await restate(app, uow, event)
+        return
+    await unbook(uow, event, reason="a franchisee's, or another environment's")

@@ -2,12 +2,13 @@
 
 import sqlalchemy as sa
 
-from settlement.tables import franchisees, ledger_entries, settlements, transfers
+from settlement.statement_tables import statement_matches, statement_readings
+from settlement.tables import franchisees, ledger_entries, reversals, settlements, transfers
 from settlement.usecases.context import Settlement
 
 
 async def look_for_due(app: Settlement) -> None:
-    """One question for all three workers: idle, it costs one query."""
+    """One question for all workers: idle, it costs one query."""
     async with app.database.reading() as uow:
         due = (
             await uow.connection.execute(
@@ -15,12 +16,22 @@ async def look_for_due(app: Settlement) -> None:
                     sa.or_(
                         sa.exists().where(ledger_entries.c.due_at <= uow.now),
                         sa.exists().where(transfers.c.next_attempt_at <= uow.now),
+                        sa.exists().where(reversals.c.next_attempt_at <= uow.now),
                     ).label("payouts"),
                     sa.exists().where(franchisees.c.link_due_at <= uow.now).label("links"),
                     sa.exists().where(settlements.c.next_attempt_at <= uow.now).label("settlements"),
+                    sa.or_(
+                        sa.exists().where(statement_readings.c.next_attempt_at <= uow.now),
+                        sa.exists().where(statement_matches.c.next_look_at <= uow.now),
+                    ).label("statement"),
                 )
             )
         ).one()
-    for worker, is_due in ((app.payouts, due.payouts), (app.links, due.links), (app.settlements, due.settlements)):
+    for worker, is_due in (
+        (app.payouts, due.payouts),
+        (app.links, due.links),
+        (app.settlements, due.settlements),
+        (app.statement, due.statement),
+    ):
         if is_due:
             worker.wake_all()

@@ -8,7 +8,7 @@
 The claim is committed before the call, with its key, amount and body; no transaction is open during it.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,10 +16,10 @@ from chassis.database import UnitOfWork
 from razorpay_client import OutcomeUnknown, Permanent, RazorpayError, Retryable
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.ledger_entry import (
-    BELOW_MINIMUM_WORDS,
     BUSY_WORDS,
     IMPLAUSIBLE_WORDS,
     LOW_BALANCE_WORDS,
+    EntryKind,
     EntryStatus,
     HoldKind,
 )
@@ -32,14 +32,16 @@ from settlement.domain.transfer import (
     find_by_key,
     request_body,
     transfer_key,
+    waiting_kind,
 )
-from settlement.repository import franchisees, ledger, settlements, transfers
+from settlement.repository import franchisees, ledger, reversals, settlements, transfers
 from settlement.repository.ledger import Entry
 from settlement.repository.transfers import Transfer
 from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
 from settlement.usecases.follow_transfer import fail_transfer, follow_transfer
 from settlement.usecases.keep_books import book_claim
+from settlement.usecases.recover import record_reversals, recover, take_up_reversal
 
 log = structlog.get_logger(__name__)
 
@@ -48,18 +50,24 @@ SCAN_MARGIN = timedelta(minutes=5)
 
 
 async def take_up_payout(app: Settlement) -> bool:
-    """Claim the transfer or entry that is due longest and do what is to be done with it. False: nothing is due."""
+    """Claim the transfer, reversal or entry that is due longest and do what is to be done with it. False: nothing is due."""
     async with app.database.transaction() as uow:
         lapses_at = later(uow.now, app.settings.transfer_lease_seconds)
         transfer = await transfers.claim_due(uow.connection, now=uow.now, lapses_at=lapses_at)
-        entry = None if transfer is not None else await ledger.claim_due(uow.connection, now=uow.now, lapses_at=lapses_at)
+        reversal = None if transfer is not None else await reversals.claim_due(uow.connection, now=uow.now, lapses_at=lapses_at)
+        nothing = transfer is None and reversal is None
+        entry = await ledger.claim_due(uow.connection, now=uow.now, lapses_at=lapses_at) if nothing else None
     if transfer is not None:
         with app.telemetry.span("settlement.transfer", traceparent=transfer.traceparent, key=transfer.key):
             await _go_on(app, transfer)
         return True
+    if reversal is not None:
+        with app.telemetry.span("settlement.reversal", traceparent=reversal.traceparent, reversal_id=reversal.id):
+            await take_up_reversal(app, reversal)
+        return True
     if entry is not None:
         with app.telemetry.span("settlement.pay_out", traceparent=entry.traceparent, ledger_entry_id=entry.id):
-            await _begin(app, entry)
+            await (recover(app, entry) if entry.kind is EntryKind.CORRECTION else _begin(app, entry))
         return True
     return False
 
@@ -103,7 +111,8 @@ async def _claim(app: Settlement, uow: UnitOfWork, due: Entry, *, attempt: int) 
     entries = [entry, *await ledger.lock_carried(uow.connection, franchisee_id=franchisee.id, but=entry.id)]
     amount_paise = sum(part.payout_paise for part in entries)
     if amount_paise < MINIMUM_PAISE:
-        await change_entry(uow, entry, EntryStatus.ON_HOLD, hold=(HoldKind.BELOW_MINIMUM, BELOW_MINIMUM_WORDS), due_at=None)
+        # Too little by itself, or used up by what corrections take off: it goes with the next, and they with it.
+        await change_entry(uow, entry, EntryStatus.ON_HOLD, hold=waiting_kind(entry.payout_paise), due_at=None)
         return None
     key = transfer_key(entry.transaction_id, attempt)
     transfer = await transfers.add(
@@ -264,11 +273,17 @@ async def _scan(app: Settlement, *, since: Transfer) -> list[Observed]:
 
 
 async def _poll(app: Settlement, transfer: Transfer) -> None:
-    """Look a transfer up whose event should have come by now. A settlement found this way is recorded like an announced one."""
+    """Look a transfer up whose event should have come by now, or of which more was taken back than we know of.
+
+    A settlement found this way is recorded like an announced one.
+    """
     if transfer.razorpay_transfer_id is None:
         return
+    listed = None
     try:
         seen = _observed(await app.razorpay.fetch_transfer(transfer.razorpay_transfer_id))
+        if (seen.reversed_paise or 0) > transfer.reversed_paise:
+            listed = await app.razorpay.reversals_of(transfer.razorpay_transfer_id)
         settled_in = seen.razorpay_settlement_id
         entity = None
         if settled_in is not None:
@@ -281,11 +296,9 @@ async def _poll(app: Settlement, transfer: Transfer) -> None:
         if ours is None:
             return
         followed = await follow_transfer(app, uow, ours, seen, utr=str(entity["utr"]) if entity and entity.get("utr") else None)
-        if followed.status is transfer.status:
-            poll = app.settings.transfer_poll_seconds
-            if followed.status is TransferStatus.PROCESSED:
-                poll = app.settings.settlement_poll_seconds
-            await transfers.set_values(uow.connection, ours.id, next_attempt_at=later(uow.now, poll))
+        if listed is not None:
+            followed = await record_reversals(app, uow, followed, listed)
+        await transfers.set_values(uow.connection, ours.id, next_attempt_at=_next_look(app, uow, followed, seen))
         if entity is not None:
             known = not await settlements.add(
                 uow.connection,
@@ -299,6 +312,15 @@ async def _poll(app: Settlement, transfer: Transfer) -> None:
                 # Its transfers were not found when it was looked into, or this one would be settled by now.
                 await settlements.look_again(uow.connection, seen.razorpay_settlement_id, now=uow.now)
             uow.after_commit(app.settlements.wake)
+
+
+def _next_look(app: Settlement, uow: UnitOfWork, transfer: Transfer, seen: Observed) -> datetime | None:
+    """When a transfer is looked up again; None: no more."""
+    if transfer.status is TransferStatus.ACCEPTED or (seen.reversed_paise or 0) > transfer.reversed_paise:
+        return later(uow.now, app.settings.transfer_poll_seconds)
+    if transfer.status is TransferStatus.PROCESSED:
+        return later(uow.now, app.settings.settlement_poll_seconds)
+    return None
 
 
 async def _postpone(app: Settlement, transfer: Transfer, error: RazorpayError) -> None:

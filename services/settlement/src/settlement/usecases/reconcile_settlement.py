@@ -6,7 +6,7 @@ from chassis.database import UnitOfWork
 from razorpay_client import Permanent, RazorpayError
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.settlement_event import SettlementStatus, observed_in_settlement
-from settlement.repository import franchisees, settlements, transfers
+from settlement.repository import franchisees, matches, settlements, transfers
 from settlement.repository.settlements import Settled
 from settlement.usecases.context import Settlement
 from settlement.usecases.follow_transfer import follow_transfer
@@ -44,13 +44,14 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
             await _again(app, settled, failed.description)
             return
     async with app.database.transaction() as uow:
-        matched = []
+        matched, paise = [], 0
         for item in sorted(items, key=lambda item: str(item.get("id"))):
             seen = observed_in_settlement(item, settled.razorpay_settlement_id)
             transfer = await transfers.find_observed(uow.connection, seen, environment=app.settings.environment_mark)
             if transfer is not None:
                 matched.append(await follow_transfer(app, uow, transfer, seen, utr=settled.utr))
-        paise = sum(transfer.amount_paise for transfer in matched)
+                # What was taken back is not in it, whether or not we have looked into it by now.
+                paise += transfer.amount_paise - max(transfer.reversed_paise, seen.reversed_paise or 0)
         doubtful = error is not None or await _of_a_franchisee(uow, settled)
         if not matched and doubtful and settled.calls < EMPTY_TRIES:
             pause = backoff_seconds(settled.razorpay_settlement_id, settled.calls)
@@ -83,10 +84,13 @@ async def _reconcile(app: Settlement, settled: Settled) -> None:
             app,
             uow,
             razorpay_settlement_id=settled.razorpay_settlement_id,
-            amount_paise=settled.amount_paise,
+            amount_paise=settled.amount_paise if settled.own_share_paise is None else settled.own_share_paise,
             processed_at=settled.processed_at,
-            own=not matched and not doubtful,
+            own=not matched and not doubtful and settled.own_share_paise != 0,
         )
+        # What the statement says of it is judged by whether it is ours.
+        if await matches.hurry(uow.connection, [settled.razorpay_settlement_id], now=uow.now):
+            uow.after_commit(app.statement.wake)
     log.info("settlement.reconciled", settlement=settled.razorpay_settlement_id, transfers=len(matched), paise=paise)
 
 

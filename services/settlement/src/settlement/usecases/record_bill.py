@@ -15,6 +15,7 @@ from settlement.repository import franchisees, ledger, unowned_bills
 from settlement.repository.ledger import Entry
 from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
+from settlement.usecases.correct_entry import correct_entries
 from settlement.usecases.keep_books import book_bill, post
 
 log = structlog.get_logger(__name__)
@@ -116,8 +117,10 @@ async def book(
         subject_version=0,
     )
     if entry.payout_paise == 0:
-        return await change_entry(uow, entry, EntryStatus.SETTLED, due_at=None)
-    uow.after_commit(app.payouts.wake)
+        entry = await change_entry(uow, entry, EntryStatus.SETTLED, due_at=None)
+    else:
+        uow.after_commit(app.payouts.wake)
+    await correct_entries(app, uow, bill.transaction_id)
     return entry
 
 

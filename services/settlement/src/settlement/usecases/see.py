@@ -9,7 +9,8 @@ from chassis.web import Page, PageQuery, Principal, Role, fetch_page
 from settlement.domain.errors import NoSuchFranchisee, NoSuchLedgerEntry, NoSuchSettlement, NoSuchTransfer
 from settlement.repository import franchisees
 from settlement.repository.franchisees import Franchisee, franchisee_from
-from settlement.tables import allocations, franchisee_terms, ledger_entries, settlements, transfers
+from settlement.repository.reversals import listing as reversals_with_transfers
+from settlement.tables import allocations, franchisee_terms, ledger_entries, reversals, settlements, transfers
 from settlement.tables import franchisees as franchisees_table
 from settlement.views import (
     AllocationView,
@@ -20,6 +21,8 @@ from settlement.views import (
     LedgerEntryId,
     LedgerEntryQuery,
     LedgerEntryView,
+    ReversalQuery,
+    ReversalView,
     SettlementId,
     SettlementQuery,
     SettlementView,
@@ -131,6 +134,8 @@ async def list_ledger_entries(uow: UnitOfWork, query: LedgerEntryQuery, principa
         statement = statement.where(ledger_entries.c.transaction_id == query.transaction_id)
     if query.status is not None:
         statement = statement.where(ledger_entries.c.status == query.status.value)
+    if query.kind is not None:
+        statement = statement.where(ledger_entries.c.kind == query.kind.value)
     return await fetch_page(uow, statement, query, order=(ledger_entries.c.id,), view=_view_entry)
 
 
@@ -172,7 +177,21 @@ async def get_transfer(uow: UnitOfWork, transfer_id: TransferId, principal: Prin
         .order_by(allocations.c.ledger_entry_id)
     )
     pays = [AllocationView.model_validate(found._mapping) for found in await uow.connection.execute(paid)]  # noqa: SLF001
-    return _view_transfer(row).model_copy(update={"pays": pays})
+    taken_back = sa.select(reversals).where(reversals.c.transfer_id == transfer_id).order_by(reversals.c.id)
+    back = [_view_reversal(found) for found in await uow.connection.execute(taken_back)]
+    return _view_transfer(row).model_copy(update={"pays": pays, "reversals": back})
+
+
+async def list_reversals(uow: UnitOfWork, query: ReversalQuery, principal: Principal) -> Page[ReversalView]:
+    """Newest first."""
+    statement = reversals_with_transfers().where(visible(transfers.c.franchisee_id, principal))
+    if query.unmatched:
+        statement = statement.where(reversals.c.by_hand, reversals.c.ledger_entry_id.is_(None))
+    return await fetch_page(uow, statement, query, order=(reversals.c.id,), view=_view_reversal)
+
+
+def _view_reversal(row: Any) -> ReversalView:
+    return ReversalView.model_validate(row._mapping)  # noqa: SLF001
 
 
 def _view_transfer(row: Any) -> TransferView:

@@ -8,6 +8,7 @@ from settlement.views.base import (
     Paise,
     QrPaymentId,
     RefundId,
+    ReversalId,
     SettlementId,
     StationId,
     TransactionId,
@@ -41,7 +42,15 @@ from settlement.views.franchisees import (
     TermsView,
 )
 from settlement.views.ledger import AssignBill, LedgerEntryQuery, LedgerEntryView, UnownedBillQuery, UnownedBillView
-from settlement.views.transfers import AllocationView, SettlementQuery, SettlementView, TransferQuery, TransferView
+from settlement.views.transfers import (
+    AllocationView,
+    ReversalQuery,
+    ReversalView,
+    SettlementQuery,
+    SettlementView,
+    TransferQuery,
+    TransferView,
+)
 
 __all__ = [
     "AccountQuery",
@@ -73,6 +82,9 @@ __all__ = [
     "QrPaymentId",
     "RefundCharge",
     "RefundId",
+    "ReversalId",
+    "ReversalQuery",
+    "ReversalView",
     "SettlementId",
     "SettlementQuery",
     "SettlementView",

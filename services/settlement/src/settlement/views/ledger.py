@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from chassis.web import Body, PageQuery
 from money import TdsBase
-from settlement.domain.ledger_entry import EntryStatus, HoldKind
+from settlement.domain.ledger_entry import EntryKind, EntryStatus, HoldKind
 from settlement.views.base import (
     FranchiseeId,
     LedgerEntryId,
@@ -25,6 +25,7 @@ class LedgerEntryQuery(PageQuery):
     franchisee_id: FranchiseeId | None = None
     transaction_id: TransactionId | None = None
     status: EntryStatus | None = None
+    kind: EntryKind | None = None
 
 
 class UnownedBillQuery(PageQuery):
@@ -64,9 +65,16 @@ class UnownedBillView(BaseModel):
 
 
 class LedgerEntryView(BaseModel):
-    """One billed session's money: gross = refund + residue + pg_fee + gst + commission + tds + payout."""
+    """One billed session's money: gross = refund + residue + pg_fee + gst + commission + tds + payout.
+
+    A CORRECTION has the differences that a refund after the bill makes: it and the session's entry add up to the split now.
+    """
 
     id: LedgerEntryId
+    kind: EntryKind
+    corrects_id: LedgerEntryId | None = Field(description="of a correction: the session's entry")
+    refund_number: int | None = Field(description="of a correction: which of the payment's refunds by operators")
+    reason: str | None = Field(description="of a correction: why the rider was refunded")
     transaction_id: TransactionId
     qr_payment_id: QrPaymentId
     franchisee_id: FranchiseeId
@@ -87,7 +95,7 @@ class LedgerEntryView(BaseModel):
     gst_paise: Paise
     commission_paise: Paise
     tds_paise: Paise
-    payout_paise: Paise
+    payout_paise: int = Field(description="paise; of a correction below nothing: taken off payouts, or back by a reversal")
     status: EntryStatus
     hold_kind: HoldKind | None
     hold_reason: str | None = Field(description="what it waits for, in words")

@@ -7,7 +7,15 @@ give the same postings: in the handler that hears the event, in the nightly chec
 takes the facts from the raw records of the services. Amounts are whole paise, none negative; a line of nothing is no line.
 """
 
+from settlement.domain.books.adjustments import AdjustmentBooked
 from settlement.domain.books.chart import ACCOUNTS, CHART, Account, AccountKind, Side
+from settlement.domain.books.corrections import (
+    EntryCorrected,
+    EntryNetted,
+    OperatorRefundDecided,
+    ReversalApplied,
+    TransferReversed,
+)
 from settlement.domain.books.journal import (
     Journal,
     MoneyEvent,
@@ -45,9 +53,13 @@ __all__ = [
     "KINDS",
     "Account",
     "AccountKind",
+    "AdjustmentBooked",
     "EntryBooked",
+    "EntryCorrected",
+    "EntryNetted",
     "Journal",
     "MoneyEvent",
+    "OperatorRefundDecided",
     "OwnSettled",
     "PaymentBilled",
     "PaymentCaptured",
@@ -57,10 +69,12 @@ __all__ = [
     "Posting",
     "RefundCharged",
     "RefundProcessed",
+    "ReversalApplied",
     "Side",
     "TransferCharged",
     "TransferClaimed",
     "TransferProcessed",
+    "TransferReversed",
     "TransferSettled",
     "UnbalancedJournal",
     "credit",

@@ -40,6 +40,11 @@ class Account:
         return Side.DEBIT if self.kind in (AccountKind.ASSET, AccountKind.EXPENSE) else Side.CREDIT
 
 
+_CARRIED = (
+    "payouts under ₹1, carried until a transfer takes them along, "
+    "less what corrections take off the next ones: below nothing, franchisees owe us"
+)
+
 _CHART: Mapping[AccountKind, tuple[tuple[str, str, str], ...]] = {
     AccountKind.ASSET: (
         ("nodal", "Nodal balance", "our balance at Razorpay: payments in; fees, refunds, transfers, own settlements out"),
@@ -55,7 +60,7 @@ _CHART: Mapping[AccountKind, tuple[tuple[str, str, str], ...]] = {
         ("gst_output", "GST collected", "GST that riders paid on energy, owed to the state"),
         ("tds_payable", "TDS payable", "income tax withheld from franchisees, owed to the state"),
         ("franchisee_payable", "Franchisees payable", "payouts of ₹1 and more that are in no living transfer"),
-        ("franchisee_carried", "Franchisees carried", "payouts under ₹1, carried until a transfer takes them along"),
+        ("franchisee_carried", "Franchisees carried", _CARRIED),
         ("franchisee_in_transfer", "Franchisees in transfer", "in a living transfer, not yet settled to the bank"),
     ),
     AccountKind.INCOME: (
@@ -68,6 +73,12 @@ _CHART: Mapping[AccountKind, tuple[tuple[str, str, str], ...]] = {
         ("unserved_fees", "Fees of unserved payments", "fees on payments that were given back whole: ours to bear"),
         ("refund_costs", "Costs of refunds", "what Razorpay charged for speedy refunds, without its GST"),
         ("transfer_costs", "Costs of transfers", "what Razorpay charged for transfers, without its GST"),
+        ("goodwill", "Goodwill", "what operators gave back at our own expense: the supply stands"),
+        (
+            "adjustments",
+            "Adjustments and disputes",
+            "taken or given by Razorpay by hand, disputes lost among it, as accepted",
+        ),
         ("fee_corrections", "Fee corrections", "by how much payment fees differ from what was known when it mattered"),
     ),
     AccountKind.MEMO: (

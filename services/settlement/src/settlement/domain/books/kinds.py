@@ -2,6 +2,14 @@
 
 from collections.abc import Mapping
 
+from settlement.domain.books.adjustments import AdjustmentBooked
+from settlement.domain.books.corrections import (
+    EntryCorrected,
+    EntryNetted,
+    OperatorRefundDecided,
+    ReversalApplied,
+    TransferReversed,
+)
 from settlement.domain.books.journal import MoneyEvent
 from settlement.domain.books.payments import (
     PaymentBilled,
@@ -26,6 +34,8 @@ KINDS: Mapping[str, type[MoneyEvent]] = {
     for kind in (
         PaymentCaptured, PaymentFeeRecorded, PaymentFeeCorrected, PaymentBilled, PaymentGivenBack, RefundProcessed, RefundCharged,
         EntryBooked, TransferClaimed, TransferProcessed, TransferSettled, TransferCharged, OwnSettled,
+        OperatorRefundDecided, EntryCorrected, EntryNetted, TransferReversed, ReversalApplied,
+        AdjustmentBooked,
     )
 }  # fmt: skip
 """Every event of money by its kind; a reversal is none of its own."""

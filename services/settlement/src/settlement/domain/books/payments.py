@@ -78,6 +78,16 @@ class PaymentFeeCorrected(PaymentFeeRecorded):
     correction: int
     """1, 2, ...: how many corrections the payment has had with this one."""
 
+    def lines(self) -> Iterable[Posting]:
+        """What stood before is the books' own: its GST may be more than the whole, where a late word came between corrections."""
+        fee, tax = fee_parts(self.fee_paise, self.tax_paise)
+        tax_before = self.tax_before_paise or 0
+        return (
+            debit(self.ACCOUNT, fee - (self.fee_before_paise - tax_before)),
+            debit("gst_input", tax - tax_before),
+            credit("nodal", fee + tax - self.fee_before_paise),
+        )
+
     @property
     def key(self) -> str:
         return f"payment/{self.qr_payment_id}/fee_corrected/{self.correction}"

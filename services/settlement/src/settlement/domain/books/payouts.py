@@ -65,7 +65,7 @@ class TransferClaimed(_OfTransfer):
 
     KIND: ClassVar[str] = "transfer_claimed"
     carried_paise: int
-    """How much of the amount are payouts under ₹1 that go along."""
+    """How much of the amount are payouts under ₹1 that go along, less what corrections take off it: it may be below nothing."""
 
     def lines(self) -> Iterable[Posting]:
         return (
@@ -87,7 +87,7 @@ class TransferProcessed(_OfTransfer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferSettled(_OfTransfer):
-    """A settlement took it to the franchisee's bank: the debt is paid."""
+    """A settlement took it to the franchisee's bank: the debt is paid. Its amount is less what was reversed, whenever it was."""
 
     KIND: ClassVar[str] = "transfer_settled"
 
