@@ -5,7 +5,7 @@ import re
 import pytest
 
 from testkit.fault_matrix import FAULTS, KILLS, NETWORK, calls_in, calls_of_the_adapter
-from tests.faults.table import PAGE, ROOT, SERVICES, rows_of
+from tests.faults.table import PAGE, ROOT, SERVICES, rows_of, untried_lines
 
 CELL = re.compile(r"\d+ / \d+(\.\d+)?")
 NO_CLAIM = "—"
@@ -21,6 +21,10 @@ def test_the_page_has_the_rows_and_faults_of_the_tests(service: str) -> None:
         assert [(row[0].strip("`"), row[1]) for row in rows] == rows_of(service), "run `make fault-matrix`"
         for row in rows:
             assert all(CELL.fullmatch(cell) or cell == NO_CLAIM for cell in row[3:]), row
+
+
+def test_the_page_says_what_is_not_tried() -> None:
+    assert "\n".join(untried_lines()).strip() in PAGE.read_text(), "run `make fault-matrix`"
 
 
 def test_whoever_calls_razorpay_is_tried() -> None:

@@ -50,6 +50,22 @@ def rows_of(service: str) -> list[tuple[str, str]]:
     return found
 
 
+def untried_of(service: str) -> dict[tuple[str, str], str]:
+    """(call, module) of a service's calls without a row → why, read from the source."""
+    source = ROOT / "services" / service / "tests" / "integration" / "fault_rows.py"
+    for node in ast.parse(source.read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "UNTRIED":
+            found: dict[tuple[str, str], str] = ast.literal_eval(node.value)
+            return found
+    return {}
+
+
+def untried_lines() -> list[str]:
+    """What the page says of them."""
+    each = [(call, site, why) for service in SERVICES for (call, site), why in untried_of(service).items()]
+    return ["## Not tried", "", *(f"- `{call}` by {site}: {why}." for call, site, why in each), ""] if each else []
+
+
 def page(cells: Cells) -> str:
     """The page as Markdown."""
     total = [cell for of_service in cells.values() for cell in of_service]
@@ -58,7 +74,7 @@ def page(cells: Cells) -> str:
     for service, of_service in cells.items():
         for title, faults in (("the network and Razorpay", tuple(NETWORK)), ("the process", KILLS)):
             lines += [f"## {service.capitalize()}: {title}", "", *_table(of_service, faults), ""]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([*lines, *untried_lines()]).rstrip() + "\n"
 
 
 def _table(cells: Iterable[Mapping[str, Any]], faults: tuple[str, ...]) -> list[str]:

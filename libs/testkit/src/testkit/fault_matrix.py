@@ -73,6 +73,8 @@ class Cell(Generic[W]):
     number: int
     token: str = ""
     """What the call says and no other cell's does."""
+    argument: str | None = None
+    """The same as the adapter's method is told it, where it goes another way than onto the wire: a day."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What the row's functions remember of it."""
     hit: bool = False
@@ -176,7 +178,7 @@ class Failpoints(Generic[W]):
         return watched
 
     def _cell_of(self, name: str, said: str) -> Cell[W] | None:
-        return next((cell for cell in self.waiting if cell.row.call == name and cell.token and cell.token in said), None)
+        return next((each for each in self.waiting if each.row.call == name and (each.argument or each.token) in said), None)
 
     def _hit(self, cell: Cell[W]) -> None:
         self.waiting.remove(cell)
@@ -322,9 +324,9 @@ def calls_in(source: Path) -> set[tuple[str, str]]:
     return found
 
 
-def rows_missing(rows: Iterable[Row[Any]], source: Path) -> list[str]:
+def rows_missing(rows: Iterable[Row[Any]], source: Path, untried: Iterable[tuple[str, str]] = ()) -> list[str]:
     """A message per call that no row tries, with how to mend that; and per row whose call is gone."""
-    made, tried = calls_in(source), {(row.call, row.site) for row in rows}
+    made, tried = calls_in(source), {*((row.call, row.site) for row in rows), *untried}
     return [
         f"{site}.py calls razorpay.{call}() and no fault has been tried on it: add Row({call!r}, {site!r}, ...) to ROWS"
         for call, site in sorted(made - tried)

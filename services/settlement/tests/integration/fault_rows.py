@@ -5,7 +5,7 @@ From the first `begin` on no event of Razorpay's is passed on: nothing heals by 
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from contracts.payments import PaymentBilled, PaymentReceived, RazorpayEventReceived
@@ -15,6 +15,7 @@ from settlement.usecases.pay_out import SCAN_MARGIN
 from testkit.fault_matrix import Cell, End, Row
 
 from .conftest import FRANCHISEE, World
+from .test_corrections import OFF, decided, take_back_by_hand
 
 TRANSFERS = "/v1/transfers"
 PAYOUT = 5393
@@ -33,17 +34,30 @@ class Stage:
     """transaction id → row."""
     transfers: dict[int, list[Any]] = field(default_factory=dict)
     """transaction id → rows."""
+    corrections: dict[int, Any] = field(default_factory=dict)
+    """transaction id → row."""
+    reversals: dict[str, list[Any]] = field(default_factory=dict)
+    """razorpay_transfer_id → rows."""
+    readings: dict[int, Any] = field(default_factory=dict)
     settlements: dict[str, Any] = field(default_factory=dict)
 
     async def look(self) -> None:
         """Read everything."""
         rows = self.world.admin.fetch
         self.franchisees = {row["id"]: row for row in await rows("SELECT * FROM franchisees")}
-        self.entries = {row["transaction_id"]: row for row in await rows("SELECT * FROM ledger_entries")}
+        self.entries = {row["transaction_id"]: row for row in await rows("SELECT * FROM ledger_entries WHERE kind = 'SESSION'")}
+        self.corrections = {
+            row["transaction_id"]: row for row in await rows("SELECT * FROM ledger_entries WHERE kind = 'CORRECTION'")
+        }
         by_entry = {row["id"]: row["transaction_id"] for row in self.entries.values()}
         self.transfers = {}
         for row in await rows("SELECT * FROM transfers ORDER BY id"):
             self.transfers.setdefault(by_entry[row["lead_entry_id"]], []).append(row)
+        self.reversals = {}
+        query = "SELECT reversals.*, razorpay_transfer_id FROM reversals JOIN transfers ON transfers.id = transfer_id"
+        for row in await rows(query):
+            self.reversals.setdefault(row["razorpay_transfer_id"], []).append(row)
+        self.readings = {row["id"]: row for row in await rows("SELECT * FROM statement_readings")}
         self.settlements = {row["razorpay_settlement_id"]: row for row in await rows("SELECT * FROM settlements")}
 
     def fault(self, having: str, **rule: str) -> None:
@@ -258,7 +272,73 @@ def _one_settled(stage: Stage, cell: S) -> str | None:
     return None
 
 
+# Corrections and statements
+
+
+async def _refunded_after_the_bill(stage: Stage, cell: S) -> None:
+    stage.world.forwarding = False
+    (transfer,) = stage.transfers_there(cell)
+    cell.token = transfer.id
+    cell.facts["reversed"] = OFF
+    await stage.world.publish(decided(stage.world, cell.facts["bill"], 2000))
+
+
+async def _refunded_and_reversal_lost(stage: Stage, cell: S) -> None:
+    (transfer,) = stage.transfers_there(cell)
+    stage.fault(transfer.id, method="POST", path=REVERSALS, when="after_effect")
+    await _refunded_after_the_bill(stage, cell)
+
+
+async def _taken_back_by_hand(stage: Stage, cell: S) -> None:
+    stage.world.forwarding = False
+    (transfer,) = stage.transfers_there(cell)
+    cell.token = transfer.id
+    cell.facts["reversed"] = 100
+    take_back_by_hand(stage.world, transfer.id, 100)
+
+
+def _one_reversal(stage: Stage, cell: S) -> str | None:
+    kept = [(row["status"], row["amount_paise"]) for row in stage.reversals.get(cell.token, [])]
+    if kept != [("DONE", cell.facts["reversed"])]:
+        return f"reversals {kept}"
+    (there,) = _reversed_there(stage, cell)
+    if there.amount != cell.facts["reversed"]:
+        return f"Razorpay has {there}"
+    correction = stage.corrections.get(cell.facts["bill"].transaction_id)
+    return None if correction is None or correction["status"] == "SETTLED" else f"the correction is {correction['status']}"
+
+
+def _reversed_there(stage: Stage, cell: S) -> list[Any]:
+    return [item for item in stage.world.sandbox.state.reversals.values() if item.transfer_id == cell.token]
+
+
+def _reversals(stage: Stage, cell: S) -> int:
+    return len(_reversed_there(stage, cell))
+
+
+async def _day_of_its_own(stage: Stage, cell: S) -> None:
+    day = cell.facts["day"] = date(2025, 1, 1) + timedelta(days=cell.number)
+    cell.token, cell.argument = f"year={day.year}&month={day.month}&day={day.day}&", repr(day)
+
+
+async def _statement_asked_for(stage: Stage, cell: S) -> None:
+    day = str(cell.facts["day"])
+    made = await stage.world.call("POST", "/v1/reconciliations", json={"from": day, "to": day})
+    cell.facts["reading"] = int(made["id"].removeprefix("rec_"))
+
+
+def _one_read(stage: Stage, cell: S) -> str | None:
+    reading = stage.readings[cell.facts["reading"]]
+    return None if reading["status"] == "DONE" else f"the reading is {reading['status']} ({reading['last_error']})"
+
+
+def _read(stage: Stage, cell: S) -> int:
+    return int(_one_read(stage, cell) is None)
+
+
 ACCOUNT = ("GET", "/v2/accounts/acc_*")
+REVERSALS = f"{TRANSFERS}/trf_*/reversals"
+RECON = ("GET", "/v1/settlements/recon/combined")
 STAKEHOLDERS = "/v2/accounts/*/stakeholders"
 PRODUCTS = ("POST", "/v2/accounts/*/products")
 PRODUCT = "/v2/accounts/*/products/*"
@@ -266,6 +346,8 @@ PRODUCT = "/v2/accounts/*/products/*"
 ONE_ACCOUNT = End("account", _one_account, _accounts)
 TRANSFER = End("transfer", _one_transfer, _transfers)
 SETTLED = End("transfer", _one_settled, _transfers)
+REVERSAL = End("reversal", _one_reversal, _reversals)
+READ = End("reading", _one_read, _read)
 
 # First those that `prepare` left half done: the clock goes on a little while others are begun.
 ROWS: tuple[Row[Stage], ...] = (
@@ -284,4 +366,16 @@ ROWS: tuple[Row[Stage], ...] = (
     Row("fetch_transfer", "pay_out", ("GET", f"{TRANSFERS}/trf_*"), _paid_out, _settled_transfer_to_be_found, SETTLED),
     Row("fetch_settlement", "pay_out", ("GET", "/v1/settlements/setl_*"), _paid_out, _settled_to_be_found, SETTLED),
     Row("transfers_of_settlement", "reconcile_settlement", ("GET", TRANSFERS), _paid_out, _settled_and_told, SETTLED),
+    Row("reverse_transfer", "recover", ("POST", REVERSALS), _paid_out, _refunded_after_the_bill, REVERSAL),
+    Row("reversals_of", "recover", ("GET", REVERSALS), _paid_out, _refunded_and_reversal_lost, REVERSAL),
+    Row("reversals_of", "pay_out", ("GET", REVERSALS), _paid_out, _taken_back_by_hand, REVERSAL),
+    Row("statement_page", "read_statement", RECON, _day_of_its_own, _statement_asked_for, READ),
 )
+
+UNTRIED = {
+    (
+        "fetch_settlement",
+        "judge_statement",
+    ): "a look at a settlement of our own whose event was lost: it moves nothing, and is taken again",
+}
+"""Calls without a row, and why: the page shows them."""
