@@ -18,7 +18,7 @@ MOVES = ((30, 5), (30, 5), (60, 10), (180, 60), (300, 60), (1200, 300), (1800, 6
 """Retries in seconds, lapsed claims after two minutes, polls after half an hour."""
 
 
-ONE_LIVE = {"refunds_one_live_per_payment_idx"}
+ONE_LIVE = {"refunds_one_live_per_number_idx"}
 """Unique indexes: what the database itself forbids."""
 RecordProperty = Callable[[str, object], None]
 
