@@ -30,8 +30,8 @@ INTRODUCTION = """\
 Made by `make fault-matrix`. Every call that payments and settlement make to Razorpay (but those under *Not tried*) is tried under
 everything that can happen to it: the sandbox loses the request or the answer, refuses, or cuts the connection, and the process
 is killed between every two steps (a new one then takes over the same database). Nothing is repaired by hand, and no event of
-Razorpay's about the matter arrives, so that the tables alone have to bring it to its end. Each cell ends with exactly one of what the row makes, of the right
-amount, under one idempotency key where Razorpay has keys; settlement's books agree to the paisa at the end.
+Razorpay's about the matter arrives, so that the tables alone have to bring it to its end. Each cell ends with exactly one of what
+the row makes, of the right amount, under one idempotency key where Razorpay has keys; settlement's books agree to the paisa.
 
 A cell reads *calls / minutes*: how often the call was made, and how many minutes of the (stepped) clock passed until our tables
 and Razorpay's agreed for good. Where it says half an hour or more, what was waited for is the poll that stands in for the lost
