@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test e2e conformance chaos bench fleet lint fmt types arch check migrate schemas docs dotenv lock doctor reset
+.PHONY: help setup run demo test e2e conformance fault-matrix chaos bench fleet lint fmt types arch check migrate schemas docs dotenv lock doctor reset
 
 # Where it is set, every process compiles every module again: a service takes 5 s of CPU to start instead of 2.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,7 +22,7 @@ PYTEST := $(BIN)/pytest $(PYTEST_ARGS)
 help: ## This list
 	@echo "VoltLync. First: make run (everything, with one paid session to watch). All targets:"
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | \
-	  while IFS=$$'\t' read -r name text; do printf '  \033[1m%-9s\033[0m %s\n' "$$name" "$$text"; done
+	  while IFS=$$'\t' read -r name text; do printf '  \033[1m%-12s\033[0m %s\n' "$$name" "$$text"; done
 
 setup: ## Tools and dependencies into .venv (needs Python 3.11; instant the second time)
 	@scripts/bootstrap
@@ -41,6 +41,9 @@ e2e: setup ## The end-to-end diaries only
 
 conformance: setup ## Run the quirk table and the OCA cases, and write docs/conformance.md
 	@$(BIN)/python -m tests.field.table
+
+fault-matrix: setup ## Every call to Razorpay under every fault and kill, and write docs/fault-matrix.md
+	@$(BIN)/python -m tests.faults.table
 
 chaos: setup ## The long form of the chaos tests: 30 kills of real processes
 	@$(PYTEST) tests/chaos

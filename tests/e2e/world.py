@@ -27,9 +27,10 @@ from chassis.messaging.dead import list_dead
 from chassis.messaging.declare import declare
 from chassis.runtime import Service, SystemIds
 from chassis.telemetry import Telemetry
-from chassis.web import PrincipalSigner
+from chassis.web import GuestSigner, PrincipalSigner
 from contracts.topology import TOPOLOGY, plan
 from identity_simulator import IdentitySimulator
+from identity_simulator.simulator import CLIENT_ID
 from ocpp_gateway.app import create_app as create_ocpp_gateway
 from ocpp_gateway.settings import GatewaySettings
 from payments.app import create_app as create_payments
@@ -88,6 +89,8 @@ class World:
         self._numbers = itertools.count(1)
         self._http: aiohttp.ClientSession | None = None
         self.quiet: Quiet
+        self.signer: PrincipalSigner
+        self.guests: GuestSigner
 
     # -- life
 
@@ -100,7 +103,9 @@ class World:
             )
         await declare(self.broker_url(ADMIN), plan())
         self._http = aiohttp.ClientSession()
-        signer, guests = PrincipalSigner.generate(), PrincipalSigner.generate()
+        self.signer = signer = PrincipalSigner.generate()
+        guests = PrincipalSigner.generate()
+        self.guests = GuestSigner(guests.private_key)
         ports = {name: free_port() for name in (*SCHEMAS, "ocpp_gateway", "api_gateway", "door", "ocpp")}
         self.door = f"http://127.0.0.1:{ports['door']}"
         self.ocpp = f"ws://127.0.0.1:{ports['ocpp']}/ocpp"
@@ -163,6 +168,9 @@ class World:
                 oidc_issuer=self.identity.issuer,
                 limit_caller="1000000/minute",
                 limit_webhooks="1000000/minute",
+                limit_unauthenticated="1000000/minute",
+                limit_public="1000000/minute",
+                oidc_authorized_parties=CLIENT_ID,
             ),
         )
         registries = [telemetry.registry for telemetry in self.telemetries.values()]

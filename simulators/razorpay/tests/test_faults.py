@@ -238,3 +238,17 @@ async def test_no_value_anywhere_is_answered_with_a_server_error(
     shown = ["/v1/orders", "/v1/webhooks", "/v1/payments/qr_codes", "/v1/payments", "/v1/refunds", "/v1/transfers"]
     for path in [*shown, account, f"{account}/webhooks", f"{account}/stakeholders"]:
         assert (await api("GET", path))[0] == 200
+
+
+async def test_a_fault_of_one_request_among_its_like(api: Any, paid: Any, sandbox: RazorpaySimulator) -> None:
+    one, other = await paid(), await paid()
+    for having, refused in ((one["id"], {one["id"]}), ('"note": "of this one"', {other["id"]})):
+        sandbox.add_fault(FaultRule(kind="error", path=REFUNDS, having=having))
+        got = {}
+        for payment in (one, other):
+            body = {"amount": 200, "notes": {"note": "of this one" if payment is other else "of that"}}
+            got[payment["id"]] = (await api("POST", f"/v1/payments/{payment['id']}/refund", body))[0]
+        assert {payment for payment, status in got.items() if status == 500} == refused
+    sandbox.add_fault(FaultRule(kind="throttle", path="/v1/payments", having="skip=7"))
+    assert (await api("GET", "/v1/payments?skip=6"))[0] == 200
+    assert (await api("GET", "/v1/payments?skip=7"))[0] == 429

@@ -11,6 +11,8 @@ NOUNS: Mapping[str, str] = {
     "transactions": "charging",
     "meter-values": "charging",
     "commands": "charging",
+    "command-batches": "charging",
+    "configurations": "charging",
     "charger-errors": "charging",
     "signal-quality": "charging",
     "quirk-profiles": "charging",

@@ -66,7 +66,7 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
         razorpay=razorpay,
         telemetry=telemetry,
         metrics=metrics,
-        inbox=WebhookInbox(service, database, stored=webhooks.wake),
+        inbox=WebhookInbox(service, database, stored=webhooks.wake, turned_away=metrics.webhook_turned_away.inc),
         webhooks=webhooks,
         refunds=service.add(Worker(service, "refunds", width=REFUNDS_AT_ONCE, failures=metrics.work_failed)),
         # One lane: who numbers holds the series, and a second would only wait for it.

@@ -22,6 +22,9 @@ class Metrics:
         self.webhook_rejected = counter(
             "voltlync_payments_webhook_rejected_total", "Webhooks whose signature did not verify: answered 401, not stored"
         )
+        self.webhook_turned_away = counter(
+            "voltlync_payments_webhook_turned_away_total", "Verified webhooks answered 503: too many waited to be stored"
+        )
         self.webhook_failed = counter(
             "voltlync_payments_webhook_failed_total", "Verified webhooks that could not be handled and were given up"
         )

@@ -33,17 +33,21 @@ class WebhookInbox:
     It uses urgent connections: whatever works the events off, or reads them, keeps no answer waiting.
     """
 
-    def __init__(self, service: Service, database: Database, *, stored: Callable[[], None]) -> None:
-        """`stored` is called after the commit, once for each new one."""
+    def __init__(
+        self, service: Service, database: Database, *, stored: Callable[[], None], turned_away: Callable[[], None]
+    ) -> None:
+        """`stored` is called after the commit, once for each new one; `turned_away` for each that had no room."""
         self._service = service
         self._database = database
         self._stored = stored
+        self._turned_away = turned_away
         self._waiting: deque[tuple[Incoming, asyncio.Future[Stored]]] = deque()
         self._writing = False
 
     async def store(self, incoming: Incoming) -> Stored:
         """Returns once it is committed. Raises Problem 503 where too many wait, and what the database raised."""
         if len(self._waiting) >= WAITING_MAX:
+            self._turned_away()
             raise Problem(
                 503,
                 "Too many webhooks wait to be stored",

@@ -7,7 +7,7 @@ import asyncio
 import base64
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -204,6 +204,11 @@ class World:
 
     async def announce(self, event: Contract, *, message_id: str | None = None) -> None:
         """Publish as the event's own service does, and wait for what follows."""
+        await self.tell(event, message_id=message_id)
+        await self.quiet()
+
+    async def tell(self, event: Contract, *, message_id: str | None = None) -> None:
+        """Publish as the event's own service does."""
         exchange = await self.channel.get_exchange(exchange_for(event.TYPE))
         self.announced += 1
         now = self.clock.now()
@@ -216,7 +221,18 @@ class World:
             headers={"occurred_at": now.isoformat()},
         )
         await exchange.publish(message, event.TYPE)
-        await self.quiet()
+
+    async def restart(self, watch: Callable[[Service], None], **changes: Any) -> None:
+        """End the process and begin a new one over the same database and queue, with these settings changed."""
+        await self.service.stop()
+        self.announced = 0
+        self.settings = self.settings.model_copy(update=changes)
+        self.service = create_app(self.settings, clock=self.clock, ids=SystemIds())
+        watch(self.service)
+        await self.service.start()
+        self.url = next(part for part in self.service._parts if isinstance(part, WebServer)).url
+        for endpoint in self.razorpay.state.endpoints.values():
+            endpoint.url = f"{self.url}/webhooks/razorpay"
 
     def started(self, payment: dict[str, Any], transaction_id: int | None = None) -> TransactionStarted:
         """charging.transaction_started for a payment."""
@@ -346,6 +362,7 @@ async def world(database: tuple[str, str], broker: Broker) -> AsyncIterator[Worl
         await (await channel.get_queue("charging.tariffs")).consume(world.answer_tariff)
         await world.quiet()
         yield world
+        await world.service.stop()  # another one than at the start, where a test has begun it anew
         dead = await channel.declare_queue("payments.events.dead", passive=True)
         assert dead.declaration_result.message_count == 0, "something was parked as a dead letter"
     await sandbox.stop()

@@ -108,7 +108,7 @@ async def bench(database: tuple[str, str]) -> AsyncIterator[Bench]:
         razorpay=service.add(Razorpay(config, service=service, telemetry=telemetry)),
         telemetry=telemetry,
         metrics=metrics,
-        inbox=WebhookInbox(service, store, stored=webhooks.wake),
+        inbox=WebhookInbox(service, store, stored=webhooks.wake, turned_away=metrics.webhook_turned_away.inc),
         webhooks=webhooks,
         refunds=Worker(service, "refunds", width=1, failures=metrics.work_failed),
         invoices=Worker(service, "invoices", width=1, failures=metrics.work_failed),

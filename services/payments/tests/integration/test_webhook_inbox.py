@@ -124,6 +124,7 @@ async def test_more_than_may_wait_are_told_to_come_again(
             assert {answer.result() for answer in refused} == {503}
         statuses = Counter(await asyncio.gather(*posts))
         assert set(statuses) == {200, 503}
+        assert world.metric("webhook_turned_away_total") == statuses[503]
         await world.quiet()
         assert await count(world, "webhook_events") == statuses[200]
         # Razorpay comes again.

@@ -346,6 +346,16 @@ async def test_an_estimated_fee_becomes_the_true_one_while_the_session_runs(worl
     assert (told.platform_fee_paise, told.platform_fee_tax_paise) == (236, 36)
 
 
+async def test_a_payment_that_razorpay_refuses_to_show_keeps_no_other_fee_unknown(world: World) -> None:
+    qr = await world.qr_code("CP-5")
+    world.razorpay.add_fault(FaultRule(kind="error", method="GET", path="/v1/payments/pay_*", times=2))
+    refused, shown = [await world.pay(qr, 10_000, fee=236, tax=36, fee_shown="api") for _ in range(2)]
+    wrong = "The id provided does not exist"
+    world.razorpay.add_fault(FaultRule(kind="error", status=400, description=wrong, having=refused, times=None))
+    await world.clock.advance(61)
+    assert [(await world.payment(each))["fee_source"] for each in (refused, shown)] == ["ESTIMATE", "API"]
+
+
 # Who pays.
 
 

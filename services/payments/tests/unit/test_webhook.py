@@ -30,6 +30,16 @@ def test_whatever_stands_in_the_header_is_refused_quietly(body: bytes, header: s
         webhook.verify(body, header, current="current", previous=None)
 
 
+@given(st.binary(min_size=1, max_size=300), st.integers(min_value=0), st.integers(1, 255))
+def test_a_body_with_any_byte_changed_is_refused(body: bytes, where: int, by: int) -> None:
+    at = where % len(body)
+    changed = body[:at] + bytes([body[at] ^ by]) + body[at + 1 :]
+    given_for_the_first = webhook.signature(body, "current")
+    assert webhook.verify(body, given_for_the_first, current="current", previous=None) is Secret.CURRENT
+    with pytest.raises(InvalidSignatureError):
+        webhook.verify(changed, given_for_the_first, current="current", previous="previous")
+
+
 def test_either_secret_verifies_and_an_empty_one_never() -> None:
     body = b'{"a":1}'
     assert webhook.verify(body, webhook.signature(body, "new"), current="new", previous="old") is Secret.CURRENT

@@ -109,6 +109,15 @@ class World:
         """All that run."""
         return [self.service] if self.twin is None else [self.service, self.twin]
 
+    async def restart(self, watch: Callable[[Service], None], **changes: Any) -> None:
+        """End the process and begin a new one over the same schema and queue, with these settings changed."""
+        await self.service.stop()
+        self.published = 0
+        settings = self.service.app.settings.model_copy(update=changes)
+        self.service = create_app(settings, clock=self.clock, ids=SystemIds())
+        watch(self.service)
+        await self.service.start()
+
     closing: Callable[[], Awaitable[None]] | None = None
 
     async def close(self) -> None:
@@ -337,7 +346,7 @@ async def build(database: tuple[str, str], broker: Broker, clock: SteppingClock)
         )
 
         async def close() -> None:
-            await service.stop()
+            await world.service.stop()
             await simulator.stop()
             await world.http.close()
             await runner.cleanup()

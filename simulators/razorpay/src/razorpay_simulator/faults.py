@@ -1,8 +1,10 @@
 """Faults on demand, and the log of what was asked."""
 
+import json
 from collections import deque
 from fnmatch import fnmatchcase
 from typing import Any, Literal
+from urllib.parse import urlencode
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,6 +38,11 @@ class FaultRule(BaseModel):
     )
     method: str = Field(default="*", description="A shell pattern, such as `POST`.")
     path: str = Field(default="*", description="A shell pattern (`*` crosses slashes), such as `/v1/payments/*/refund`.")
+    having: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A text in the path, the query string or the body (as JSON): the fault of one refund, of one transfer.",
+    )
     times: int | None = Field(default=1, ge=1, description="None: until cleared.")
     after: int = Field(default=0, ge=0, description="Let this many matching requests pass first.")
     seconds: float = Field(default=0, ge=0)
@@ -43,8 +50,9 @@ class FaultRule(BaseModel):
     code: str | None = None
     description: str | None = None
 
-    def matches(self, method: str, path: str) -> bool:
-        return fnmatchcase(method, self.method) and fnmatchcase(path, self.path)
+    def matches(self, method: str, path: str, said: str) -> bool:
+        """`said`: all that the request says, as one text."""
+        return fnmatchcase(method, self.method) and fnmatchcase(path, self.path) and (self.having is None or self.having in said)
 
     def answer(self) -> tuple[int, JsonObject]:
         """Status and body, for the kinds that answer with JSON."""
@@ -68,10 +76,11 @@ class Faults:
     def add(self, rule: FaultRule) -> None:
         self.rules.append(rule.model_copy())
 
-    def take(self, method: str, path: str) -> FaultRule | None:
+    def take(self, request: "RequestRecord") -> FaultRule | None:
         """The fault for this request, if any."""
+        said = request.said() if any(rule.having is not None for rule in self.rules) else ""
         for rule in self.rules:
-            if not rule.matches(method, path):
+            if not rule.matches(request.method, request.path, said):
                 continue
             if rule.after:
                 rule.after -= 1
@@ -103,6 +112,10 @@ class RequestRecord(BaseModel):
     fault: str | None = None
     mode: str | None = None
     """test or live, by the key; None where there was no valid key."""
+
+    def said(self) -> str:
+        """Path, query string and body as one text, to find an id in."""
+        return f"{self.path}?{urlencode(self.query)}\n{json.dumps(self.body, ensure_ascii=False)}"
 
 
 class RequestLog:

@@ -244,7 +244,7 @@ class RestApi:
                 raise ApiError(NOT_AS_LINKED_ACCOUNT)
         except ApiError as error:
             return _json(error.status, error.body())
-        fault = self._faults.take(request.method, request.path)
+        fault = self._faults.take(record)
         request[_SLOW] = 0.0
         if fault is not None:
             record.fault = f"{fault.kind} {fault.when}"

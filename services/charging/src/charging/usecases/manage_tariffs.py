@@ -62,10 +62,7 @@ async def create_tariff(uow: UnitOfWork, body: TariffCreate, principal: Principa
 
 async def list_tariffs(uow: UnitOfWork, query: TariffQuery, principal: Principal) -> Page[TariffView]:
     """`GET /v1/tariffs`, newest version first. A franchisee sees those of its stations and those that hold everywhere."""
-    everywhere = sa.and_(tariffs.c.station_id.is_(None), tariffs.c.charger_id.is_(None))
-    of_chargers = sa.select(chargers.c.id).where(at_own_stations(principal, chargers.c.station_id))
-    own = sa.or_(everywhere, at_own_stations(principal, tariffs.c.station_id), tariffs.c.charger_id.in_(of_chargers))
-    statement = _versions().where(own)
+    statement = _versions().where(_in_sight(principal))
     if query.station_id is not None:
         statement = statement.where(tariffs.c.station_id == query.station_id)
     if query.charger_id is not None:
@@ -74,9 +71,19 @@ async def list_tariffs(uow: UnitOfWork, query: TariffQuery, principal: Principal
     return await fetch_page(uow, statement, query, order=(tariffs.c.id,), view=lambda row: TariffView.of(row, now=now))
 
 
-async def show_tariff(uow: UnitOfWork, tariff_id: TariffId) -> TariffView:
-    """`GET /v1/tariffs/{id}`."""
-    return TariffView.of(await read_version(uow, tariff_id), now=uow.now)
+def _in_sight(principal: Principal) -> sa.ColumnElement[bool]:
+    """The tariffs that a caller may see."""
+    everywhere = sa.and_(tariffs.c.station_id.is_(None), tariffs.c.charger_id.is_(None))
+    of_chargers = sa.select(chargers.c.id).where(at_own_stations(principal, chargers.c.station_id))
+    return sa.or_(everywhere, at_own_stations(principal, tariffs.c.station_id), tariffs.c.charger_id.in_(of_chargers))
+
+
+async def show_tariff(uow: UnitOfWork, tariff_id: TariffId, principal: Principal) -> TariffView:
+    """`GET /v1/tariffs/{id}`: what a franchisee does not find in its list is not there."""
+    row = (await uow.connection.execute(_versions().where(tariffs.c.id == tariff_id, _in_sight(principal)))).one_or_none()
+    if row is None:
+        raise missing("tariff", "trf", tariff_id)
+    return TariffView.of(row, now=uow.now)
 
 
 async def show_tariff_in_force(uow: UnitOfWork, query: TariffInForceQuery, principal: Principal) -> TariffInForceView:

@@ -9,7 +9,7 @@ from payments.domain.webhook import read_paise
 from payments.repository import qr_payments
 from payments.usecases.accept_qr_credit import lane_subject
 from payments.usecases.context import Payments
-from razorpay_client import RazorpayError
+from razorpay_client import Permanent, RazorpayError
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +27,10 @@ async def record_fees(app: Payments) -> None:
     for payment in estimated:
         try:
             entity = await app.razorpay.fetch_payment(payment.razorpay_payment_id, account=payment.collected_by_account_id)
+        except Permanent as error:
+            # Of this one payment nothing can be learnt; the others' riders need not wait for it.
+            log.warning("fee.refused", qr_payment_id=payment.id, error=error.description)
+            continue
         except RazorpayError:
             return  # Razorpay can't be asked; the next sweep tries again
         fee_paise, tax_paise = read_paise(entity.get("fee")), read_paise(entity.get("tax"))
