@@ -1,4 +1,4 @@
-"""What money should do, told a second time and as shortly as it can be: the reference that payments and settlement are held against.
+"""What money should do, told a second time and as shortly as it can be: what payments and settlement are held against.
 
 Two folds over what is said. `Payments` hears Razorpay and charging and says what payments says; `Books` hears that, and what
 becomes of transfers and settlements, and has the journals that should stand. Both take words in any order and more than once; a
