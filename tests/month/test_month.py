@@ -6,6 +6,7 @@ import pytest
 
 from testkit.servers import Servers
 from testkit.servers.postgres import fresh_database
+from tests.month.fold import told_again
 from tests.month.plan import ENDS, SITES, boxes, month
 from tests.month.play import Player
 from tests.month.prove import prove
@@ -38,6 +39,7 @@ async def test_some_days_of_the_network_are_proved_and_every_seeded_error_is_nam
                 player = Player(network, month(SEED, SESSIONS, days=DAYS))
                 played = await player.play()
                 assert played.by_end.total() >= SESSIONS - 2
+                await told_again(network, SEED)
                 await player.close_the_month()
                 proof = await prove(network)
                 assert [str(difference) for difference in proof.verdict.differences] == []

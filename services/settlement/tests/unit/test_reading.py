@@ -71,6 +71,24 @@ def test_where_a_transfer_stands(changes: dict[str, Any], status: TransferStatus
     assert read(**changes).status is status
 
 
+@pytest.mark.parametrize(
+    ("before", "seen", "after"),
+    [
+        ("CLAIMED", "ACCEPTED", "ACCEPTED"),
+        ("UNKNOWN", "PROCESSED", "PROCESSED"),
+        ("ACCEPTED", "FAILED", "FAILED"),
+        ("FAILED", "ACCEPTED", "FAILED"),
+        # Money that left can't be called back by a late word.
+        ("FAILED", "PROCESSED", "PROCESSED"),
+        ("PROCESSED", "FAILED", "PROCESSED"),
+        ("PROCESSED", "SETTLED", "SETTLED"),
+        ("SETTLED", "FAILED", "SETTLED"),
+    ],
+)
+def test_words_move_a_transfer_on(before: str, seen: str, after: str) -> None:
+    assert advance(TransferStatus(before), TransferStatus(seen)) is TransferStatus(after)
+
+
 def test_of_equal_rank_the_first_word_stays() -> None:
     assert advance(TransferStatus.WAITING, TransferStatus.UNKNOWN) is TransferStatus.WAITING
     assert advance(TransferStatus.CLAIMED, TransferStatus.WAITING) is TransferStatus.CLAIMED
@@ -149,6 +167,17 @@ def test_a_standing_says_what_is_asked_for_until_it_is_given() -> None:
     assert (standing([asked, held]).detail, standing([asked, held]).funds_on_hold) == ("pan", True)
     after = standing([asked, held, given])
     assert (after.detail, after.transfers_enabled, after.funds_on_hold) == (None, True, True)
+
+
+def test_a_hold_counts_by_its_name_where_the_event_does_not_say() -> None:
+    active = KycEvent("1", "account.activated", AT)
+    held = KycEvent("2", "account.funds_hold", AT + timedelta(hours=1))
+    free = KycEvent("3", "account.funds_unhold", AT + timedelta(hours=2))
+    assert [standing(events).funds_on_hold for events in ([active], [active, held], [active, held, free])] == [False, True, False]
+    # Where it says, that counts, not its name.
+    assert (
+        standing([active, KycEvent("2", "account.funds_hold", AT + timedelta(hours=1), hold_funds=False)]).funds_on_hold is False
+    )
 
 
 def test_terms_hold_from_their_very_moment_on() -> None:
