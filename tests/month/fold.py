@@ -17,6 +17,7 @@ from contracts.topology import address_of
 from settlement.domain.books import standing
 from settlement.domain.franchisee import Terms
 from settlement.domain.transfer import TransferStatus
+from testkit.quiet import buses_of
 from tests.money_model import BILL_LINES, Books, Claimed, OwnSettlement, TransferTold, Word, hear_all
 from tests.month.world import Network
 
@@ -38,9 +39,9 @@ async def told_again(network: Network, seed: int) -> None:
         random = Random(seed)
         again = [*said, *said]
         random.shuffle(again)
-        payments: Any = network.services["payments"]
+        (bus,) = buses_of(network.services["payments"])
         for event in again:
-            await payments.app.bus.publish(event, to=address_of(event, sender="payments"))
+            await bus.publish(event, to=address_of(event, sender="payments"))
         await network.rest()
         assert await _booked(admin) == before, "told again in another order, the books are others"
         assert await _modelled(network, admin, said, random) == before, "the model has other books"

@@ -17,7 +17,7 @@ HEAD = """# Mutation testing of the rules of money
 
 Written by `make mutants`: [mutmut](https://mutmut.readthedocs.io) changes the rules one small thing at a time, and the unit
 tests of `libs/money`, payments and settlement must turn red. Mutated: `libs/money`, `payments/domain`, `settlement/domain` (the
-books among it). Left out: the sentences of `errors.py`, and `settlement/domain/link.py` (the forms of Razorpay's onboarding, tried
+books among it). Left out: the sentences of `errors.py`, and `settlement/domain/link.py` (forms of Razorpay's onboarding, tried
 over the sandbox). mutmut changes functions, not tables: the state machines' tables have tests that walk through every pair.
 """
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from payments.domain import qr_code, webhook
+from payments.domain import qr_code, rider, webhook
 from payments.domain.credit import QrBinding, refusal
 from payments.domain.errors import InvalidSignatureError, MalformedEventError
 from payments.domain.qr_code import Mark, QrCodeStatus, notes_for, read_mark
@@ -98,6 +98,8 @@ def test_a_credit_is_read_whole() -> None:
     bare = {"id": "pay_1", "amount": PAISE_MAX}
     least = webhook.read_credit(envelope({"payment": {"entity": bare}, "qr_code": {"entity": QR}}))
     assert (least.amount_paise, least.vpa, least.contact, least.rrn, least.paid_at) == (PAISE_MAX, None, None, None, AT)
+    odd = webhook.read_credit(envelope({"payment": {"entity": {**bare, "amount": 1, "vpa": 7}}, "qr_code": {"entity": QR}}))
+    assert (odd.amount_paise, odd.vpa) == (1, None)
     by_upi = {**bare, "upi": {"vpa": "a@upi"}}
     assert webhook.read_credit(envelope({"payment": {"entity": by_upi}, "qr_code": {"entity": QR}})).vpa == "a@upi"
 
@@ -198,6 +200,14 @@ def test_a_mark_is_in_the_notes() -> None:
         {"notes": {qr_code.ENVIRONMENT_NOTE: "test"}},
     ):
         assert read_mark(odd) is None
+
+
+def test_a_payer_is_a_phone_and_a_vpa() -> None:
+    assert rider.identity(contact="9000090000", vpa="A@Upi") == rider.Identity(phone="+919000090000", vpa="a@upi")
+    assert rider.identity(contact=None, vpa=None) == rider.Identity(phone=None, vpa=None)
+    # A leading zero is dialled before ten digits and belongs to a number of ten.
+    assert rider.normalise_phone("09000090000") == "+919000090000"
+    assert rider.normalise_phone("0900009000") != rider.normalise_phone("900009000")
 
 
 def test_contradictions_are_said_in_words() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from settlement.domain.books import Journal, OwnSettled, Posting, reversal_of
+from settlement.domain.books import Journal, OwnSettled, PaymentGivenBack, Posting, fee_parts, reversal_of
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.franchisee import KycEvent, Standing, Terms, read_kyc_event, standing, terms_in_force
 from settlement.domain.ledger_entry import EntryStatus, step
@@ -206,7 +206,21 @@ def test_facts_come_back_with_their_time() -> None:
     assert OwnSettled.of_facts(settled.facts(), occurred_at=AT) == settled
     journal = settled.journal()
     assert journal is not None
-    assert (journal.occurred_at, journal.total_paise) == (AT, 5)
+    assert (journal.occurred_at, journal.total_paise, journal.subject) == (AT, 5, "setl_1")
+    assert journal.facts == {"razorpay_settlement_id": "setl_1", "amount_paise": 5}
+
+
+def test_a_rupee_is_refunded_and_a_fee_that_was_not_told_moves_nothing() -> None:
+    for paise, account in ((99, "residue"), (100, "refund_payable")):
+        given = PaymentGivenBack(
+            occurred_at=AT, qr_payment_id=1, amount_paise=paise, fee_paise=None, tax_paise=None, reason="STALE"
+        ).journal()
+        assert given is not None
+        assert given.postings == (Posting("rider_held", paise, 0), Posting(account, 0, paise))
+
+
+def test_gst_may_be_the_whole_of_a_fee_and_not_more() -> None:
+    assert [fee_parts(5, tax) for tax in (None, 0, 5, 6)] == [(5, 0), (5, 0), (0, 5), (5, 0)]
 
 
 def test_a_reversal_is_whole() -> None:
