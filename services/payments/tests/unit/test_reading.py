@@ -205,6 +205,7 @@ def test_a_mark_is_in_the_notes() -> None:
 def test_a_payer_is_a_phone_and_a_vpa() -> None:
     assert rider.identity(contact="9000090000", vpa="A@Upi") == rider.Identity(phone="+919000090000", vpa="a@upi")
     assert rider.identity(contact=None, vpa=None) == rider.Identity(phone=None, vpa=None)
+    assert rider.normalise_vpa("@b@c") is None
     # A leading zero is dialled before ten digits and belongs to a number of ten.
     assert rider.normalise_phone("09000090000") == "+919000090000"
     assert rider.normalise_phone("0900009000") != rider.normalise_phone("900009000")
