@@ -89,9 +89,11 @@ async def _modelled(
     state = network.razorpay.state
     at_bank = {transfer.notes["key"]: transfer for transfer in state.transfers.values()}
     words: list[Word] = [event for event in said if isinstance(event, OF_MONEY)]
-    for row in await admin.fetch("SELECT id, key, created_at FROM settlement.transfers"):
+    for row in await admin.fetch("SELECT id, key, status, created_at FROM settlement.transfers"):
         words.append(Claimed(row["id"], tuple(pays[row["id"]]), row["created_at"]))
         made = at_bank.get(row["key"])
+        if made is None and row["status"] != TransferStatus.FAILED:
+            continue  # it waits for our balance: the bank has not heard of it
         status = TransferStatus.FAILED
         if made is not None and made.status != "failed":
             status = TransferStatus.SETTLED if made.recipient_settlement_id else TransferStatus.PROCESSED
