@@ -16,7 +16,6 @@ from contracts.topology import permissions
 from settlement.domain.books import ACCOUNTS
 from testkit.servers import BrokerUser, Servers
 from testkit.servers.postgres import fresh_database
-from tests.month.fold import told_again
 from tests.month.plan import DAYS, Month, month
 from tests.month.play import Played, Player
 from tests.month.prove import Proof, prove
@@ -41,7 +40,6 @@ async def run(options: argparse.Namespace) -> tuple[Month, Played, Proof, float]
                 await network.open()
                 player = Player(network, plan)
                 played = await player.play()
-                await told_again(network, options.seed)
                 await player.close_the_month()
                 seconds = perf_counter() - began
                 return plan, played, await prove(network), seconds

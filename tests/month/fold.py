@@ -2,6 +2,7 @@
 
 What payments announced is put into settlement's queue once more, shuffled, under new message ids, twice: nothing may change. And
 the model, fed with the same words in yet another order and with what the sandbox's bank did, must have the very journals.
+For days, not for a month: an outbox forgets what it has sent after some days.
 """
 
 import json
