@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test e2e conformance fault-matrix chaos bench fleet lint fmt types arch check migrate schemas docs dotenv lock doctor reset
+.PHONY: help setup run demo test e2e conformance fault-matrix chaos bench fleet month mutants lint fmt types arch check migrate schemas docs dotenv lock doctor reset
 
 # Where it is set, every process compiles every module again: a service takes 5 s of CPU to start instead of 2.
 unexport PYTHONDONTWRITEBYTECODE
@@ -56,6 +56,12 @@ bench: setup ## Measure speed against a bare server; prints the figures of docs/
 
 fleet: setup ## The paid-energy guarantee over hundreds of sessions: overspend and what is left (docs/paid-energy.md)
 	@$(BIN)/python -m tests.fleet.report
+
+month: setup ## A month of 50 chargers played and its books proved, seeded errors and all (docs/month.md; half an hour)
+	@nice -n 5 $(BIN)/python -m tests.month --write
+
+mutants: setup ## Mutation testing of the rules of money (docs/mutation.md; half an hour)
+	@nice -n 5 $(BIN)/python -m tests.mutation
 
 lint: setup ## Ruff (rules and format), YAML, Dockerfile
 	@$(BIN)/ruff check .

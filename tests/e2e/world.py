@@ -7,7 +7,7 @@ time (`world.pass_seconds(60)`) and asks over the public REST API what came of i
 import itertools
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,11 @@ class Site:
 class World:
     """See the module."""
 
+    sandbox: Mapping[str, Any] = {}
+    """Settings of the sandbox beside what every world has."""
+    charging: Mapping[str, Any] = {}
+    """Settings of charging that differ from the defaults."""
+
     def __init__(self, servers: Servers, vhost: str, dsn: str, directory: Path) -> None:
         self.servers = servers
         self.vhost = vhost
@@ -111,9 +116,9 @@ class World:
         self.ocpp = f"ws://127.0.0.1:{ports['ocpp']}/ocpp"
         self.razorpay = RazorpaySimulator(
             SandboxSettings(
-                opening_balance=10_000_000,
                 webhooks=[WebhookSettings(url=f"{self.door}/webhooks/razorpay", secret=WEBHOOK_SECRET)],
                 webhook_timeout_seconds=3600,  # on the stepping clock: a delivery in progress is work, so the clock waits for it
+                **({"opening_balance": 10_000_000} | dict(self.sandbox)),
             ),
             clock=self.clock,
         )
@@ -139,28 +144,20 @@ class World:
                 values["database_url"] = database_address(self.dsn, database, user=role_of(name), password=passwords[name])
             return values
 
-        await self._mount("charging", create_charging, ChargingSettings(**common("charging"), redis_url=self.servers.redis.url))
+        redis_url = self.servers.redis.url
+        await self._mount(
+            "charging", create_charging, ChargingSettings(**common("charging"), redis_url=redis_url, **self.charging)
+        )
         payments = PaymentsSettings(**common("payments"), **razorpay, **SELLER, guest_private_key=guests.private_key)
         await self._mount("payments", create_payments, payments)
         await self._mount("settlement", create_settlement, SettlementSettings(**common("settlement"), **razorpay))
-        await self._mount(
-            "ocpp_gateway",
-            create_ocpp_gateway,
-            GatewaySettings(
-                **common("ocpp_gateway"),
-                redis_url=self.servers.redis.url,
-                ocpp_port=ports["ocpp"],
-                ocpp_host="127.0.0.1",
-                gateway_data_dir=self.directory / "gateway",
-                drain_spread_seconds=0,
-            ),
-        )
+        await self._mount_field(common("ocpp_gateway"), ports["ocpp"])
         await self._mount(
             "api_gateway",
             create_api_gateway,
             ApiGatewaySettings(
                 **common("api_gateway"),
-                redis_url=self.servers.redis.url,
+                redis_url=redis_url,
                 door_port=ports["door"],
                 principal_private_key=signer.private_key,
                 guest_public_key=guests.public_key,
@@ -176,6 +173,18 @@ class World:
         registries = [telemetry.registry for telemetry in self.telemetries.values()]
         self.quiet = Quiet(list(self.services.values()), registries, self.razorpay)
         self.clock.settle = self.quiet
+
+    async def _mount_field(self, values: Mapping[str, Any], port: int) -> None:
+        """What stands between charging and the chargers."""
+        settings = GatewaySettings(
+            **values,
+            redis_url=self.servers.redis.url,
+            ocpp_port=port,
+            ocpp_host="127.0.0.1",
+            gateway_data_dir=self.directory / "gateway",
+            drain_spread_seconds=0,
+        )
+        await self._mount("ocpp_gateway", create_ocpp_gateway, settings)
 
     def broker_url(self, user: str) -> str:
         """The broker's address for one of its users, in this world's vhost."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import money
-from money import Bill, FeeSource, Split
+from money import Bill, Derivation, FeeSource, Split
 
 BILLING = {"energy_wh": 3333, "tariff_paise_per_kwh": 1800, "gst_bps": 1800, "platform_fee_paise": 236, "paid_paise": 10000}
 SETTLING = {
@@ -154,3 +154,9 @@ def test_a_figure_once_made_is_never_changed(record: Bill | Split) -> None:
 def test_names_are_what_rows_and_events_hold() -> None:
     assert [base.value for base in money.TdsBase] == ["NET_EXCL_GST", "NET_LESS_COMMISSION"]
     assert [source.value for source in FeeSource] == ["WEBHOOK", "API", "ESTIMATE"]
+
+
+def test_a_derived_amount_is_whole_paise() -> None:
+    with pytest.raises(TypeError):
+        Derivation(name="gst", paise=1.0, sentence="", formula="", inputs={})  # type: ignore[arg-type]
+    assert Derivation(name="gst", paise=-1, sentence="", formula="", inputs={}).paise == -1
