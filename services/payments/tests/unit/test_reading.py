@@ -49,6 +49,7 @@ def test_a_refund_is_read_whole() -> None:
         speed_requested="optimum",
         speed_processed="instant",
         bank_reference="567",
+        reference_kind="RRN",
     )
     bare = Observed("rfnd_1", None, RefundStatus.PROCESSING, None, None, None, None, None)
     assert Observed.from_entity({"id": "rfnd_1"}) == bare

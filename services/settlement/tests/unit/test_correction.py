@@ -1,5 +1,7 @@
 """A session's entry and its corrections are the split of the session with all its refunds, whatever their number and order."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,7 @@ def test_by_example() -> None:
         commission_bps=2000,
         tds_bps=10,
         tds_base="NET_EXCL_GST",
+        tds_year=None,
     )
     correction = correction_of(entry, energy_charge_paise=1695, gst_paise=305, energy_charge_before_paise=0, gst_before_paise=0)
     # 59.99 make 12.00 + 0.06 + 47.93; 43.04 make 8.61 + 0.04 + 34.39.
@@ -58,7 +61,7 @@ def test_entry_and_corrections_together_are_the_split_with_all_refunds(
     fixed = {"gross_paise": bill.paid_paise, "residue_paise": bill.residue_paise, "pg_fee_paise": bill.platform_fee_paise}
     first = calculate_settlement(refund_paise=bill.refund_paise, gst_collected_paise=bill.gst_paise, **fixed, **terms)
     entry = SplitFigures(
-        refund_paise=bill.refund_paise, gst_paise=bill.gst_paise, **fixed, **{**terms, "tds_base": tds_base.value}
+        refund_paise=bill.refund_paise, gst_paise=bill.gst_paise, tds_year=None, **fixed, **{**terms, "tds_base": tds_base.value}
     )
     left, energy_off, gst_off = bill.energy_charge_paise + bill.gst_paise, 0, 0
     corrections = []
@@ -73,7 +76,11 @@ def test_entry_and_corrections_together_are_the_split_with_all_refunds(
             gst_paise=bill.gst_paise,
         )
         told = {"energy_charge_before_paise": energy_off, "gst_before_paise": gst_off}
-        corrections.append(correction_of(entry, energy_charge_paise=part.energy_charge_paise, gst_paise=part.gst_paise, **told))
+        told |= {"energy_charge_paise": part.energy_charge_paise, "gst_paise": part.gst_paise}
+        corrections.append(correction_of(entry, **told))
+        by_the_year = correction_of(replace(entry, tds_year=2026), **told)
+        assert by_the_year.tds_paise == 0, "what a year's threshold withheld, a refund does not unsay"
+        assert by_the_year.commission_paise == corrections[-1].commission_paise
         left, energy_off, gst_off = left - amount, energy_off + part.energy_charge_paise, gst_off + part.gst_paise
     sums = {line: sum(getattr(correction, line) for correction in data.draw(st.permutations(corrections))) for line in LINES}
     now = {
