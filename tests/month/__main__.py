@@ -58,7 +58,7 @@ def page(options: argparse.Namespace, plan: Month, played: Played, proof: Proof,
     yield f"| seeded errors named | {len(proof.named)} of {len(proof.named) + len(proof.missed)} |"
     balances = f"{rupees(proof.nodal_paise)}, {rupees(proof.bank_paise)}"
     yield f"| our balance at Razorpay: by the books, by the sandbox's bank | {balances} |"
-    yield f"| fees that finance corrected, charges for refunds' speed that it entered | {played.corrections}, {played.charges} |"
+    yield f"| fees corrected and refunds' charges booked by Razorpay's statement | {played.corrections}, {played.charges} |"
     yield f"| seconds to play, to verify once | {seconds:.0f}, {proof.seconds:.1f} |"
     yield ""
     yield "| what became of a visit | visits |\n| --- | --: |"

@@ -1,4 +1,4 @@
-"""Let a month happen: people pay, things go wrong, franchisees are activated, banks settle, finance reads the statement."""
+"""Let a month happen: people pay, things go wrong, franchisees are activated, banks settle, Razorpay's statement is read."""
 
 import heapq
 import itertools
@@ -12,6 +12,7 @@ from razorpay_simulator import QrPayment
 from razorpay_simulator.faults import FaultRule
 from razorpay_simulator.outcomes import OutcomeRule
 from razorpay_simulator.webhook_rules import WebhookRule
+from settlement.domain.statement import day_of
 from tests.month.field import Box
 from tests.month.plan import BEGIN, FEE_BPS, GST_BPS, Mishap, Month, Site, Visit, boxes
 from tests.month.world import Network
@@ -28,8 +29,6 @@ AFTERWARDS = timedelta(days=5)
 """What is on its way arrives: refunds retried, transfers settled at T+2."""
 LAST_SECONDS = (-3, -2, -1, 1)
 """Around the moment in which a budget is used up, charging looks at its deadlines as often as it really does."""
-PAISE_PER_GST = 118
-"""Of Razorpay's charge for a refund's speed 18/118 are GST."""
 
 
 @dataclass
@@ -156,34 +155,21 @@ class Player:
     async def _settle_own(self) -> None:
         self._network.razorpay.settle_own()
 
-    # -- finance
+    # -- the statement
 
     async def close_the_month(self) -> None:
-        """Finance enters what the statement shows: fees that were never told, charges for speedy refunds."""
+        """Our balance is settled a last time, and settlement reads Razorpay's statement of all days.
+
+        It books what the statement shows: fees that were never told, charges for speedy refunds.
+        """
         network = self._network
-        state = network.razorpay.state
-        of_razorpay = {payment["razorpay_payment_id"]: payment for payment in await self._all("payments")}
-        for payment in state.payments.values():
-            ours = of_razorpay[payment.id]
-            if payment.status == "failed" or payment.charged_fee == ours["platform_fee_paise"]:
-                continue
-            body = {
-                "payment_id": ours["id"],
-                "fee_paise": payment.charged_fee,
-                "tax_paise": payment.charged_tax,
-                "statement": "January",
-            }
-            await network.api("POST", "/v1/books/fee-corrections", body, role="finance")
-            self.played.corrections += 1
-        refunds = {refund["razorpay_refund_id"]: refund for refund in await self._all("refunds")}
-        for refund in state.refunds.values():
-            if not refund.fee or refund.status != "processed":
-                continue
-            tax = refund.fee * 18 // PAISE_PER_GST
-            body = {"refund_id": refunds[refund.id]["id"], "fee_paise": refund.fee, "tax_paise": tax, "statement": "January"}
-            await network.api("POST", "/v1/books/refund-charges", body, role="finance")
-            self.played.charges += 1
+        network.razorpay.settle_own()
         await network.rest()
+        days = {"from": str(day_of(BEGIN)), "to": str(day_of(network.clock.now()))}
+        await network.api("POST", "/v1/reconciliations", days, role="finance")
+        await network.rest()
+        kinds = Counter(journal["kind"] for journal in await self._all("books/journals"))
+        self.played.corrections, self.played.charges = kinds["payment_fee_corrected"], kinds["refund_charged"]
 
     async def _all(self, noun: str) -> list[dict[str, object]]:
         items, cursor = [], ""

@@ -52,8 +52,10 @@ async def prove(network: Network) -> Proof:
         for seed in SEEDS:
             async with sown(admin, seed) as words:
                 found = [str(difference) for difference in (await verify(network)).differences]
-            if found and words in found[0]:
-                proof.named[seed.name] = found[0]
+            # Razorpay's own row of it is a second witness, and may speak first.
+            own = [said for said in found if not said.startswith(("row_", "setl_"))]
+            if own and words in own[0]:
+                proof.named[seed.name] = own[0]
             else:
                 proof.missed[seed.name] = f"expected {words!r}, got {found[:1]}"
     finally:

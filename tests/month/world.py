@@ -73,6 +73,7 @@ class Network(World):
                 "stakeholder": {"name": "Farhan Shetty", "email": f"owner{number}@site.example", "pan": "AAAPS1234D"},
                 "bank": {"account_number": "50100012345678", "ifsc_code": "HDFC0000317", "beneficiary_name": "F Shetty"},
                 "commission_bps": FRANCHISEES[number].commission_bps,
+                "tds_bps": 10,
             },
         )
         await self.rest()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -115,14 +115,27 @@ async def is_matched(connection: AsyncConnection, razorpay_id: str) -> bool:
 async def hurry(connection: AsyncConnection, razorpay_ids: Iterable[str], *, now: datetime) -> bool:
     """News of these: they, and what is about them, are judged anew. False: the statement has none of them."""
     ids = list(razorpay_ids)
-    news = update(statement_matches).where(or_(_M.razorpay_id.in_(ids), _M.payment_id.in_(ids)))
-    return (await connection.execute(news.values(next_look_at=now))).rowcount > 0
+    return await _hurry(connection, or_(_M.razorpay_id.in_(ids), _M.payment_id.in_(ids)), now=now)
 
 
 async def hurry_open(connection: AsyncConnection, *, now: datetime) -> None:
     """Everything that is not at rest is judged anew: what was missed between two transactions is found by it."""
-    waiting = update(statement_matches).where(_M.state.in_((MatchState.WAITING.value, MatchState.EXCEPTION.value)))
-    await connection.execute(waiting.values(next_look_at=now))
+    await _hurry(connection, _M.state.in_((MatchState.WAITING.value, MatchState.EXCEPTION.value)), now=now)
+
+
+async def _hurry(connection: AsyncConnection, which: ColumnElement[bool], *, now: datetime) -> bool:
+    """Whether there were any. They are locked in the order of their ids, like everywhere: nobody waits in a circle."""
+    await connection.execute(_locked(which))
+    return (await connection.execute(update(statement_matches).where(which).values(next_look_at=now))).rowcount > 0
+
+
+def _locked(which: ColumnElement[bool]) -> Select[Any]:
+    return select(_M.razorpay_id).where(which).order_by(_M.razorpay_id).with_for_update()
+
+
+async def lock(connection: AsyncConnection, razorpay_ids: Iterable[str]) -> None:
+    """Ours until the transaction ends, taken before the first of them is changed."""
+    await connection.execute(_locked(_M.razorpay_id.in_(list(razorpay_ids))))
 
 
 async def claim_due(connection: AsyncConnection, *, now: datetime, lapses_at: datetime, limit: int) -> list[Match]:
@@ -173,8 +186,7 @@ async def set_judged(connection: AsyncConnection, judged: Sequence[Judged], *, l
 
 async def hurry_settlements(connection: AsyncConnection, settlement_ids: Iterable[str], *, now: datetime) -> None:
     """Whose a row is has turned out otherwise: the settlements that took it along are judged anew."""
-    news = update(statement_matches).where(_M.razorpay_id.in_(list(settlement_ids)), _M.is_settlement)
-    await connection.execute(news.values(next_look_at=now))
+    await _hurry(connection, _M.razorpay_id.in_(list(settlement_ids)) & _M.is_settlement, now=now)
 
 
 async def with_exceptions(connection: AsyncConnection, razorpay_ids: Iterable[str]) -> set[str]:

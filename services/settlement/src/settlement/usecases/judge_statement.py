@@ -64,6 +64,7 @@ async def judge_due(app: Settlement) -> bool:
     async with app.database.transaction() as uow:
         # Events lock a record first and then have its match judged anew: in this order here, too, or both would wait for ever.
         await _judge_movements(app, uow, [one for one in due if not one.is_settlement], lease)
+    async with app.database.transaction() as uow:
         unknown = await _judge_settlements(app, uow, [one for one in due if one.is_settlement], lease)
     for match in unknown:
         await _ask_for_settlement(app, match)
@@ -101,8 +102,9 @@ async def _judge_movements(app: Settlement, uow: UnitOfWork, due: Sequence[Match
         judged.append(Judged(match.razorpay_id, finding.state, subject, again))
         if (finding.state is MatchState.FOREIGN) is not (match.state is MatchState.FOREIGN):
             changed_sides |= {row.settlement_id for row in rows if row.settlement_id is not None}
-    await matches.set_judged(uow.connection, judged, lease=lease, now=uow.now)
     await matches.mark_seen(uow.connection, [one.razorpay_id for one in due if one.razorpay_id in known.moves], now=uow.now)
+    await matches.lock(uow.connection, [*(one.razorpay_id for one in judged), *changed_sides])
+    await matches.set_judged(uow.connection, judged, lease=lease, now=uow.now)
     if changed_sides:
         await matches.hurry_settlements(uow.connection, changed_sides, now=uow.now)
 
