@@ -45,6 +45,8 @@ class Parameter:
         """A value of its form."""
         if self.prefix is not None:
             return f"{self.prefix}_{NOT_THERE}"
+        if "examples" in self.schema:
+            return str(self.schema["examples"][0])
         if "enum" in self.schema:
             return str(self.schema["enum"][0])
         known = {"integer": str(self.schema.get("minimum", 9)), "boolean": "true", "date-time": MOMENT, "date": MOMENT[:10]}

@@ -20,7 +20,7 @@ from tests.e2e.world import Site, World
 
 ROLES = [role.value for role in Role]
 ID = re.compile(r'"([a-z]{3}_[1-9][0-9]{0,18})"')
-SHARED = {"qpr", "trf"}
+SHARED = {"qpr", "trf", "txr"}
 """Kinds that belong to nobody in particular: a network-wide tariff, a profile of quirks."""
 
 

@@ -131,6 +131,7 @@ async def every_seeded_error_is_named(world: World, session: dict[str, Any]) -> 
     def refunded(changed: Records) -> None:
         event = next(event for event in changed.webhook_events if event["event"] == "refund.processed")
         figure = {**event["figures"][0], "razorpay_id": "rfnd_x", "razorpay_payment_id": recharge["razorpay_payment_id"]}
+        figure["amount_paise"] = 3000
         changed.webhook_events.append({**event, "id": "whe_9999", "figures": [figure]})
 
     seeds: dict[str, tuple[Callable[[Records], object], str]] = {

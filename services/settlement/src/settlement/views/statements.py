@@ -3,14 +3,14 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chassis.web import Page, PageQuery
 from settlement.domain.franchisee_statement import FIGURES, Figures, Statement
 from settlement.domain.payout_calendar import Outlook, PayoutStatus
 from settlement.views.base import FranchiseeId, LedgerEntryId, Paise, StationId, TransactionId, TransferId
 
-StatementMonth = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
+StatementMonth = Annotated[str, Field(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", examples=["2026-01"])]
 """A month in India: 2026-11."""
 
 DAYS_MAX = 366
