@@ -10,7 +10,8 @@ from typing import Any
 
 import aiohttp
 
-from razorpay_simulator import FaultRule, QrPayment
+from chassis.web import Principal, Role
+from razorpay_simulator import FaultRule, OrderPayment, QrPayment
 from testkit.fault_matrix import Cell, End, Row
 
 from .conftest import World
@@ -19,6 +20,10 @@ QR_CODES = "/v1/payments/qr_codes"
 REFUNDS_OF = "/v1/payments/pay_*/refunds"
 AMOUNT = 4_000
 LISTING_MARGIN_SECONDS = 300
+RIDER = Principal("user_of_the_matrix", frozenset({Role.RIDER}))
+RECHARGES = "/v1/wallets/me/recharges"
+ORDERS = "/v1/orders"
+RECHARGE_PAISE = 10_000
 
 
 @dataclass
@@ -36,6 +41,10 @@ class Stage:
     """charge_point_id → rows."""
     ignored: list[str] = field(default_factory=list)
     """Bodies of events that were ignored."""
+    recharges: dict[int, list[Any]] = field(default_factory=dict)
+    """What was asked for, in paise: each cell's is its own → rows."""
+    recharge_payments: dict[str, Any] = field(default_factory=dict)
+    """razorpay_payment_id → row."""
     asking: list[asyncio.Task[None]] = field(default_factory=list)
     """Operators who wait for an answer."""
 
@@ -49,15 +58,23 @@ class Stage:
             self.refunds.setdefault(by_id[row["qr_payment_id"]], []).append(row)
         for row in await admin.fetch("SELECT * FROM qr_codes ORDER BY id"):
             self.codes.setdefault(row["charge_point_id"], []).append(row)
-        query = "SELECT convert_from(body, 'UTF8') FROM webhook_events WHERE state = 'IGNORED' AND event = 'qr_code.credited'"
+        self.recharges = {}
+        for row in await admin.fetch("SELECT * FROM wallet_recharges ORDER BY id"):
+            self.recharges.setdefault(row["amount_paise"], []).append(row)
+        credited = await admin.fetch("SELECT * FROM recharge_payments")
+        self.recharge_payments = {row["razorpay_payment_id"]: row for row in credited}
+        query = (
+            "SELECT convert_from(body, 'UTF8') FROM webhook_events WHERE state = 'IGNORED'"
+            " AND event IN ('qr_code.credited', 'payment.captured')"
+        )
         self.ignored = [row[0] for row in await admin.fetch(query)]
 
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> None:
-        """An operator asks, and does not wait for us; an answer may never come."""
+    def ask(self, path: str, body: dict[str, Any] | None = None, *, caller: Principal | None = None) -> None:
+        """An operator or a rider asks, and does not wait for us; an answer may never come."""
 
         async def asking() -> None:
             with contextlib.suppress(aiohttp.ClientError, AssertionError):
-                await self.world.call("POST", path, json=body or {})
+                await self.world.call("POST", path, json=body or {}, caller=caller)
 
         self.asking.append(asyncio.ensure_future(asking()))
 
@@ -228,6 +245,73 @@ def _payments(stage: Stage, cell: S) -> int:
     return int(cell.facts["payment"] in stage.payments)
 
 
+# Recharges of a wallet: of one rider, each of an amount of its own
+
+
+async def _rider(stage: Stage, cell: S) -> None:
+    await stage.world.call("POST", "/v1/riders/me", caller=RIDER)
+    cell.facts["amount"] = RECHARGE_PAISE + cell.number
+    cell.token = str(cell.facts["amount"])
+
+
+async def _ask_for_order(stage: Stage, cell: S) -> None:
+    stage.ask(RECHARGES, {"amount_paise": cell.facts["amount"]}, caller=RIDER)
+
+
+async def _ask_for_order_whose_answer_is_lost(stage: Stage, cell: S) -> None:
+    await _rider(stage, cell)
+    stage.fault(cell.token, method="POST", path=ORDERS, when="after_effect")
+    body = {"amount_paise": cell.facts["amount"]}
+    made = await stage.world.call("POST", RECHARGES, json=body, caller=RIDER, status=201)
+    receipt = f"recharge_{made['id'].removeprefix('rcg_')}"
+    cell.token, cell.argument = f"receipt={receipt}&", f"'{receipt}'"
+
+
+def _orders_there(stage: Stage, cell: S) -> list[Any]:
+    return [order for order in stage.world.razorpay.state.orders.values() if order.amount == cell.facts["amount"]]
+
+
+def _one_order(stage: Stage, cell: S) -> str | None:
+    rows = [(row["status"], row["razorpay_order_id"]) for row in stage.recharges.get(cell.facts["amount"], [])]
+    there = [order.id for order in _orders_there(stage, cell)]
+    return None if rows == [("OPEN", each) for each in there] and rows else f"rows {rows}, at Razorpay {there}"
+
+
+def _orders(stage: Stage, cell: S) -> int:
+    return len(_orders_there(stage, cell))
+
+
+async def _strangers_order(stage: Stage, cell: S) -> None:
+    made = stage.world.razorpay.nouns.orders.create({"amount": RECHARGE_PAISE, "currency": "INR"})
+    cell.token = made["id"]
+
+
+async def _strangers_order_is_paid(stage: Stage, cell: S) -> None:
+    stage.world.razorpay.pay_order(cell.token, OrderPayment())
+
+
+async def _recharged_with_fee_untold(stage: Stage, cell: S) -> None:
+    await _rider(stage, cell)
+    body = {"amount_paise": cell.facts["amount"]}
+    made = await stage.world.call("POST", RECHARGES, json=body, caller=RIDER, status=201)
+    paid = stage.world.razorpay.pay_order(made["razorpay_order_id"], OrderPayment(fee_shown="api"))
+    cell.facts["payment"] = cell.token = paid["payment"]["id"]
+    stage.fault(cell.token, method="GET", path="/v1/payments/pay_*")  # the lookup at the credit
+
+
+def _one_true_recharge_fee(stage: Stage, cell: S) -> str | None:
+    row = stage.recharge_payments.get(cell.facts["payment"])
+    if row is None:
+        return "the recharge is not credited"
+    fee = stage.world.razorpay.state.payments[cell.facts["payment"]].fee
+    told = (row["fee_source"], row["fee_paise"], row["amount_paise"])
+    return None if told == ("API", fee, cell.facts["amount"]) else f"the recharge is {told}, its fee was {fee}"
+
+
+def _recharged(stage: Stage, cell: S) -> int:
+    return int(cell.facts["payment"] in stage.recharge_payments)
+
+
 FETCH_PAYMENT = ("GET", "/v1/payments/pay_*")
 CREATE_REFUND = ("POST", "/v1/payments/pay_*/refund")
 FETCH_QR_CODE = ("GET", f"{QR_CODES}/qr_*")
@@ -237,12 +321,15 @@ CODE = End("QR code", _one_code, _codes)
 CLOSED = End("closed QR code", _one_closed, _closed)
 DECISION = End("decision", _one_ignored, _ignored)
 PAYMENT = End("payment", _one_true_fee, _payments)
+ORDER = End("order", _one_order, _orders)
+RECHARGE = End("recharge", _one_true_recharge_fee, _recharged)
 
 # First those that wait for an answer of their own, before anything hangs.
 ROWS: tuple[Row[Stage], ...] = (
     Row("fetch_refund", "work_refunds", ("GET", "/v1/refunds/rfnd_*"), _refund_under_way, _its_poll_comes, REFUND),
     Row("refunds_of", "work_refunds", ("GET", REFUNDS_OF), _paid_and_first_refund_lost, _refused, REFUND),
     Row("qr_codes_since", "make_qr_code", ("GET", QR_CODES), _nothing, _ask_for_code_whose_answer_is_lost, CODE),
+    Row("orders_with_receipt", "recharge_wallet", ("GET", ORDERS), _nothing, _ask_for_order_whose_answer_is_lost, ORDER),
     Row("create_refund", "work_refunds", CREATE_REFUND, _paid, _refused, REFUND),
     Row("create_qr_code", "make_qr_code", ("POST", QR_CODES), _charger, _ask_for_code, CODE, claims=False),
     Row("close_qr_code", "make_qr_code", ("POST", f"{QR_CODES}/*/close"), _with_code, _ask_to_close, CLOSED, claims=False),
@@ -250,4 +337,7 @@ ROWS: tuple[Row[Stage], ...] = (
     Row("fetch_qr_code", "lookups", FETCH_QR_CODE, _strangers_code, _strangers_code_is_paid, DECISION),
     Row("fetch_payment", "lookups", FETCH_PAYMENT, _nothing, _paid_with_fee_untold, PAYMENT),
     Row("fetch_payment", "record_fees", FETCH_PAYMENT, _estimated, _nothing, PAYMENT, claims=False),
+    Row("create_order", "recharge_wallet", ("POST", ORDERS), _rider, _ask_for_order, ORDER, claims=False),
+    Row("fetch_order", "lookups", ("GET", f"{ORDERS}/order_*"), _strangers_order, _strangers_order_is_paid, DECISION),
+    Row("fetch_payment", "record_recharge_fees", FETCH_PAYMENT, _recharged_with_fee_untold, _nothing, RECHARGE, claims=False),
 )

@@ -377,5 +377,9 @@ UNTRIED = {
         "fetch_settlement",
         "judge_statement",
     ): "a look at a settlement of our own whose event was lost: it moves nothing, and is taken again",
+    (
+        "fetch_settlement",
+        "reconcile_settlement",
+    ): "asks franchisees' accounts whose a settlement without transfers is: it moves nothing, and is asked again",
 }
 """Calls without a row, and why: the page shows them."""

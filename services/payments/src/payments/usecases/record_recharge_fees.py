@@ -7,7 +7,7 @@ from payments.domain.webhook import read_paise
 from payments.repository import recharges
 from payments.usecases.context import Payments
 from payments.usecases.record_fees import ASKED_AT_ONCE_MAX
-from razorpay_client import RazorpayError
+from razorpay_client import Permanent, RazorpayError
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +19,10 @@ async def record_recharge_fees(app: Payments) -> None:
     for payment in untold:
         try:
             entity = await app.razorpay.fetch_payment(payment.razorpay_payment_id)
+        except Permanent as error:
+            # Of this one payment nothing can be learnt; the others need not wait for it.
+            log.warning("recharge_fee.refused", recharge_payment_id=payment.id, error=error.description)
+            continue
         except RazorpayError:
             return  # Razorpay can't be asked; the next sweep tries again
         fee_paise, tax_paise = read_paise(entity.get("fee")), read_paise(entity.get("tax"))
