@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from voltlync.books.records import Json, Records, moment
+from voltlync.books.records import Json, Records, moment, number
 from voltlync.money_text import rupees
 
-BASE_JOURNAL = {"payment": "captured", "refund": "processed", "transfer": "processed"}
-"""Of the statement's types those that we have records of, and the journal without which the books have nothing of it yet."""
+OF_OURS = frozenset({"payment", "refund", "transfer", "reversal"})
+"""The statement's types that we have records of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class _Ours:
     done: bool
     journals: str
     """How the keys of its journals begin."""
+    base: str
+    """The journal without which the books have nothing of it yet."""
 
 
 @dataclass
@@ -117,7 +119,7 @@ class StatementCheck:
                 if booked:  # finance accepted it
                     if booked != net:
                         yield _differs(rows[-1], f"moved our balance by {net} paise", f"it is booked with {booked} paise")
-                elif rows[0]["type"] in BASE_JOURNAL and moment(rows[0]["moved_at"]) >= self._books_begin:
+                elif rows[0]["type"] in OF_OURS and moment(rows[0]["moved_at"]) >= self._books_begin:
                     yield _differs(rows[0], f"tells of {entity}, {rows[0]['amount_paise']} paise", "no record of ours has it")
                 continue
             yield from self._compare(ours, rows, net)
@@ -148,7 +150,7 @@ class StatementCheck:
         if own and amount != ours.amount_paise:
             yield _differs(own[0], f"is of {amount} paise", f"{ours.name} says {ours.amount_paise} paise")
             return
-        if f"{ours.journals}/{BASE_JOURNAL[ours.kind]}" not in self._booked or not ours.done:
+        if ours.base not in self._booked or not ours.done:
             return  # older than what was read of the books, or not at its end: there is nothing to compare with yet
         if (moved := self._nodal[ours.journals]) != net:
             fee = sum(row["fee_paise"] for row in own)
@@ -201,28 +203,34 @@ class StatementCheck:
 
 def _records(records: Records) -> Iterable[tuple[str | None, _Ours]]:
     for payment in records.payments:
-        number = payment["id"].removeprefix("qrp_")
         ended = payment["bill"] is not None or payment["refund_reason"] is not None
-        yield payment["razorpay_payment_id"], _Ours(payment["id"], "payment", payment["amount_paise"], ended, f"payment/{number}")
+        of = f"payment/{number(payment['id'])}"
+        yield (
+            payment["razorpay_payment_id"],
+            _Ours(payment["id"], "payment", payment["amount_paise"], ended, of, f"{of}/captured"),
+        )
         for refund in payment["refunds"]:
-            number, done = refund["id"].removeprefix("rfd_"), refund["status"] == "PROCESSED"
-            yield refund["razorpay_refund_id"], _Ours(refund["id"], "refund", refund["amount_paise"], done, f"refund/{number}")
+            of, done = f"refund/{number(refund['id'])}", refund["status"] == "PROCESSED"
+            yield refund["razorpay_refund_id"], _Ours(refund["id"], "refund", refund["amount_paise"], done, of, f"{of}/processed")
     for payment in records.recharge_payments:
-        number, told = payment["id"].removeprefix("rcp_"), payment["fee_paise"] is not None
-        ours = _Ours(payment["id"], "payment", payment["amount_paise"], told, f"recharge_payment/{number}")
+        of, told = f"recharge_payment/{number(payment['id'])}", payment["fee_paise"] is not None
+        ours = _Ours(payment["id"], "payment", payment["amount_paise"], told, of, f"{of}/captured")
         yield payment["razorpay_payment_id"], ours
     for transfer in records.transfers:
-        number = transfer["id"].removeprefix("xfr_")
+        of = f"transfer/{number(transfer['id'])}"
         done = (transfer["paid_twice_status"] or transfer["status"]) in ("PROCESSED", "SETTLED")
-        yield (
-            transfer["razorpay_transfer_id"],
-            _Ours(transfer["id"], "transfer", transfer["amount_paise"], done, f"transfer/{number}"),
-        )
+        ours = _Ours(transfer["id"], "transfer", transfer["amount_paise"], done, of, f"{of}/processed")
+        yield transfer["razorpay_transfer_id"], ours
+        for reversal in transfer.get("reversals", ()):
+            name = reversal["razorpay_reversal_id"]
+            base, done = f"{of}/reversed/{name}", reversal["status"] == "DONE"
+            yield name, _Ours(reversal["id"], "reversal", reversal["amount_paise"], done, base, base)
 
 
 def _group(journal: Json) -> str:
-    """payment/17 of payment/17/captured: what belongs to one movement."""
-    return "/".join(str(journal["key"]).split("/")[:2])
+    """payment/17 of payment/17/captured: what belongs to one movement. Money that came back of a transfer is one of its own."""
+    parts = str(journal["key"]).split("/")
+    return "/".join(parts[:4] if parts[2:3] == ["reversed"] and len(parts) > 3 else parts[:2])
 
 
 def _net(row: Json) -> int:

@@ -20,6 +20,7 @@ from razorpay_client import OutcomeUnknown, Permanent, RazorpayError, Retryable
 from settlement.domain.books import EntryNetted, ReversalApplied, TransferReversed
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.ledger_entry import EntryKind, EntryStatus
+from settlement.domain.reconcile import Move, MoveKind, Outcome
 from settlement.domain.reversal import OPEN, ReversalStatus, SeenReversal, find_ours, request_body
 from settlement.domain.transfer import UNSENT, Observed, TransferStatus, waiting_kind
 from settlement.repository import franchisees, ledger, reversals, transfers
@@ -30,6 +31,7 @@ from settlement.usecases.announce import change_entry
 from settlement.usecases.context import Settlement
 from settlement.usecases.follow_transfer import follow_transfer
 from settlement.usecases.keep_books import book_transfer, post
+from settlement.usecases.note_moves import note_move
 
 log = structlog.get_logger(__name__)
 
@@ -292,6 +294,9 @@ async def _book(app: Settlement, uow: UnitOfWork, transfer: Transfer, reversal: 
         uow.connection, transfer.id, reversed_paise=transfer.reversed_paise + reversal.amount_paise, updated_at=uow.now
     )
     await post(app, uow, TransferReversed(occurred_at=uow.now, **_facts(transfer, reversal)))
+    name = str(reversal.razorpay_reversal_id)
+    moved = Move(name, MoveKind.REVERSAL, f"xfr_{transfer.id}", reversal.amount_paise, Outcome.DONE)
+    await note_move(app, uow, moved, version=0, at=uow.now)
     await book_transfer(app, uow, transfer)
     uow.publish(
         ReversalAnnounced(
