@@ -237,7 +237,7 @@ class World:
         """A bearer token of the identity simulator for a persona of this role."""
         key = f"{role}{sorted(claims.items())}"
         if key not in self._tokens:
-            self._tokens[key] = self.identity.token(role, lifetime_seconds=30 * 24 * 3600, **claims)
+            self._tokens[key] = self.identity.token(role, lifetime_seconds=90 * 24 * 3600, **claims)
         return self._tokens[key]
 
     async def api(

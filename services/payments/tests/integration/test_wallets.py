@@ -208,6 +208,12 @@ async def test_a_session_from_the_app_is_held_billed_and_the_rest_is_free(world:
     assert (newest["kind"], newest["amount_paise"], newest["wallet_session_id"]) == ("SESSION", -7_079, session["id"])
     control = await world.call("GET", "/v1/wallets/control")
     assert (control["wallets"], control["balance_paise"]) == (1, 42_921)
+    await world.quiet()
+    (invoice,) = (await world.call("GET", "/v1/invoices"))["items"]
+    assert (invoice["transaction_id"], invoice["qr_payment_id"]) == (f"txn_{started.transaction_id}", None)
+    assert (invoice["taxable_paise"], invoice["platform_fee_paise"], invoice["total_paise"]) == (5_999, 0, 7_079)
+    explained = await world.call("GET", f"/v1/invoices/{invoice['id']}/explanation")
+    assert sum(amount["paise"] for amount in explained["amounts"] if amount["name"] == "total") == 7_079
 
 
 @pytest.mark.parametrize("word", ["refused", "no energy"])

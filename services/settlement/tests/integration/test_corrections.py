@@ -17,6 +17,7 @@ from settlement.usecases.check_books import check_books
 from .conftest import SELDOM, Build, World
 from .test_books import balances
 from .test_conservation import received
+from .test_statements import fetch
 
 REVERSE = {"method": "POST", "path": "/v1/transfers/*/reversals"}
 PAYOUT, OFF = 5393, 1523
@@ -118,6 +119,17 @@ async def test_out_of_the_linked_account_it_comes_back_by_a_reversal(world: Worl
     assert not {"linked_accounts", "franchisee_in_transfer", "franchisee_carried"} & now.keys()
     [said], [told] = await world.said(LedgerEntryCorrected), await world.said(TransferReversed)
     assert (said.payout_paise, told.amount_paise, told.by_hand) == (-owed, owed, False)
+
+    # The franchisee's own papers say the same: every line explains itself, and the month comes out even.
+    explained = await world.call("GET", f"/v1/ledger-entries/{off['id']}/explanation")
+    assert {f"{amount['name']}_paise": amount["paise"] for amount in explained["amounts"]} == {line: off[line] for line in lines}
+    month = f"/v1/franchisees/frn_{franchisee_id}/statements/{world.clock.now():%Y-%m}"
+    await world.pass_time(60)
+    shown = await world.call("GET", month)
+    assert (shown["earned_paise"], shown["paid_paise"], shown["closing_paise"]) == (PAYOUT - owed, PAYOUT - owed, 0)
+    assert (shown["sessions"]["sessions"], shown["corrections"]["payout_paise"]) == (1, -owed)
+    for form in ("csv", "pdf", "xlsx"):
+        assert await fetch(world, f"{month}.{form}", franchisee_id=franchisee_id)
 
 
 async def test_before_the_payout_it_is_netted_and_after_the_bank_off_the_next(world: World) -> None:

@@ -220,9 +220,9 @@ async def test_anothers_money_does_not_exist_on_any_route_and_every_amount_expla
     assert len((await world.call("GET", utrs[1], role=Role.FINANCE))["items"]) == 1
 
     explained = await world.call("GET", routes(0)[-3])
-    amounts = {item["name"]: item["paise"] for item in explained["derivations"]}
+    amounts = {item["name"]: item["paise"] for item in explained["amounts"]}
     assert all(amounts[name] == entries[0][f"{name}_paise"] for name in amounts if name != "net")
-    assert explained["words"] == (
+    assert explained["paragraph"] == (
         "₹100.00 came in. The session cost ₹73.15, so ₹26.85 goes back to the rider. Nothing is left over below ₹1.00. "
         "Razorpay's fee in the bill is ₹2.36, as Razorpay told it with the payment. GST on the energy is ₹10.80 and goes to the "
         "state. That leaves ₹59.99 for the energy itself. The commission is 10 % of it: ₹6.00. Income tax withheld (Income-tax "
@@ -230,11 +230,11 @@ async def test_anothers_money_does_not_exist_on_any_route_and_every_amount_expla
         f"{banked[0]['id']} under the reference (UTR) {banked[0]['utr']}."
     )
     transfer = await world.call("GET", routes(0)[-2])
-    assert [(item["name"], item["formula"], item["paise"]) for item in transfer["derivations"]] == [
+    assert [(item["name"], item["formula"], item["paise"]) for item in transfer["amounts"]] == [
         ("amount", entries[0]["id"], 5_393),
         ("fee", "fee_without_gst_paise + fee_gst_paise", entries[0]["transfer_fee_paise"]),
     ]
     settled = await world.call("GET", routes(0)[-1])
-    assert settled["derivations"][0]["inputs"] == {"transfers_paise": 5_393, "other_paise": 0, "transfers": 1}
-    assert banked[0]["utr"] in settled["words"]
+    assert settled["amounts"][0]["inputs"] == {"transfers_paise": 5_393, "other_paise": 0, "transfers": 1}
+    assert banked[0]["utr"] in settled["paragraph"]
     await world.call("GET", "/v1/ledger-entries/led_999/explanation", status=404)

@@ -62,8 +62,10 @@ async def explain_ledger_entry(uow: UnitOfWork, ledger_entry_id: LedgerEntryId, 
 
 
 async def _explain_correction(uow: UnitOfWork, row: Any) -> list[Derivation]:
-    query = sa.select(ledger_entries, refund_decisions.c.decision).where(
-        ledger_entries.c.id == row.corrects_id, refund_decisions.c.ledger_entry_id == row.id
+    query = (
+        sa.select(ledger_entries, refund_decisions.c.decision)
+        .join(refund_decisions, refund_decisions.c.transaction_id == ledger_entries.c.transaction_id)
+        .where(ledger_entries.c.id == row.corrects_id, refund_decisions.c.ledger_entry_id == row.id)
     )
     first = (await uow.connection.execute(query)).one()
     parts = ("energy_charge_paise", "gst_paise", "energy_charge_before_paise", "gst_before_paise")

@@ -24,12 +24,12 @@ class DerivationView(BaseModel):
 class ExplanationView(BaseModel):
     """How a record's amounts came about."""
 
-    id: str
-    derivations: list[DerivationView]
-    words: str = Field(description="the same as a paragraph")
+    subject: str = Field(description="what is explained: led_4, xfr_7, setl_...")
+    paragraph: str = Field(description="all of it in plain sentences")
+    amounts: list[DerivationView]
 
     @classmethod
     def of(cls, record: str, derivations: Sequence[Derivation], *more: str) -> Self:
         """From the derivations, with further sentences."""
         shown = [DerivationView.model_validate(derivation, from_attributes=True) for derivation in derivations]
-        return cls(id=record, derivations=shown, words=paragraph(derivations, *more))
+        return cls(subject=record, paragraph=paragraph(derivations, *more), amounts=shown)
