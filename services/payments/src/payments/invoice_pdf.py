@@ -83,6 +83,7 @@ class InvoicePage:
             "fee": rupees(row.platform_fee_paise) if row.platform_fee_paise else None,
             "total": rupees(row.total_paise),
             "paid": rupees(row.paid_paise) if row.paid_paise is not None else None,
+            "paid_how": "Paid in advance by UPI" if row.qr_payment_id is not None else "Paid from the wallet",
             "due_back": rupees(due_back_paise) if due_back_paise else None,
             "capped": self._capped(),
         }

@@ -1,11 +1,13 @@
 """Wallets over the real parts: recharged through the sandbox's orders, held, billed, released; once, in any order."""
 
 import asyncio
+import io
 import json
 from typing import Any
 
 import asyncpg
 import pytest
+from pypdf import PdfReader
 
 from chassis.web import Role
 from chassis.web.principal import Principal
@@ -214,6 +216,8 @@ async def test_a_session_from_the_app_is_held_billed_and_the_rest_is_free(world:
     assert (invoice["taxable_paise"], invoice["platform_fee_paise"], invoice["total_paise"]) == (5_999, 0, 7_079)
     explained = await world.call("GET", f"/v1/invoices/{invoice['id']}/explanation")
     assert sum(amount["paise"] for amount in explained["amounts"] if amount["name"] == "total") == 7_079
+    pages = PdfReader(io.BytesIO(await world.call("GET", f"/v1/invoices/{invoice['id']}/invoice.pdf"))).pages
+    assert "Paid from the wallet" in pages[0].extract_text()
 
 
 @pytest.mark.parametrize("word", ["refused", "no energy"])
