@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from money import TdsBase, calculate_settlement, final_bill, supply_reduction
 from settlement.domain.correction import Correction, SplitFigures, correction_key, correction_of
+from settlement.domain.explain_correction import explain_correction
 from settlement.domain.ledger_entry import HoldKind
 from settlement.domain.reversal import SeenReversal, find_ours
 from settlement.domain.transfer import waiting_kind
@@ -78,6 +79,14 @@ def test_entry_and_corrections_together_are_the_split_with_all_refunds(
         told = {"energy_charge_before_paise": energy_off, "gst_before_paise": gst_off}
         told |= {"energy_charge_paise": part.energy_charge_paise, "gst_paise": part.gst_paise}
         corrections.append(correction_of(entry, **told))
+        explained = explain_correction(entry, corrections[-1], first_entry_id=4, refund_number=len(corrections), **told)
+        assert sum(one.paise for one in explained) == 0
+        for line in explained:
+            with_it, before = line.inputs["off_with_this_refund_paise"], line.inputs["off_before_it_paise"]
+            assert isinstance(with_it, int)
+            assert isinstance(before, int)
+            assert line.paise == with_it - before
+            assert before == sum(getattr(one, f"{line.name}_paise") for one in corrections[:-1])
         by_the_year = correction_of(replace(entry, tds_year=2026), **told)
         assert by_the_year.tds_paise == 0, "what a year's threshold withheld, a refund does not unsay"
         assert by_the_year.commission_paise == corrections[-1].commission_paise
