@@ -3,7 +3,6 @@
 import copy
 from typing import Any
 
-from settlement.domain.statement import day_of
 from tests.e2e.accounts import accounted_for
 from tests.e2e.test_books import first_difference, of, read, verify
 from tests.e2e.world import World
@@ -65,24 +64,7 @@ async def test_what_was_paid_out_comes_back_and_the_books_agree(world: World) ->
     world.razorpay.settle()
     await world.rest()
     assert (await verify(world))[0] == []
-    await the_statement_agrees(world, reversal["razorpay_reversal_id"])
     await errors_are_named(world, second, back, transfer["id"])
-
-
-async def the_statement_agrees(world: World, razorpay_reversal_id: str) -> None:
-    """Razorpay's own statement has what came back as a movement of its own, and so have we."""
-    own = world.razorpay.settle_own()
-    assert own is not None
-    world.razorpay.add_funds(own["amount"])  # what other diaries live on
-    await world.rest()
-    today = str(day_of(world.clock.now()))
-    await world.api("POST", "/v1/reconciliations", {"from": today, "to": today}, role="finance")
-    await world.rest()
-    assert (await verify(world))[0] == []
-    (row,) = (await world.api("GET", f"/v1/reconciliations/rows?razorpay_id={razorpay_reversal_id}", role="finance"))["items"]
-    assert row["type"] == "reversal"
-    listed = await world.api("GET", "/v1/reconciliations/exceptions?limit=100", role="finance")
-    assert [one["words"] for one in listed["items"] if one["razorpay_id"] == razorpay_reversal_id] == []
 
 
 async def errors_are_named(world: World, payment: dict[str, Any], back: dict[str, Any], transfer_id: str) -> None:

@@ -107,6 +107,10 @@ async def test_out_of_the_linked_account_it_comes_back_by_a_reversal(world: Worl
     [back] = transfer["reversals"]
     assert (transfer["reversed_paise"], back["amount_paise"], back["by_hand"]) == (owed, owed, False)
     assert (back["status"], back["ledger_entry_id"]) == ("DONE", off["id"])
+    # Razorpay's statement will have it as a movement of its own: whose it is, is noted.
+    noted = await world.rows("SELECT razorpay_id, subject, amount_paise, outcome FROM moves WHERE kind = 'REVERSAL'")
+    told = {"razorpay_id": back["razorpay_reversal_id"], "subject": transfer["id"], "amount_paise": owed, "outcome": "DONE"}
+    assert noted == [told]
     now = await agree(world)
     assert now["linked_accounts"] == -now["franchisee_in_transfer"] == PAYOUT - owed
     assert "franchisee_carried" not in now
