@@ -34,7 +34,7 @@ demo: setup ## Play sessions against a running `make run`
 	@$(BIN)/voltlync demo
 
 test: setup ## All tests, on private throw-away servers (the long forms excepted)
-	@$(PYTEST) -m "not long"
+	@$(PYTEST) -m "not long" -n 2 --dist loadgroup
 
 e2e: setup ## The end-to-end diaries only
 	@$(PYTEST) tests/e2e

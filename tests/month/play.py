@@ -20,7 +20,8 @@ from tests.month.world import Network
 STRIDE = timedelta(minutes=30)
 """The longest the clock is moved at once: what falls due meanwhile happens at its end, as on a machine that slept."""
 SAMPLE = timedelta(minutes=10)
-"""Well within the 15 minutes after which a session counts as stale."""
+"""Clock-aligned, so that all meters are read at once (OCPP ClockAlignedDataInterval), and well within the 15 minutes after which
+a session counts as stale."""
 PLUGGED_AFTER = timedelta(minutes=1)
 OWN_SETTLEMENTS = 10
 """So often our own balance goes to our own bank, to the last paisa: until others pay again, refunds and transfers wait."""
@@ -45,14 +46,18 @@ class Played:
 class Player:
     """One month over one network."""
 
-    def __init__(self, network: Network, month: Month) -> None:
+    def __init__(self, network: Network, month: Month, *, tell: Callable[[str], None] = lambda _: None) -> None:
+        """`tell`: hears of each day that begins."""
         self._network = network
         self._month = month
+        self._tell = tell
         self._events: list[tuple[datetime, int, Callable[[], Awaitable[None]]]] = []
         self._numbers = itertools.count()
         self._places = boxes()
         self._quiet_from = BEGIN
         """When the last guest has left."""
+        self._sampled_until = BEGIN
+        """The next moment at which meters are read, as far as one is planned."""
         self.played = Played()
 
     def _at(self, at: datetime, happens: Callable[[], Awaitable[None]]) -> None:
@@ -71,9 +76,13 @@ class Player:
             self._at(BEGIN + number * (end - BEGIN) / OWN_SETTLEMENTS, self._settle_own)
         self._at(end + AFTERWARDS, self._nothing)
         self._quiet_from = end
+        day = -1
         while self._events:
             at, _, happens = heapq.heappop(self._events)
             await self._move_to(at)
+            if (at - BEGIN).days > day:
+                day = (at - BEGIN).days
+                self._tell(f"day {day + 1} of {(end + AFTERWARDS - BEGIN).days + 1}, {self.played.payments} payments so far")
             await happens()
             if not self._events or self._events[0][0] > self._network.clock.now():
                 await self._network.rest()
@@ -116,8 +125,7 @@ class Player:
         await field_.plug(box, 0 if visit.ends == "no energy" else visit.power_w)
         began = visit.at + PLUGGED_AFTER
         leaves = began + (timedelta(seconds=visit.seconds) if visit.energy_wh else SAMPLE)
-        for number in range(1, (leaves - began) // SAMPLE + 1):
-            self._at(began + number * SAMPLE, lambda: field_.sample(box))
+        self._sample_next()
         if visit.ends in ("capped", "small"):
             used_up = began + timedelta(seconds=_seconds_affordable(visit, self._places[visit.box]))
             for second in LAST_SECONDS:
@@ -125,6 +133,21 @@ class Player:
         if visit.ends == "busy":
             self._at(began + timedelta(seconds=30), lambda: self._barge_in(visit, box))
         self._at(leaves, lambda: field_.stop_charging(box, reason="EVDisconnected"))
+
+    def _sample_next(self) -> None:
+        """Plan the next reading of all meters, once."""
+        now = self._network.clock.now()
+        if self._sampled_until <= now:
+            self._sampled_until = now + SAMPLE - (now - BEGIN) % SAMPLE
+            self._at(self._sampled_until, self._sample)
+
+    async def _sample(self) -> None:
+        """Every meter of a running session is read; while there is one, again."""
+        running = [box for box in self._network.boxes if box.transaction_id is not None]
+        for box in running:
+            await self._network.field.sample(box)
+        if running:
+            self._sample_next()
 
     async def _barge_in(self, visit: Visit, box: Box) -> None:
         """Somebody else pays while a car charges there."""

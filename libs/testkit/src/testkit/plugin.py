@@ -2,10 +2,14 @@
 
 Hypothesis runs without its deadline, since no test may depend on speed, and in CI with the same examples every time, so that a
 failure there is the change's own; on a developer's machine it goes on searching.
+
+`make test` runs in two processes (pytest-xdist, `--dist loadgroup`): a package's tests stay together in one of them, in their
+order, for they share its servers and worlds. Each process has servers of its own.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -16,6 +20,17 @@ from testkit.servers import BrokerUser, Servers
 
 hypothesis.settings.register_profile("voltlync", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("voltlync")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One group per folder of tests (services/payments/tests/integration, tests/e2e) and per file of `tests/` itself."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item.path.relative_to(item.config.rootpath))))
+
+
+def group_of(path: Path) -> str:
+    folder = path.parent
+    return str(path if folder == Path("tests") else folder)
 
 
 @pytest.fixture(scope="session")

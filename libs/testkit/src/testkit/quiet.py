@@ -140,7 +140,7 @@ class Quiet:
             relayed=self._sum("voltlync_outbox_relayed_total"),
             sockets=self._sum("voltlync_ocpp_gateway_connections"),
             frames=sum(point.frames_sent + point.frames_received for point in self.charge_points),
-            requests=len(self._razorpay.requests()) if self._razorpay is not None else 0,
+            requests=self._razorpay.requests_seen if self._razorpay is not None else 0,
         )
 
     def _sum(self, name: str) -> float:

@@ -123,9 +123,12 @@ class RequestLog:
 
     def __init__(self, size: int) -> None:
         self._records: deque[RequestRecord] = deque(maxlen=size)
+        self.added = 0
+        """How many there ever were."""
 
     def add(self, record: RequestRecord) -> None:
         self._records.append(record)
+        self.added += 1
 
     def find(self, method: str = "*", path: str = "*") -> list[RequestRecord]:
         """The requests whose method and path match the shell patterns."""

@@ -135,6 +135,11 @@ class RazorpaySimulator(World):
         """The API requests so far whose method and path match the shell patterns, oldest first."""
         return self._log.find(method, path)
 
+    @property
+    def requests_seen(self) -> int:
+        """How many API requests there were so far, forgotten ones among them."""
+        return self._log.added
+
     async def _never(self) -> None:
         """A hanging answer: until the sandbox stops."""
         await self._stopping.wait()
