@@ -39,7 +39,9 @@ async def run(options: argparse.Namespace) -> tuple[Month, Played, Proof, float]
             try:
                 began = perf_counter()
                 await network.open()
-                player = Player(network, plan, tell=lambda words: print(f"{perf_counter() - began:6.0f} s  {words}", file=sys.stderr))
+                player = Player(
+                    network, plan, tell=lambda words: print(f"{perf_counter() - began:6.0f} s  {words}", file=sys.stderr)
+                )
                 played = await player.play()
                 await player.close_the_month()
                 seconds = perf_counter() - began
