@@ -24,7 +24,7 @@ from tests.month.world import Network
 
 HEARD = "payments.%"
 OF_MONEY = (PaymentReceived, PaymentFeeRecorded, PaymentBilled, PaymentRefundedInFull, RefundChanged)
-BY_PEOPLE = ("payment_fee_corrected", "refund_charged")
+BY_PEOPLE = ("payment_fee_corrected", "recharge_fee_corrected", "refund_charged")
 """They rest on the statement, not on what was said."""
 
 

@@ -51,7 +51,7 @@ from voltlync.books.wallets import bills_as_payments, check_wallets
 from voltlync.money_text import rupees
 
 BILL_LINES = ("energy_charge_paise", "gst_paise", "platform_fee_paise", "refund_paise", "residue_paise", "shortfall_paise")
-BY_PEOPLE = frozenset({"payment_fee_corrected", "refund_charged", "adjustment_booked"})
+BY_PEOPLE = frozenset({"payment_fee_corrected", "recharge_fee_corrected", "refund_charged", "adjustment_booked"})
 """Journals that rest on Razorpay's statement: derived again from their own facts, and together with what they correct compared
 with the statement's rows, where those are kept."""
 

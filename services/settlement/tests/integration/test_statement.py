@@ -12,6 +12,7 @@ from chassis.web import Role
 from contracts import Event
 from contracts.payments import FeeSource, PaymentBilled, PaymentReceived, PaymentRefundedInFull, RefundChanged
 from contracts.settlement import AuditRecorded
+from contracts.wallets import RechargeFeeRecorded
 from razorpay_simulator import Adjustment, FaultRule, QrPayment
 from settlement.domain.statement import day_of
 from settlement.usecases import judge_statement, read_statement
@@ -20,6 +21,7 @@ from settlement.usecases.read_statement import schedule_reading
 
 from .conftest import SELDOM, Build, World
 from .test_books import balances
+from .test_wallets import recharged
 
 QR = {"type": "upi_qr", "usage": "multiple_use"}
 OURS = {"voltlync_environment": "development"}
@@ -152,6 +154,47 @@ async def test_a_session_agrees_with_the_statement_and_its_fees_are_put_right(bu
         refund["id"]: ("MATCHED", f"rfd_{number}"),
         transfer["razorpay_transfer_id"]: ("MATCHED", f"xfr_{transfer['id']}"),
     }
+    await check_books(world.service.app)
+    assert world.service.app.metrics.books_differences._value.get() == 0
+    assert await world.dead() == 0
+
+
+@pytest.mark.parametrize("told", [(236, 36), None], ids=["fee told", "fee told after the statement"])
+async def test_a_recharges_fee_is_the_statements_and_stays_our_expense(build: Build, told: tuple[int, int] | None) -> None:
+    world = await build(**NO_MONEY)
+    payment = await paid(world, amount=50_000, recon_fee=295)
+    recharge = recharged(world, amount=50_000).model_copy(
+        update={
+            "razorpay_payment_id": payment["id"],
+            "fee_paise": told[0] if told else None,
+            "fee_tax_paise": told[1] if told else None,
+        }
+    )
+    late = RechargeFeeRecorded(
+        recharge_payment_id=1,
+        razorpay_payment_id=payment["id"],
+        fee_paise=236,
+        fee_tax_paise=36,
+        recorded_at=world.clock.now(),
+    )
+    world.sandbox.settle_own()
+    await world.settle()
+    await read(world)
+    assert kinds(await listed(world)) == [("UNKNOWN_HERE", payment["id"])]
+    await tell(world, recharge)
+    if told is None:
+        assert (await balances(world))["recharge_fees"] == 250, "the statement's, before anybody else tells it"
+        await tell(world, late)
+    # 2.95 with 0.45 GST was taken out of the balance, and all of what came in is the rider's.
+    expected = {"recharge_fees": 250, "gst_input": 45, "own_bank": 50_000 - 295, "wallet_liability": -50_000}
+    assert await balances(world) == expected
+    # Read again, and everything told again: nothing moves.
+    await read(world)
+    await tell(world, recharge, *([] if told else [late]))
+    assert await balances(world) == expected
+    assert await listed(world) == []
+    words = {one["kind"]: one["reason"] for one in await listed(world, "?resolved=true")}
+    assert words["FEE_DIFFERS"] == f"Booked as recharge_payment/1/fee_corrected/{1 if told else 2}."
     await check_books(world.service.app)
     assert world.service.app.metrics.books_differences._value.get() == 0
     assert await world.dead() == 0

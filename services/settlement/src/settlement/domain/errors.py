@@ -86,8 +86,8 @@ class NotInTheBooks(SettlementError):
 class FeeStillOpen(SettlementError):
     """While a session is open payments may still learn its fee, and the bill takes it."""
 
-    def __init__(self, qr_payment_id: int) -> None:
-        super().__init__(f"qrp_{qr_payment_id} is neither billed nor given back: its fee is not final yet.")
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"{subject} is neither billed nor given back: its fee is not final yet.")
 
 
 class NothingToCorrect(SettlementError):

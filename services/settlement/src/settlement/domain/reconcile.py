@@ -114,7 +114,7 @@ class Finding:
     """Whether Razorpay is to be asked how it stands: the statement proves more than we know."""
 
 
-FEE_ACCOUNTS = frozenset({"pg_fee", "fee_corrections", "gst_input"})
+FEE_ACCOUNTS = frozenset({"pg_fee", "fee_corrections", "recharge_fees", "gst_input"})
 """Where a payment's capture, and whatever its fee became since, put what Razorpay took."""
 
 

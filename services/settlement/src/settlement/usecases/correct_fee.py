@@ -5,41 +5,50 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chassis.database import UnitOfWork
-from settlement.domain.books import KINDS, PaymentFeeCorrected, RefundCharged
+from settlement.domain.books import KINDS, PaymentFeeCorrected, RechargeFeeCorrected, RefundCharged
 from settlement.domain.errors import FeeStillOpen, NotInTheBooks
 from settlement.domain.reconcile import Fee, booked_fee
 from settlement.repository import books
 from settlement.usecases.context import Settlement
 from settlement.usecases.keep_books import post, restate
 
-FEE_KINDS = ("payment_captured", "payment_fee_recorded", "payment_fee_corrected")
+FEE_KINDS = (
+    "payment_captured", "payment_fee_recorded", "payment_fee_corrected",
+    "recharge_captured", "recharge_fee_recorded", "recharge_fee_corrected",
+)  # fmt: skip
 AT_ANY_TIME = datetime.min.replace(tzinfo=UTC)
 END_KINDS = ("payment_billed", "payment_given_back")
 
 
 async def correct_payment_fee(
-    app: Settlement, uow: UnitOfWork, qr_payment_id: int, *, fee_paise: int, tax_paise: int | None
+    app: Settlement, uow: UnitOfWork, subject: str, *, fee_paise: int, tax_paise: int | None
 ) -> tuple[str | None, Fee]:
     """(key of the correction, None where the books say so already; the fee before). The bill stands, the difference is ours.
 
-    Raises NotInTheBooks, FeeStillOpen while payments may still learn the fee.
+    `subject`: a QR payment (qrp_17), or a recharge's (rcp_3), whose fee is ours from the beginning.
+    Raises NotInTheBooks, FeeStillOpen while payments may still learn the fee and the session's bill would take it.
     """
-    subject = f"qrp_{qr_payment_id}"
+    name, _, number = subject.partition("_")
+    recharge = name == "rcp"
     # Corrections of one payment go one after the other: each is counted, and is what the last one left to correct.
-    if await books.lock(uow.connection, f"payment/{qr_payment_id}/captured") is None:
+    if await books.lock(uow.connection, f"{'recharge_payment' if recharge else 'payment'}/{number}/captured") is None:
         raise NotInTheBooks(subject)
     booked = (await books.facts_of(uow.connection, [subject], FEE_KINDS + END_KINDS))[subject]
-    if not any(kind in END_KINDS for kind, _ in booked):
-        raise FeeStillOpen(qr_payment_id)
+    if not recharge and not any(kind in END_KINDS for kind, _ in booked):
+        raise FeeStillOpen(subject)
     before = fee_in(booked)
-    correction = PaymentFeeCorrected(
-        occurred_at=uow.now,
-        qr_payment_id=qr_payment_id,
-        fee_before_paise=before.fee_paise,
-        tax_before_paise=before.tax_paise,
-        fee_paise=fee_paise,
-        tax_paise=tax_paise,
-        correction=1 + sum(kind == "payment_fee_corrected" for kind, _ in booked),
+    figures: dict[str, Any] = {
+        "occurred_at": uow.now,
+        "fee_before_paise": before.fee_paise,
+        "tax_before_paise": before.tax_paise,
+        "fee_paise": fee_paise,
+        "tax_paise": tax_paise,
+        "correction": 1 + sum(kind.endswith("_fee_corrected") for kind, _ in booked),
+    }
+    correction = (
+        RechargeFeeCorrected(recharge_payment_id=int(number), **figures)
+        if recharge
+        else PaymentFeeCorrected(qr_payment_id=int(number), **figures)
     )
     if correction.journal() is None:
         return None, before

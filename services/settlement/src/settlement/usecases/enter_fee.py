@@ -16,7 +16,7 @@ async def correct_fee(app: Settlement, uow: UnitOfWork, body: FeeCorrection, pri
     Raises NotInTheBooks, FeeStillOpen while payments may still learn the fee, NothingToCorrect.
     """
     subject = f"qrp_{body.payment_id}"
-    key, before = await correct_payment_fee(app, uow, body.payment_id, fee_paise=body.fee_paise, tax_paise=body.tax_paise)
+    key, before = await correct_payment_fee(app, uow, subject, fee_paise=body.fee_paise, tax_paise=body.tax_paise)
     if key is None:
         raise NothingToCorrect(subject)
     _audit(uow, subject, "correct_fee", principal, before=before.fee_paise, fee_paise=body.fee_paise, statement=body.statement)

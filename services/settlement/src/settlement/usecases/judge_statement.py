@@ -132,8 +132,8 @@ async def _list(uow: UnitOfWork, razorpay_id: str, finding: Finding, subject: st
 async def _book(app: Settlement, uow: UnitOfWork, match: Match, move: Move, finding: Finding, known: _Known) -> Finding:
     """Bring the books to what the statement proves of our record; where the record has not come so far yet, it waits."""
     name, _, number = move.subject.partition("_")
-    if finding.fee is not None and name == "qrp":
-        return await _book_payment_fee(app, uow, move, int(number), finding, finding.fee, known.booked.get(move.subject, []))
+    if finding.fee is not None and move.kind is MoveKind.PAYMENT:
+        return await _book_payment_fee(app, uow, move, finding, finding.fee, known.booked.get(move.subject, []))
     if finding.fee is not None and name == "rfd":
         await _book_refund_charge(app, uow, int(number), finding.fee)
     if name == "xfr":
@@ -145,16 +145,15 @@ async def _book_payment_fee(
     app: Settlement,
     uow: UnitOfWork,
     move: Move,
-    qr_payment_id: int,
     finding: Finding,
     fee: Fee,
     booked: list[tuple[str, Mapping[str, Any]]],
 ) -> Finding:
     kinds = {kind for kind, _ in booked}
-    if "payment_captured" in kinds and fee_in(booked) == fee:
+    if not kinds.isdisjoint(("payment_captured", "recharge_captured")) and fee_in(booked) == fee:
         return finding
     try:
-        key, before = await correct_payment_fee(app, uow, qr_payment_id, fee_paise=fee.fee_paise, tax_paise=fee.tax_paise)
+        key, before = await correct_payment_fee(app, uow, move.subject, fee_paise=fee.fee_paise, tax_paise=fee.tax_paise)
     except (NotInTheBooks, FeeStillOpen):
         # Its capture or its end is still on its way: either will have it judged anew.
         return replace(finding, state=MatchState.WAITING) if finding.state is MatchState.MATCHED else finding

@@ -10,7 +10,7 @@ from contracts.wallets import WalletRecharged, WalletsCounted, WalletSessionBill
 from settlement.domain.books import RechargeCaptured, RechargeFeeRecorded
 from settlement.domain.difference import Difference
 from settlement.domain.session_bill import WalletBill
-from settlement.repository import books, wallet_counts
+from settlement.repository import books, matches, wallet_counts
 from settlement.usecases.context import Settlement
 from settlement.usecases.keep_books import post
 from settlement.usecases.note_moves import note_payment
@@ -51,6 +51,8 @@ async def book_recharge_fee(app: Settlement, uow: UnitOfWork, event: FeeHeard) -
         tax_paise=event.fee_tax_paise,
     )
     await post(app, uow, recorded)
+    if await matches.hurry(uow.connection, [event.razorpay_payment_id], now=uow.now):
+        uow.after_commit(app.statement.wake)
 
 
 async def record_wallet_bill(app: Settlement, uow: UnitOfWork, event: WalletSessionBilled) -> None:

@@ -54,7 +54,7 @@ from settlement.domain.books.payouts import (
     TransferSettled,
     payout_account,
 )
-from settlement.domain.books.wallets import RechargeCaptured, RechargeFeeRecorded, WalletSessionBilled
+from settlement.domain.books.wallets import RechargeCaptured, RechargeFeeCorrected, RechargeFeeRecorded, WalletSessionBilled
 
 __all__ = [
     "ACCOUNTS",
@@ -83,6 +83,7 @@ __all__ = [
     "PaymentGivenBack",
     "Posting",
     "RechargeCaptured",
+    "RechargeFeeCorrected",
     "RechargeFeeRecorded",
     "RefundCharged",
     "RefundProcessed",

@@ -100,6 +100,22 @@ def fee_parts(fee_paise: int, tax_paise: int | None) -> tuple[int, int]:
     return fee_paise - tax, tax
 
 
+def fee_corrected(
+    account: str, *, fee_before_paise: int, tax_before_paise: int | None, fee_paise: int, tax_paise: int | None
+) -> "tuple[Posting, ...]":
+    """From one fee to another, on an account of expense.
+
+    What stood before is the books' own: its GST may be more than the whole, where a late word came between corrections.
+    """
+    fee, tax = fee_parts(fee_paise, tax_paise)
+    tax_before = tax_before_paise or 0
+    return (
+        debit(account, fee - (fee_before_paise - tax_before)),
+        debit("gst_input", tax - tax_before),
+        credit("nodal", fee + tax - fee_before_paise),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoneyEvent:
     """Facts of one event of money. Subclasses say what it does to the accounts."""

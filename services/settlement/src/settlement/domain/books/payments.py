@@ -10,6 +10,7 @@ from settlement.domain.books.journal import (
     Posting,
     credit,
     debit,
+    fee_corrected,
     fee_parts,
 )
 
@@ -79,13 +80,12 @@ class PaymentFeeCorrected(PaymentFeeRecorded):
     """1, 2, ...: how many corrections the payment has had with this one."""
 
     def lines(self) -> Iterable[Posting]:
-        """What stood before is the books' own: its GST may be more than the whole, where a late word came between corrections."""
-        fee, tax = fee_parts(self.fee_paise, self.tax_paise)
-        tax_before = self.tax_before_paise or 0
-        return (
-            debit(self.ACCOUNT, fee - (self.fee_before_paise - tax_before)),
-            debit("gst_input", tax - tax_before),
-            credit("nodal", fee + tax - self.fee_before_paise),
+        return fee_corrected(
+            self.ACCOUNT,
+            fee_before_paise=self.fee_before_paise,
+            tax_before_paise=self.tax_before_paise,
+            fee_paise=self.fee_paise,
+            tax_paise=self.tax_paise,
         )
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from settlement.domain.books.journal import MoneyEvent, Posting, credit, debit, fee_parts
+from settlement.domain.books.journal import MoneyEvent, Posting, credit, debit, fee_corrected, fee_parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,32 @@ class RechargeFeeRecorded(_OfRecharge):
 
     def lines(self) -> Iterable[Posting]:
         return _fee(self.fee_paise, self.tax_paise)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RechargeFeeCorrected(_OfRecharge):
+    """Razorpay's statement shows another fee than was told: ours, as the first was."""
+
+    KIND: ClassVar[str] = "recharge_fee_corrected"
+    fee_before_paise: int
+    tax_before_paise: int | None
+    fee_paise: int
+    tax_paise: int | None
+    correction: int
+    """1, 2, ...: how many corrections the recharge has had with this one."""
+
+    def lines(self) -> Iterable[Posting]:
+        return fee_corrected(
+            "recharge_fees",
+            fee_before_paise=self.fee_before_paise,
+            tax_before_paise=self.tax_before_paise,
+            fee_paise=self.fee_paise,
+            tax_paise=self.tax_paise,
+        )
+
+    @property
+    def key(self) -> str:
+        return f"recharge_payment/{self.recharge_payment_id}/fee_corrected/{self.correction}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
