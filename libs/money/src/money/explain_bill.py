@@ -24,6 +24,7 @@ GST_OF_REDUCTION = (
     " − half_up(before_paise × billed_gst_paise ÷ supply_paise)"
 )
 DUE_BACK = "paid_paise − energy_charge_paise − gst_paise − platform_fee_paise"
+HELD_CHARGE = "half_up(held_paise × 10000 ÷ (10000 + gst_bps))"
 NOTHING = "0"
 
 FEE_SOURCES: Mapping[FeeSource, str] = {
@@ -125,6 +126,66 @@ def explain_given_back(
             owed if residue else "There is no residue.",
             "paid_paise" if residue else NOTHING,
         ),
+    )
+
+
+def explain_wallet_bill(
+    *,
+    held_paise: int,
+    energy_wh: int,
+    energy_charge_paise: int,
+    gst_paise: int,
+    shortfall_paise: int,
+    tariff_paise_per_kwh: int,
+    gst_bps: int,
+    sources: Sources,
+) -> tuple[Derivation, ...]:
+    """held, energy_charge, gst, released, shortfall of a session that a wallet paid: the first is the sum of the next three."""
+    capped = shortfall_paise > 0
+    released_paise = held_paise - energy_charge_paise - gst_paise
+    figures = {
+        "held_paise": held_paise,
+        "energy_wh": energy_wh,
+        "tariff_paise_per_kwh": tariff_paise_per_kwh,
+        "energy_charge_paise": energy_charge_paise,
+        "gst_bps": gst_bps,
+        "gst_paise": gst_paise,
+    }
+    derived = partial(_derived, figures, sources)
+    held, charge, gst = rupees(held_paise), rupees(energy_charge_paise), rupees(gst_paise)
+    if capped:
+        charge_words = f"The hold ran out: of {held}, {charge} pay for energy, with GST on top."
+        gst_words = f"The rest, {gst}, is the GST of {percent(gst_bps)} within it."
+    else:
+        charge_words = f"{kwh(energy_wh)} at {rupees(tariff_paise_per_kwh)} a kWh make {charge}."
+        gst_words = f"GST of {percent(gst_bps)} on {charge} is {gst}."
+    free_words = f"{rupees(released_paise)} of the hold were not used and stayed in the wallet."
+    if capped:
+        worth = energy_and_gst_paise(energy_wh=energy_wh, tariff_paise_per_kwh=tariff_paise_per_kwh, gst_bps=gst_bps)
+        short_words = f"{_worth_words(energy_wh, *worth)}; {rupees(shortfall_paise)} of that was not held and is our loss."
+    else:
+        short_words = "The hold covered all of it."
+    return (
+        derived("held", held_paise, f"{held} of the wallet were put aside.", "held_paise"),
+        derived("energy_charge", energy_charge_paise, charge_words, HELD_CHARGE if capped else CHARGE),
+        derived("gst", gst_paise, gst_words, "held_paise − energy_charge_paise" if capped else GST),
+        derived(
+            "released",
+            released_paise,
+            free_words if released_paise else "All of the hold was used.",
+            "held_paise − energy_charge_paise − gst_paise",
+        ),
+        derived("shortfall", shortfall_paise, short_words, f"{CHARGE} + {FULL_GST} − held_paise" if capped else NOTHING),
+    )
+
+
+def explain_hold_released(*, held_paise: int, because: str, sources: Sources) -> tuple[Derivation, ...]:
+    """held, released of a session from which nothing was paid. `because`: a sentence that says why."""
+    derived = partial(_derived, {"held_paise": held_paise}, sources)
+    held = rupees(held_paise)
+    return (
+        derived("held", held_paise, f"{held} of the wallet were put aside. {because}".strip(), "held_paise"),
+        derived("released", held_paise, f"Nothing was paid: all of it, {held}, stayed in the wallet.", "held_paise"),
     )
 
 
@@ -283,8 +344,12 @@ def _shortfall_words(bill: Bill, tariff_paise_per_kwh: int, gst_bps: int) -> str
     if not bill.shortfall_paise:
         return "The payment covered all of it."
     charge, gst = energy_and_gst_paise(energy_wh=bill.energy_wh, tariff_paise_per_kwh=tariff_paise_per_kwh, gst_bps=gst_bps)
-    worth = f"{kwh(bill.energy_wh)} are worth {rupees(charge)} and {rupees(gst)} GST"
+    worth = _worth_words(bill.energy_wh, charge, gst)
     return f"{worth}; {rupees(bill.shortfall_paise)} of that and the fee were not paid for and are our loss."
+
+
+def _worth_words(energy_wh: int, charge_paise: int, gst_paise: int) -> str:
+    return f"{kwh(energy_wh)} are worth {rupees(charge_paise)} and {rupees(gst_paise)} GST"
 
 
 def kwh(energy_wh: int) -> str:

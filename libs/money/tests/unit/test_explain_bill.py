@@ -13,8 +13,10 @@ from money import (
     explain_bill,
     explain_energy_charge,
     explain_given_back,
+    explain_hold_released,
     explain_invoice,
     explain_reduction,
+    explain_wallet_bill,
     final_bill,
     invoice_lines,
     kwh,
@@ -65,6 +67,62 @@ def test_every_amount_of_a_bill_follows_from_what_it_names(
         assert worked_out(derivation) == derivation.paise, derivation
         assert set(derivation.sources) <= set(derivation.inputs)
         assert derivation.paise == 0 or rupees(derivation.paise) in derivation.sentence
+
+
+@searched
+@given(energy_wh=energy, rate=st.integers(0, 3_000), gst_bps=bps, held=paise)
+@example(energy_wh=3333, rate=1800, gst_bps=1800, held=20_000)
+@example(energy_wh=6000, rate=1800, gst_bps=1800, held=10_000)
+def test_every_amount_of_a_wallets_bill_follows_from_what_it_names(energy_wh: int, rate: int, gst_bps: int, held: int) -> None:
+    bill = final_bill(energy_wh=energy_wh, tariff_paise_per_kwh=rate, gst_bps=gst_bps, platform_fee_paise=0, paid_paise=held)
+    told = explain_wallet_bill(
+        held_paise=held,
+        energy_wh=energy_wh,
+        energy_charge_paise=bill.energy_charge_paise,
+        gst_paise=bill.gst_paise,
+        shortfall_paise=bill.shortfall_paise,
+        tariff_paise_per_kwh=rate,
+        gst_bps=gst_bps,
+        sources=SOURCES,
+    )
+    amounts = {derivation.name: derivation.paise for derivation in told}
+    assert list(amounts) == ["held", "energy_charge", "gst", "released", "shortfall"]
+    assert amounts["held"] == amounts["energy_charge"] + amounts["gst"] + amounts["released"] == held
+    assert amounts["released"] == bill.refund_paise + bill.residue_paise, "what would go back to a payer stays in the wallet"
+    for derivation in told:
+        assert worked_out(derivation) == derivation.paise, derivation
+        assert set(derivation.sources) <= set(derivation.inputs)
+        assert derivation.paise == 0 or rupees(derivation.paise) in derivation.sentence
+
+
+def test_a_wallets_bill_in_words() -> None:
+    of = {"tariff_paise_per_kwh": 1_800, "gst_bps": 1_800, "sources": {"held_paise": "wse_8"}}
+    told = explain_wallet_bill(
+        held_paise=20_000, energy_wh=3_333, energy_charge_paise=5_999, gst_paise=1_080, shortfall_paise=0, **of
+    )
+    assert " ".join(one.sentence for one in told) == (
+        "₹200.00 of the wallet were put aside. 3.333 kWh at ₹18.00 a kWh make ₹59.99. GST of 18 % on ₹59.99 is ₹10.80. "
+        "₹129.21 of the hold were not used and stayed in the wallet. The hold covered all of it."
+    )
+    assert told[0].sources == {"held_paise": "wse_8"}
+    told = explain_wallet_bill(
+        held_paise=10_000, energy_wh=6_000, energy_charge_paise=8_475, gst_paise=1_525, shortfall_paise=2_744, **of
+    )
+    assert " ".join(one.sentence for one in told) == (
+        "₹100.00 of the wallet were put aside. The hold ran out: of ₹100.00, ₹84.75 pay for energy, with GST on top. "
+        "The rest, ₹15.25, is the GST of 18 % within it. All of the hold was used. "
+        "6.000 kWh are worth ₹108.00 and ₹19.44 GST; ₹27.44 of that was not held and is our loss."
+    )
+    told = explain_hold_released(held_paise=500, because="Nobody plugged in.", sources={"held_paise": "wse_8"})
+    assert [(one.name, one.paise, one.formula, dict(one.inputs)) for one in told] == [
+        ("held", 500, "held_paise", {"held_paise": 500}),
+        ("released", 500, "held_paise", {"held_paise": 500}),
+    ]
+    assert [one.sentence for one in told] == [
+        "₹5.00 of the wallet were put aside. Nobody plugged in.",
+        "Nothing was paid: all of it, ₹5.00, stayed in the wallet.",
+    ]
+    assert told[0].sources == {"held_paise": "wse_8"}
 
 
 @searched

@@ -2,6 +2,7 @@
 
 from chassis.web import GUEST, PUBLIC, RIDER, STAFF, Route
 from payments.usecases.count_wallets import show_wallet_control
+from payments.usecases.explain_wallet_session import explain_my_session, explain_wallet_session
 from payments.usecases.prove_payment import claim_guest, issue_guest_token
 from payments.usecases.recharge_wallet import recharge_wallet
 from payments.usecases.register_rider import register_rider
@@ -55,6 +56,13 @@ WALLET_ROUTES = (
     Route("GET", "/v1/wallets/me/sessions", list_my_sessions, roles=RIDER, summary="List my wallet's sessions"),
     Route("GET", "/v1/wallets/me/sessions/{session_id}", show_my_session, roles=RIDER, summary="Show one of my sessions"),
     Route(
+        "GET",
+        "/v1/wallets/me/sessions/{session_id}/explanation",
+        explain_my_session,
+        roles=RIDER,
+        summary="Explain what one of my sessions cost",
+    ),
+    Route(
         "POST",
         "/v1/wallets/me/sessions/{session_id}/stop",
         stop_wallet_session,
@@ -71,6 +79,13 @@ WALLET_ROUTES = (
         summary="List payments that recharged wallets",
     ),
     Route("GET", "/v1/wallets/sessions", list_sessions, roles=STAFF, summary="List sessions that wallets pay, with bills"),
+    Route(
+        "GET",
+        "/v1/wallets/sessions/{session_id}/explanation",
+        explain_wallet_session,
+        roles=STAFF,
+        summary="Explain what a wallet's session cost",
+    ),
     Route("GET", "/v1/wallets/{wallet_id}", show_wallet, roles=STAFF, summary="Show a wallet"),
     Route("GET", "/v1/wallets/{wallet_id}/entries", list_entries, roles=STAFF, summary="List a wallet's movements"),
 )

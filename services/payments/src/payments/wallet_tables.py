@@ -80,7 +80,7 @@ wallet_sessions = Table(
     Column("release_reason", Text, comment="why it was released: charging's reason, or NO_ENERGY"),
     Column("release_detail", Text, comment="a sentence for people"),
     Column("transaction_id", BigInteger, unique=True, comment="charging's transaction; one request is one session"),
-    Column("stopped", JSONB, comment="charging's transaction_stopped, kept while no bill could be made of it"),
+    Column("stopped", JSONB, comment="charging's transaction_stopped: what the bill was made of, or could not be"),
     moment("requested_at", "when the rider asked; the start deadline counts from here"),
     moment("start_deadline", "nothing starts after it"),
     moment("start_chased_at", "when we last alarmed and asked to cancel, for want of an answer", nullable=True),

@@ -208,6 +208,19 @@ async def test_a_session_from_the_app_is_held_billed_and_the_rest_is_free(world:
     assert await world.said(PaymentBilled) == []
     newest, _ = (await ask(world, "GET", "/entries"))["items"]
     assert (newest["kind"], newest["amount_paise"], newest["wallet_session_id"]) == ("SESSION", -7_079, session["id"])
+    explained = await ask(world, "GET", f"/sessions/{session['id']}/explanation")
+    assert explained == await world.call("GET", f"/v1/wallets/sessions/{session['id']}/explanation")
+    assert {amount["name"]: amount["paise"] for amount in explained["amounts"]} == {
+        "held": 20_000,
+        "energy_charge": 5_999,
+        "gst": 1_080,
+        "released": 12_921,
+        "shortfall": 0,
+    }
+    readings = explained["session"]
+    assert (readings["transaction_id"], readings["energy_wh"]) == (f"txn_{started.transaction_id}", 3_333)
+    (charge,) = (amount for amount in explained["amounts"] if amount["name"] == "energy_charge")
+    assert charge["sources"]["energy_wh"] == f"transaction txn_{started.transaction_id}"
     control = await world.call("GET", "/v1/wallets/control")
     assert (control["wallets"], control["balance_paise"]) == (1, 42_921)
     await world.quiet()
@@ -225,6 +238,7 @@ async def test_a_session_that_was_not_served_releases_its_hold(world: World, wor
     await recharge(world)
     session = await start(world)
     assert await sums(world) == (50_000, 50_000, 0)
+    await ask(world, "GET", f"/sessions/{session['id']}/explanation", status=409)
     if word == "refused":
         event: Any = world.refused(session, StartRefusal.CHARGER_OFFLINE)
     else:
@@ -235,6 +249,9 @@ async def test_a_session_that_was_not_served_releases_its_hold(world: World, wor
     session = await ask(world, "GET", f"/sessions/{session['id']}")
     reason = "CHARGER_OFFLINE" if word == "refused" else "NO_ENERGY"
     assert (session["state"], session["release_reason"], session["bill"]) == ("RELEASED", reason, None)
+    explained = await ask(world, "GET", f"/sessions/{session['id']}/explanation")
+    assert session["release_detail"] in explained["paragraph"]
+    assert [(amount["name"], amount["paise"]) for amount in explained["amounts"]] == [("held", 50_000), ("released", 50_000)]
     assert await world.said(WalletSessionBilled) == []
 
 
@@ -311,6 +328,7 @@ async def test_nobody_sees_or_stops_what_is_another_riders(world: World) -> None
     for method, path in (
         ("GET", f"/recharges/{mine['id']}"),
         ("GET", f"/sessions/{session['id']}"),
+        ("GET", f"/sessions/{session['id']}/explanation"),
         ("POST", f"/sessions/{session['id']}/stop"),
     ):
         await ask(world, method, path, OTHER, status=404)

@@ -114,6 +114,14 @@ async def find(connection: AsyncConnection, session_id: int, *, lock: bool = Fal
     return None if row is None else session_from(row)
 
 
+async def get(connection: AsyncConnection, session_id: int) -> WalletSession:
+    """One session. Raises NotFoundError."""
+    session = await find(connection, session_id)
+    if session is None:
+        raise NotFoundError(f"There is no session wse_{session_id}.")
+    return session
+
+
 async def of_wallet(connection: AsyncConnection, session_id: int, *, wallet_id: int, lock: bool = False) -> WalletSession:
     """A wallet's own session. Raises NotFoundError, whether there is none or it is somebody else's."""
     session = await find(connection, session_id, lock=lock)

@@ -68,7 +68,12 @@ async def bill_wallet_session(app: Payments, uow: UnitOfWork, event: Transaction
         now=uow.now,
     )
     await wallet_sessions.set_values(
-        uow.connection, session.id, state=state.value, transaction_id=event.transaction_id, stopped=None, updated_at=uow.now
+        uow.connection,
+        session.id,
+        state=state.value,
+        transaction_id=event.transaction_id,
+        stopped=event.model_dump(mode="json"),
+        updated_at=uow.now,
     )
     await owe_invoice_of_session(
         app,

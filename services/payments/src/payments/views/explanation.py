@@ -65,7 +65,7 @@ class SessionReadings(BaseModel):
 class ExplanationView(BaseModel):
     """Amounts and how they came about."""
 
-    subject: str = Field(description="what is explained: qrp_17, rfd_5, inv_9")
+    subject: str = Field(description="what is explained: qrp_17, rfd_5, inv_9, wse_8")
     paragraph: str = Field(description="all of it in plain sentences")
     amounts: list[DerivationView]
     session: SessionReadings | None = Field(description="null: nothing ran, or it ended before its readings were kept here")
