@@ -66,6 +66,8 @@ async def test_a_collected_session_is_settled_by_that_and_owes_us_commission_and
     listed = await world.call("GET", "/v1/ledger-entries?collected=true")
     assert [item["id"] for item in listed["items"]] == [entry["id"]]
     assert (await world.call("GET", "/v1/ledger-entries?collected=false"))["items"] == []
+    explained = await world.call("GET", f"/v1/ledger-entries/{entry['id']}/explanation")
+    assert explained["paragraph"].endswith("You owe VoltLync commission and tax withheld, ₹6.06.")
 
 
 async def test_its_events_in_any_order_and_twice_give_the_same_books(world: World) -> None:

@@ -27,6 +27,9 @@ class EntryFacts:
     ledger_entry_id: int
     transaction_id: int
     qr_payment_id: int | None
+    """None: a wallet paid."""
+    collected: bool
+    """Whether the franchisee took the money itself, on its own QR code."""
     gross_paise: int
     refund_paise: int
     residue_paise: int
@@ -64,7 +67,7 @@ def explain_entry(facts: EntryFacts) -> list[Derivation]:
         Derivation(
             name="gross",
             paise=facts.gross_paise,
-            sentence=f"{rupees(facts.gross_paise)} came in.",
+            sentence=_gross_words(facts),
             formula="paid_paise",
             inputs={"paid_paise": facts.gross_paise},
             sources={"paid_paise": paid_by},
@@ -96,7 +99,11 @@ def explain_entry(facts: EntryFacts) -> list[Derivation]:
         Derivation(
             name="pg_fee",
             paise=facts.pg_fee_paise,
-            sentence=f"Razorpay's fee in the bill is {rupees(facts.pg_fee_paise)}, {FEE_WORDS.get(facts.fee_source, 'billed')}.",
+            sentence=(
+                f"Razorpay's fee in the bill is {rupees(facts.pg_fee_paise)}, {FEE_WORDS.get(facts.fee_source, 'billed')}."
+                if facts.qr_payment_id is not None
+                else f"Razorpay's fee in the bill is {rupees(facts.pg_fee_paise)}: that of the wallet's recharge is VoltLync's."
+            ),
             formula="fee_paise",
             inputs={"fee_paise": facts.pg_fee_paise, "fee_source": facts.fee_source},
             sources={"fee_paise": bill},
@@ -104,7 +111,11 @@ def explain_entry(facts: EntryFacts) -> list[Derivation]:
         Derivation(
             name="gst",
             paise=facts.gst_paise,
-            sentence=f"GST on the energy is {rupees(facts.gst_paise)} and goes to the state.",
+            sentence=(
+                f"GST on the energy is {rupees(facts.gst_paise)}: you collected it, and pay it to the state."
+                if facts.collected
+                else f"GST on the energy is {rupees(facts.gst_paise)} and goes to the state."
+            ),
             formula="billed_gst_paise",
             inputs={"billed_gst_paise": facts.gst_paise},
             sources={"billed_gst_paise": bill},
@@ -135,11 +146,23 @@ def explain_entry(facts: EntryFacts) -> list[Derivation]:
         Derivation(
             name="payout",
             paise=facts.payout_paise,
-            sentence=f"The rest, {rupees(facts.payout_paise)}, is yours.",
+            sentence=f"The rest, {rupees(facts.payout_paise)}, is yours{', and you have it' if facts.collected else ''}.",
             formula="net_paise − commission_paise − tds_paise",
             inputs={"net_paise": facts.net_paise, "commission_paise": facts.commission_paise, "tds_paise": facts.tds_paise},
         ),
     ]
+
+
+def owed_words(facts: EntryFacts) -> str:
+    """The last sentence of an entry that its franchisee collected."""
+    owed = rupees(facts.commission_paise + facts.tds_paise)
+    return f"Nothing is paid out: the money went to your own account. You owe VoltLync commission and tax withheld, {owed}."
+
+
+def _gross_words(facts: EntryFacts) -> str:
+    if facts.qr_payment_id is None:
+        return f"{rupees(facts.gross_paise)} were paid from a wallet."
+    return f"{rupees(facts.gross_paise)} came in{' on your own QR code' if facts.collected else ''}."
 
 
 def _tds(facts: EntryFacts, terms: str) -> Derivation:

@@ -17,6 +17,7 @@ from settlement.domain.explain import (
     explain_entry,
     explain_settlement,
     explain_transfer,
+    owed_words,
     where_it_is,
 )
 from settlement.domain.explain_correction import explain_correction
@@ -41,24 +42,30 @@ async def explain_ledger_entry(uow: UnitOfWork, ledger_entry_id: LedgerEntryId, 
     row = (await uow.connection.execute(query)).one_or_none()
     if row is None:
         raise NoSuchLedgerEntry(ledger_entry_id)
-    entry = await get_ledger_entry(uow, ledger_entry_id, principal)
+    if row.kind != EntryKind.CORRECTION.value:
+        terms = terms_in_force(await franchisees.terms_of(uow.connection, row.franchisee_id), row.started_at)
+        facts = _entry_facts(row, india_day(terms.effective_from))
+        if facts.collected:
+            return ExplanationView.of(f"led_{row.id}", explain_entry(facts), owed_words(facts))
+        return ExplanationView.of(f"led_{row.id}", explain_entry(facts), await _ending(uow, row, principal))
+    return ExplanationView.of(f"led_{row.id}", await _explain_correction(uow, row), await _ending(uow, row, principal))
+
+
+async def _ending(uow: UnitOfWork, row: Any, principal: Principal) -> str:
+    """Where the money of an entry is."""
+    entry = await get_ledger_entry(uow, row.id, principal)
     if entry.utr is not None or entry.settlement_id is not None:
-        ending = where_it_is(entry.settlement_id, entry.utr)
-    elif row.payout_paise == 0:
-        ending = "There is nothing to pay out."
-    else:
-        processed_at = await _processed_at(uow, entry.transfer_id)
-        waiting = Open(
-            status=entry.status,
-            hold_kind=entry.hold_kind,
-            hold_reason=entry.hold_reason,
-            processed_on=india_day(processed_at) if processed_at is not None else None,
-        )
-        ending = outlook(waiting, today=india_day(uow.now)).words
-    if row.kind == EntryKind.CORRECTION.value:
-        return ExplanationView.of(f"led_{row.id}", await _explain_correction(uow, row), ending)
-    terms = terms_in_force(await franchisees.terms_of(uow.connection, row.franchisee_id), row.started_at)
-    return ExplanationView.of(f"led_{row.id}", explain_entry(_entry_facts(row, india_day(terms.effective_from))), ending)
+        return where_it_is(entry.settlement_id, entry.utr)
+    if row.payout_paise == 0:
+        return "There is nothing to pay out."
+    processed_at = await _processed_at(uow, entry.transfer_id)
+    waiting = Open(
+        status=entry.status,
+        hold_kind=entry.hold_kind,
+        hold_reason=entry.hold_reason,
+        processed_on=india_day(processed_at) if processed_at is not None else None,
+    )
+    return outlook(waiting, today=india_day(uow.now)).words
 
 
 async def _explain_correction(uow: UnitOfWork, row: Any) -> list[Derivation]:
@@ -116,6 +123,7 @@ def _entry_facts(row: Any, terms_since: date) -> EntryFacts:
         ledger_entry_id=row.id,
         transaction_id=row.transaction_id,
         qr_payment_id=row.qr_payment_id,
+        collected=row.collected_by_account_id is not None,
         gross_paise=row.gross_paise,
         refund_paise=row.refund_paise,
         residue_paise=row.residue_paise,
