@@ -84,6 +84,11 @@ async def errors_are_named(world: World, payment: dict[str, Any], back: dict[str
         assert isinstance(found, list)
         return found
 
+    def note(changed: Any) -> dict[str, Any]:
+        found = of(changed, "credit_notes", "qr_payment_id", qrp)
+        assert isinstance(found, dict)
+        return found
+
     parts = decision(records)
     energy, gst = parts["energy_charge_paise"], parts["gst_paise"]
     seeds = {
@@ -95,6 +100,16 @@ async def errors_are_named(world: World, payment: dict[str, Any], back: dict[str
             lambda changed: of(changed, "entries", "id", back["id"]).update(payout_paise=0)
         ),
         "paise were taken back; its reversals are 0": lambda changed: reversals(changed).clear(),
+        f"operators' refund 1 of {qrp}: takes 2000 paise off the supply; it has no credit note": (
+            lambda changed: changed.credit_notes.remove(note(changed))
+        ),
+        "cgst_paise is 0; the decision makes it": lambda changed: note(changed).update(cgst_paise=0),
+        "off the GST collected": lambda changed: note(changed).update(gst_paise=0),
+        "was invoiced by": lambda changed: note(changed).update(invoice_id="inv_999"),
+        "goodwill leaves the supply as it is": (
+            lambda changed: changed.credit_notes.append({**note(changed), "id": "crn_999", "refund_number": 2})
+        ),
+        "has no 1, or it was given twice": lambda changed: changed.credit_notes[0].update(number="VL/2526/C000009"),
     }
     for words, seed in seeds.items():
         changed = copy.deepcopy(records)

@@ -1,14 +1,17 @@
-"""Invoices against bills and books: one of each billed session, its tax the tax that was booked, its number the next one."""
+"""Invoices and credit notes against bills and books: one of each billed session, and of each refund that reduced its supply, the
+tax the tax that was booked, the number the next one.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
-from money import invoice_lines
-from voltlync.books.records import Json, Records, moment
+from money import Reduction, credit_note_lines, invoice_lines
+from voltlync.books.records import Json, Records, moment, number
 from voltlync.books.wallets import bills_as_payments
 
 LINES = ("taxable_paise", "cgst_paise", "sgst_paise", "igst_paise", "round_off_paise", "platform_fee_paise", "total_paise")
+NOTE_LINES = ("taxable_paise", "cgst_paise", "sgst_paise", "igst_paise", "round_off_paise", "total_paise")
 
 Found = tuple[datetime, str, str, str]
 """When, which row, what it says, what the records say."""
@@ -32,7 +35,52 @@ def invoice_differences(records: Records) -> Iterator[Found]:
             yield moment(bill["billed_at"]), f"bill of {payment['id']}", f"is of {payment['transaction_id']}", have
             continue
         yield from _of_bill(issued[0], payment, journals.get(_journal_key(payment["id"])))
-    yield from _numbers(records.invoices)
+    yield from _numbers(records.invoices, dated="invoice_date")
+    yield from _credit_notes(records, journals)
+    yield from _numbers(records.credit_notes, dated="note_date")
+
+
+def _credit_notes(records: Records, journals: dict[str, Json]) -> Iterator[Found]:
+    """One of each refund that reduced a supply, of what the books take off, on the session's invoice."""
+    issued: dict[tuple[str, int], list[Json]] = defaultdict(list)
+    for note in records.credit_notes:
+        issued[note["qr_payment_id"], note["refund_number"]].append(note)
+    interstate = {invoice["qr_payment_id"]: (invoice["id"], invoice["interstate"]) for invoice in records.invoices}
+    for payment in records.payments:
+        for decision in payment["operator_refunds"]:
+            of = f"operators' refund {decision['number']} of {payment['id']}"
+            notes = issued.pop((payment["id"], decision["number"]), [])
+            if decision["goodwill_paise"]:
+                for note in notes:
+                    yield moment(note["issued_at"]), _named(note), f"is of {of}", "goodwill leaves the supply as it is"
+                continue
+            if len(notes) != 1:
+                have = "it has no credit note" if not notes else f"it has {len(notes)}: {', '.join(map(_named, notes))}"
+                yield moment(decision["decided_at"]), of, f"takes {decision['amount_paise']} paise off the supply", have
+                continue
+            journal = journals.get(f"payment/{number(payment['id'])}/operator_refund/{decision['number']}")
+            yield from _of_decision(notes[0], decision, *interstate.get(payment["id"], (None, False)), journal)
+    known = {payment["id"] for payment in records.payments}
+    for (payer, refund), notes in issued.items():
+        for note in notes if payer in known else ():
+            yield moment(note["issued_at"]), _named(note), f"is of refund {refund} of {payer}", "no operator decided that"
+
+
+def _of_decision(note: Json, decision: Json, invoice_id: str | None, interstate: bool, journal: Json | None) -> Iterator[Found]:
+    at = moment(note["issued_at"])
+    if note["invoice_id"] != invoice_id:
+        yield at, _named(note), f"reduces {note['invoice_id']}", f"{note['qr_payment_id']} was invoiced by {invoice_id}"
+    anew = credit_note_lines(
+        Reduction(energy_charge_paise=decision["energy_charge_paise"], gst_paise=decision["gst_paise"]),
+        gst_before_paise=decision["gst_before_paise"],
+        interstate=interstate,
+    )
+    for line in NOTE_LINES:
+        if note[line] != getattr(anew, line):
+            yield at, _named(note), f"{line} is {note[line]}", f"the decision makes it {getattr(anew, line)}"
+    if journal is not None and note["gst_paise"] != -_gst_booked(journal):
+        words = f"{journal['id']} ({journal['key']}) takes {-_gst_booked(journal)} off the GST collected"
+        yield at, _named(note), f"its GST is {note['gst_paise']}", words
 
 
 def _of_bill(invoice: Json, payment: Json, journal: Json | None) -> Iterator[Found]:
@@ -51,9 +99,7 @@ def _of_bill(invoice: Json, payment: Json, journal: Json | None) -> Iterator[Fou
     if invoice["interstate"] != (place != state):
         yield at, _named(invoice), f"interstate is {invoice['interstate']}", f"it was supplied in {place} by a seller of {state}"
     if journal is not None:
-        booked = sum(
-            line["credit_paise"] - line["debit_paise"] for line in journal["postings"] if line["account"] == "gst_output"
-        )
+        booked = _gst_booked(journal)
         if invoice["gst_paise"] != booked:
             words = f"{journal['id']} ({journal['key']}) books {booked} as GST collected"
             yield at, _named(invoice), f"its GST is {invoice['gst_paise']}", words
@@ -65,22 +111,28 @@ def _journal_key(payer: str) -> str:
     return f"payment/{number}/billed" if prefix == "qrp" else f"wallet_session/{number}/billed"
 
 
-def _numbers(invoices: list[Json]) -> Iterator[Found]:
+def _gst_booked(journal: Json) -> int:
+    """What a journal adds to the GST that we owe the state."""
+    lines = (line for line in journal["postings"] if line["account"] == "gst_output")
+    return sum(int(line["credit_paise"]) - int(line["debit_paise"]) for line in lines)
+
+
+def _numbers(documents: list[Json], *, dated: str) -> Iterator[Found]:
     """Each series counts from 1, and its dates ascend with its numbers."""
     series: dict[str, list[Json]] = defaultdict(list)
-    for invoice in invoices:
-        series[invoice["number"].rpartition("/")[0]].append(invoice)
+    for document in documents:
+        series[document["number"].rpartition("/")[0]].append(document)
     for name, members in series.items():
         before: Json | None = None
-        for expected, invoice in enumerate(sorted(members, key=lambda item: str(item["number"])), start=1):
-            at = moment(invoice["issued_at"])
-            if int(invoice["number"].rpartition("/")[2]) != expected:
-                yield at, _named(invoice), "has this number", f"{name} has no {expected}, or it was given twice"
+        for expected, document in enumerate(sorted(members, key=lambda item: str(item["number"])), start=1):
+            at = moment(document["issued_at"])
+            if int(document["number"].rpartition("/")[2].removeprefix("C")) != expected:
+                yield at, _named(document), "has this number", f"{name} has no {expected}, or it was given twice"
                 break
-            if before is not None and before["invoice_date"] > invoice["invoice_date"]:
-                yield at, _named(invoice), f"is of {invoice['invoice_date']}", f"{_named(before)} is of {before['invoice_date']}"
-            before = invoice
+            if before is not None and before[dated] > document[dated]:
+                yield at, _named(document), f"is of {document[dated]}", f"{_named(before)} is of {before[dated]}"
+            before = document
 
 
-def _named(invoice: Json) -> str:
-    return f"{invoice['id']} ({invoice['number']})"
+def _named(document: Json) -> str:
+    return f"{document['id']} ({document['number']})"

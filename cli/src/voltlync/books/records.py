@@ -49,6 +49,8 @@ class Records:
     settlements: list[Json] = field(default_factory=list)
     invoices: list[Json] = field(default_factory=list)
     """All of them: that numbers have no gap shows in the whole series only."""
+    credit_notes: list[Json] = field(default_factory=list)
+    """All of them."""
     statement_rows: list[Json] = field(default_factory=list)
     """Razorpay's own statement, as settlement keeps it."""
     journals: list[Json] = field(default_factory=list)
@@ -114,6 +116,7 @@ async def read_records(get: Get, say: Say, *, from_: datetime | None, to: dateti
         records.transfers.append(await get(f"/v1/transfers/{transfer['id']}") if whole else transfer)
     records.settlements = await all_of("settlements")
     records.invoices = await all_of("invoices")
+    records.credit_notes = await all_of("credit-notes")
     records.statement_rows = await all_of("reconciliations/rows", f"?from={_in_query(from_)}" if from_ else "")
     records.journals = await all_of("books/journals", f"?from={_in_query(from_)}" if from_ else "")
     records.trial = await get(f"/v1/books/trial-balance?at={_in_query(to)}")

@@ -5,10 +5,12 @@ Every amount is an integer in the unit that its name ends with: `_paise` (1/100 
 """
 
 from money.bill import MIN_REFUND_PAISE, Bill, all_in_paise_per_kwh, energy_and_gst_paise, final_bill
+from money.credit_note import CreditNoteLines, credit_note_lines
 from money.derivation import Derivation
 from money.errors import MeterRanBackwardsError, MoneyError, NegativeQuantityError, RateOutOfRangeError, SplitExceedsGrossError
 from money.explain_bill import (
     explain_bill,
+    explain_credit_note,
     explain_energy_charge,
     explain_given_back,
     explain_hold_released,
@@ -37,6 +39,7 @@ __all__ = [
     "UNLIMITED_WH",
     "WH_PER_KWH",
     "Bill",
+    "CreditNoteLines",
     "Derivation",
     "Fee",
     "FeeSource",
@@ -53,11 +56,13 @@ __all__ = [
     "TdsBase",
     "all_in_paise_per_kwh",
     "calculate_settlement",
+    "credit_note_lines",
     "divide_half_up",
     "energy_affordable_wh",
     "energy_and_gst_paise",
     "estimated_fee",
     "explain_bill",
+    "explain_credit_note",
     "explain_energy_charge",
     "explain_given_back",
     "explain_hold_released",

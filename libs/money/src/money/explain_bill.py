@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from money.bill import MIN_REFUND_PAISE, Bill, energy_and_gst_paise
+from money.credit_note import CreditNoteLines
 from money.derivation import Derivation
 from money.fee import FeeSource
 from money.invoice import InvoiceLines
@@ -245,6 +246,63 @@ def explain_invoice(
             lines.total_paise,
             f"Together that is {rupees(lines.total_paise)}, what was billed.",
             "energy_charge_paise + gst_paise + platform_fee_paise",
+        ),
+    )
+
+
+def explain_credit_note(
+    lines: CreditNoteLines, *, gst_before_paise: int, gst_bps: int, interstate: bool, state_tax: str, sources: Sources
+) -> tuple[Derivation, ...]:
+    """taxable, cgst, sgst, igst, round_off, total of a refund's note: the last is the sum of those before it."""
+    figures: dict[str, int] = {
+        "energy_charge_paise": lines.taxable_paise,
+        "gst_paise": lines.gst_paise,
+        "gst_before_paise": gst_before_paise,
+    }
+    derived = partial(_derived, figures, sources)
+    half = "half_up((gst_before_paise + gst_paise) ÷ 2) − half_up(gst_before_paise ÷ 2)"
+    half_words = f"is its half of the {rupees(lines.gst_paise)} GST taken back, at {percent(gst_bps, halved=True)}"
+    no_halves = "The supply was between states: there are no halves."
+    return (
+        derived(
+            "taxable",
+            lines.taxable_paise,
+            f"The value of the energy is {rupees(lines.taxable_paise)} less.",
+            "energy_charge_paise",
+        ),
+        derived(
+            "cgst",
+            lines.cgst_paise,
+            no_halves if interstate else f"CGST, {rupees(lines.cgst_paise)}, {half_words}.",
+            NOTHING if interstate else half,
+        ),
+        derived(
+            "sgst",
+            lines.sgst_paise,
+            no_halves if interstate else f"{state_tax} is as much as CGST.",
+            NOTHING if interstate else half,
+        ),
+        derived(
+            "igst",
+            lines.igst_paise,
+            f"IGST of {percent(gst_bps)} is the whole GST taken back, {rupees(lines.igst_paise)}."
+            if interstate
+            else "The supply was within one state: there is no IGST.",
+            "gst_paise" if interstate else NOTHING,
+        ),
+        derived(
+            "round_off",
+            lines.round_off_paise,
+            f"{rupees(lines.round_off_paise)} of the invoice's round-off falls to this note."
+            if lines.round_off_paise
+            else "Nothing is rounded off.",
+            NOTHING if interstate else f"gst_paise − 2 × ({half})",
+        ),
+        derived(
+            "total",
+            lines.total_paise,
+            f"Together that is {rupees(lines.total_paise)}, what was given back.",
+            "energy_charge_paise + gst_paise",
         ),
     )
 

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from money import (
     Derivation,
     FeeSource,
+    Reduction,
+    credit_note_lines,
     explain_bill,
+    explain_credit_note,
     explain_energy_charge,
     explain_given_back,
     explain_hold_released,
@@ -168,6 +171,44 @@ def test_every_part_of_what_an_operator_gave_back_follows_from_the_bill(
         assert [worked_out(derivation) for derivation in told] == [derivation.paise for derivation in told]
         assert told[0].paise == sum(derivation.paise for derivation in told[1:]) == amount
         before += taken.amount_paise
+
+
+@searched
+@given(charge=paise, gst=paise, before=st.integers(0, 10**4), gst_bps=bps, interstate=st.booleans())
+def test_every_line_of_a_credit_note_follows_from_the_refund(
+    charge: int, gst: int, before: int, gst_bps: int, interstate: bool
+) -> None:
+    reduction = Reduction(energy_charge_paise=charge, gst_paise=gst)
+    lines = credit_note_lines(reduction, gst_before_paise=before, interstate=interstate)
+    told = explain_credit_note(
+        lines, gst_before_paise=before, gst_bps=gst_bps, interstate=interstate, state_tax="SGST", sources={"gst_paise": "refund"}
+    )
+    for derivation in told:
+        assert derivation.paise == getattr(lines, f"{derivation.name}_paise")
+        assert worked_out(derivation) == derivation.paise, derivation
+        assert set(derivation.sources) == {"gst_paise"} & set(derivation.inputs)
+    assert told[-1].paise == sum(derivation.paise for derivation in told[:-1]) == charge + gst
+
+
+def test_a_credit_note_in_words() -> None:
+    def said(interstate: bool, before: int) -> str:
+        lines = credit_note_lines(Reduction(energy_charge_paise=85, gst_paise=15), gst_before_paise=before, interstate=interstate)
+        told = explain_credit_note(
+            lines, gst_before_paise=before, gst_bps=1_800, interstate=interstate, state_tax="UTGST", sources={}
+        )
+        return " ".join(derivation.sentence for derivation in told)
+
+    assert said(interstate=False, before=0) == (
+        "The value of the energy is ₹0.85 less. CGST, ₹0.08, is its half of the ₹0.15 GST taken back, at 9 %. "
+        "UTGST is as much as CGST. The supply was within one state: there is no IGST. "
+        "-₹0.01 of the invoice's round-off falls to this note. Together that is ₹1.00, what was given back."
+    )
+    assert "₹0.01 of the invoice's round-off" in said(interstate=False, before=15)
+    assert said(interstate=True, before=0) == (
+        "The value of the energy is ₹0.85 less. The supply was between states: there are no halves. "
+        "The supply was between states: there are no halves. IGST of 18 % is the whole GST taken back, ₹0.15. "
+        "Nothing is rounded off. Together that is ₹1.00, what was given back."
+    )
 
 
 def test_figures_in_words() -> None:

@@ -22,6 +22,7 @@ NOUNS: Mapping[str, str] = {
     "qr-codes": "payments",
     "payments": "payments",
     "refunds": "payments",
+    "credit-notes": "payments",
     "invoices": "payments",
     "riders": "payments",
     "wallets": "payments",

@@ -17,7 +17,7 @@ from payments.routes import ERRORS, ROUTES
 from payments.settings import PaymentsSettings
 from payments.subscriptions import QUEUE, SUBSCRIPTIONS
 from payments.usecases.context import Payments
-from payments.usecases.issue_invoices import issue_invoices
+from payments.usecases.issue_credit_notes import issue_documents
 from payments.usecases.work_refunds import take_up_refund
 from payments.usecases.work_webhooks import take_up_webhook
 from payments.webhook_inbox import WebhookInbox
@@ -75,7 +75,7 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
     )
     payments.webhooks.take_one = partial(take_up_webhook, payments)
     payments.refunds.take_one = partial(take_up_refund, payments)
-    payments.invoices.take_one = partial(issue_invoices, payments)
+    payments.invoices.take_one = partial(issue_documents, payments)
     service.add(Sweeps(service, sweeps(settings), app=payments, registry=telemetry.registry))
     service.add(
         EventConsumer(

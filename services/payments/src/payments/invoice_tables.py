@@ -1,4 +1,4 @@
-"""GST invoices, their number series, and the bills that still wait for theirs. An invoice never changes: a trigger refuses it."""
+"""GST invoices and credit notes, their number series, and what waits for one. Neither ever changes: a trigger refuses it."""
 
 from sqlalchemy import (
     BigInteger,
@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from chassis.database.columns import identity, moment
-from payments.tables import metadata, qr_payments
+from payments.tables import metadata, operator_refunds, qr_payments
 
 invoices_due = Table(
     "invoices_due",
@@ -104,4 +104,63 @@ invoices = Table(
     Index(None, "invoice_date", "id"),
     Index(None, "station_id", "id"),
     comment="GST invoices, one per billed session. Immutable and gapless: triggers refuse anything else.",
+)
+
+credit_notes_due = Table(
+    "credit_notes_due",
+    metadata,
+    Column(
+        "operator_refund_id",
+        BigInteger,
+        ForeignKey(operator_refunds.c.id),
+        primary_key=True,
+        autoincrement=False,
+        comment="the decision that reduced the supply; in this order they are numbered",
+    ),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="how often no note could be made"),
+    Column("last_error", Text, comment="why not"),
+    moment("next_attempt_at", "when it is taken up, once the session has its invoice"),
+    moment("created_at", "when it was decided"),
+    Index(None, "next_attempt_at", "operator_refund_id"),
+    comment="Refunds without a credit note yet: a row comes with the decision, and goes in the transaction that makes one.",
+)
+
+credit_notes = Table(
+    "credit_notes",
+    metadata,
+    identity("ours"),
+    Column("number", Text, nullable=False, unique=True, comment="as printed, at most 16 characters: VL/2627/C000042"),
+    Column("series", Text, ForeignKey(invoice_series.c.series), nullable=False, comment="VL/2627/C"),
+    Column("serial", BigInteger, nullable=False, comment="its place in the series, from 1, without a gap"),
+    Column("financial_year", Integer, nullable=False, comment="2026: April 2026 to March 2027, in India"),
+    Column("note_date", Date, nullable=False, comment="the day in India on which it was issued"),
+    Column(
+        "operator_refund_id",
+        BigInteger,
+        ForeignKey(operator_refunds.c.id),
+        nullable=False,
+        unique=True,
+        comment="the decision; one has one note",
+    ),
+    Column("invoice_id", BigInteger, ForeignKey(invoices.c.id), nullable=False, comment="what it reduces"),
+    Column("taxable_paise", BigInteger, nullable=False, comment="by how much the value of the supply is less"),
+    Column("cgst_paise", BigInteger, nullable=False, comment="and the centre's half of the tax, within a state"),
+    Column("sgst_paise", BigInteger, nullable=False, comment="the state's half, as large"),
+    Column("igst_paise", BigInteger, nullable=False, comment="the whole tax, between states"),
+    Column("round_off_paise", BigInteger, nullable=False, comment="-1 to 1: its part of the invoice's round-off"),
+    Column("total_paise", BigInteger, nullable=False, comment="what is given back: the sum of the five before"),
+    moment("issued_at", "when it was issued"),
+    UniqueConstraint("series", "serial"),
+    CheckConstraint("length(number) <= 16 and number ~ '^[A-Za-z0-9/-]+$'", name="number"),
+    CheckConstraint("serial >= 1", name="serial"),
+    CheckConstraint("total_paise = taxable_paise + cgst_paise + sgst_paise + igst_paise + round_off_paise", name="adds_up"),
+    CheckConstraint(
+        "cgst_paise = sgst_paise and (cgst_paise = 0 or igst_paise = 0) and round_off_paise between -1 and 1"
+        " and least(taxable_paise, cgst_paise, igst_paise) >= 0 and total_paise > 0",
+        name="lines",
+    ),
+    Index(None, "financial_year", "id"),
+    Index(None, "note_date", "id"),
+    Index(None, "invoice_id", "id"),
+    comment="Credit notes (CGST Act s.34), one per refund that reduced a supply. Immutable and gapless, as invoices are.",
 )

@@ -10,7 +10,7 @@ from payments.usecases.chase_starts import chase_unanswered_starts
 from payments.usecases.context import Payments
 from payments.usecases.count_wallets import count_wallets
 from payments.usecases.follow_wallet_session import chase_unanswered_wallet_starts
-from payments.usecases.issue_invoices import watch_invoices
+from payments.usecases.issue_credit_notes import watch_documents
 from payments.usecases.make_qr_code import settle_qr_codes
 from payments.usecases.recharge_wallet import settle_recharges
 from payments.usecases.record_fees import record_fees
@@ -30,7 +30,7 @@ async def wake_refunds(app: Payments) -> None:
 
 
 async def wake_invoices(app: Payments) -> None:
-    """The same for invoices."""
+    """The same for invoices and credit notes."""
     app.invoices.wake()
 
 
@@ -48,7 +48,7 @@ def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:
         ("recharge-fees", 60, record_recharge_fees),
         ("refunds-overdue", 60, watch_refunds),
         ("invoices", 5, wake_invoices),
-        ("invoices-waiting", 60, watch_invoices),
+        ("invoices-waiting", 60, watch_documents),
         ("failed-bills", settings.retry_seconds, retry_failed_bills),
         ("failed-wallet-bills", settings.retry_seconds, retry_failed_wallet_bills),
         ("wallets", settings.wallet_count_seconds, count_wallets),

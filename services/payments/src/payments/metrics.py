@@ -60,11 +60,14 @@ class Metrics:
             "voltlync_payments_direct_code_closed_total", "Franchisees' own QR codes that were closed without their asking"
         )
         self.invoices = counter("voltlync_payments_invoices_issued_total", "Invoices that were issued")
+        self.credit_notes = counter("voltlync_payments_credit_notes_issued_total", "Credit notes that were issued")
         self.invoice_failed = counter(
-            "voltlync_payments_invoice_failed_total", "Tries to make an invoice of a bill that came to nothing"
+            "voltlync_payments_invoice_failed_total",
+            "Tries to make an invoice of a bill, or a refund's credit note, that came to nothing",
         )
         self.invoices_waiting = gauge(
-            "voltlync_payments_invoices_waiting", "Bills without an invoice for more than five minutes now"
+            "voltlync_payments_invoices_waiting",
+            "Bills without an invoice, and refunds without a credit note, for more than five minutes now",
         )
         self.wallet_unanswered = gauge(
             "voltlync_payments_wallet_unanswered", "Wallets' sessions that wait for charging's answer past their deadline now"

@@ -8,16 +8,21 @@ from payments.domain.errors import (
     ProviderUnavailableError,
     UnansweredError,
 )
-from payments.usecases.explain_amounts import explain_invoice_amounts, explain_payment, explain_refund
-from payments.usecases.export_invoices import export_invoices
+from payments.usecases.explain_amounts import (
+    explain_credit_note_amounts,
+    explain_invoice_amounts,
+    explain_payment,
+    explain_refund,
+)
+from payments.usecases.export_invoices import export_credit_notes, export_invoices
 from payments.usecases.make_qr_code import close_qr_code, create_qr_code, regenerate_qr_code
-from payments.usecases.print_invoice import print_invoice
+from payments.usecases.print_invoice import print_credit_note, print_invoice
 from payments.usecases.print_qr_code import draw_qr_code_png, draw_qr_code_svg, print_sticker
 from payments.usecases.receive_webhook import BODY_BYTES_MAX, receive_webhook
 from payments.usecases.refund_part import refund_part
 from payments.usecases.replay_webhook_event import replay_webhook_event
 from payments.usecases.retry_refund import retry_refund
-from payments.usecases.show_invoices import list_invoices, show_invoice
+from payments.usecases.show_invoices import list_credit_notes, list_invoices, show_credit_note, show_invoice
 from payments.usecases.show_payments import list_payments, list_refunds, list_riders, show_payment, show_refund, show_rider
 from payments.usecases.show_qr_codes import list_qr_codes, show_qr_code
 from payments.usecases.show_revenue import show_revenue
@@ -102,6 +107,30 @@ ROUTES = (
         explain_invoice_amounts,
         roles=STAFF,
         summary="Explain an invoice's amounts: halves, round-off, fee",
+    ),
+    Route("GET", "/v1/credit-notes", list_credit_notes, roles=STAFF, summary="List credit notes"),
+    Route(
+        "GET",
+        "/v1/credit-notes/export.csv",
+        export_credit_notes,
+        roles=ADMIN | FINANCE,
+        timeout_seconds=EXPORT_SECONDS_MAX,
+        summary="Export a month's credit notes as CSV, for the GST return",
+    ),
+    Route("GET", "/v1/credit-notes/{credit_note_id}", show_credit_note, roles=STAFF, summary="Show a credit note"),
+    Route(
+        "GET",
+        "/v1/credit-notes/{credit_note_id}/credit-note.pdf",
+        print_credit_note,
+        roles=STAFF,
+        summary="Print a credit note: A5",
+    ),
+    Route(
+        "GET",
+        "/v1/credit-notes/{credit_note_id}/explanation",
+        explain_credit_note_amounts,
+        roles=STAFF,
+        summary="Explain a credit note's amounts: halves, round-off",
     ),
     *RIDER_ROUTES,
     Route("GET", "/v1/riders", list_riders, roles=STAFF, summary="List riders, masked"),

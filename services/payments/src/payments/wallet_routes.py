@@ -3,9 +3,11 @@
 from chassis.web import GUEST, PUBLIC, RIDER, STAFF, Route
 from payments.usecases.count_wallets import show_wallet_control
 from payments.usecases.explain_wallet_session import explain_my_session, explain_wallet_session
+from payments.usecases.print_invoice import print_my_credit_note, print_my_invoice
 from payments.usecases.prove_payment import claim_guest, issue_guest_token
 from payments.usecases.recharge_wallet import recharge_wallet
 from payments.usecases.register_rider import register_rider
+from payments.usecases.show_invoices import list_my_credit_notes, list_my_invoices
 from payments.usecases.show_wallets import (
     list_entries,
     list_my_entries,
@@ -37,6 +39,22 @@ RIDER_ROUTES = (
         shown_once="Prove the payment again.",
     ),
     Route("GET", "/v1/riders/me/payments", list_my_payments, roles=RIDER | GUEST, summary="List what I paid by QR code"),
+    Route("GET", "/v1/riders/me/invoices", list_my_invoices, roles=RIDER | GUEST, summary="List my invoices"),
+    Route(
+        "GET",
+        "/v1/riders/me/invoices/{invoice_id}/invoice.pdf",
+        print_my_invoice,
+        roles=RIDER | GUEST,
+        summary="Print one of my invoices: A5",
+    ),
+    Route("GET", "/v1/riders/me/credit-notes", list_my_credit_notes, roles=RIDER | GUEST, summary="List my credit notes"),
+    Route(
+        "GET",
+        "/v1/riders/me/credit-notes/{credit_note_id}/credit-note.pdf",
+        print_my_credit_note,
+        roles=RIDER | GUEST,
+        summary="Print one of my credit notes: A5",
+    ),
 )
 
 WALLET_ROUTES = (

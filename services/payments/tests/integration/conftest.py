@@ -46,7 +46,8 @@ SECRET = "webhook-secret-of-the-tests"
 PREVIOUS_SECRET = "webhook-secret-before"
 TABLES = (
     "franchisees, qr_codes, webhook_events, webhook_repeats, riders, rider_vpas, qr_payments, bills, refunds, residues,"
-    " invoices, invoice_series, invoices_due, operator_refunds, refund_steps, outbox, inbox, idempotency_keys,"
+    " invoices, invoice_series, invoices_due, credit_notes, credit_notes_due, operator_refunds, refund_steps, outbox, inbox,"
+    " idempotency_keys,"
     " rider_logins, wallets, wallet_recharges, recharge_payments, wallet_sessions, wallet_bills, wallet_entries, proof_failures"
 )
 TARIFF = TariffAnswer(tariff_id=1, paise_per_kwh=1800, gst_bps=1800, all_in_paise_per_kwh=2124)

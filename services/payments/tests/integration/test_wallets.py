@@ -229,6 +229,10 @@ async def test_a_session_from_the_app_is_held_billed_and_the_rest_is_free(world:
     assert (invoice["taxable_paise"], invoice["platform_fee_paise"], invoice["total_paise"]) == (5_999, 0, 7_079)
     explained = await world.call("GET", f"/v1/invoices/{invoice['id']}/explanation")
     assert sum(amount["paise"] for amount in explained["amounts"] if amount["name"] == "total") == 7_079
+    (mine,) = (await world.call("GET", "/v1/riders/me/invoices", caller=RIDER))["items"]
+    assert mine == invoice
+    await world.call("POST", "/v1/riders/me", caller=OTHER)
+    assert (await world.call("GET", "/v1/riders/me/invoices", caller=OTHER))["items"] == []
     pages = PdfReader(io.BytesIO(await world.call("GET", f"/v1/invoices/{invoice['id']}/invoice.pdf"))).pages
     assert "Paid from the wallet" in pages[0].extract_text()
 

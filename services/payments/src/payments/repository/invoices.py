@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, delete, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,6 +14,8 @@ from payments.domain.errors import NotFoundError
 from payments.domain.invoice import Invoice, Supply
 from payments.invoice_tables import invoice_series, invoices, invoices_due
 from payments.repository.rows import columns_of
+from payments.tables import qr_payments
+from payments.wallet_tables import wallet_bills, wallet_sessions, wallets
 
 _T = invoices.c
 
@@ -199,6 +201,19 @@ def listing(
     if last_day is not None:
         query = query.where(_T.invoice_date <= last_day)
     return query
+
+
+def of_rider(rider_id: int) -> Select[Any]:
+    """What was issued to a rider, of payments by scanning and of sessions that the rider's wallet paid."""
+    scanned = select(_T.id).join(qr_payments, qr_payments.c.id == _T.qr_payment_id).where(qr_payments.c.rider_id == rider_id)
+    from_wallet = (
+        select(_T.id)
+        .join(wallet_bills, wallet_bills.c.transaction_id == _T.transaction_id)
+        .join(wallet_sessions, wallet_sessions.c.id == wallet_bills.c.wallet_session_id)
+        .join(wallets, wallets.c.id == wallet_sessions.c.wallet_id)
+        .where(wallets.c.rider_id == rider_id)
+    )
+    return select(invoices).where(_T.id.in_(union_all(scanned, from_wallet)))
 
 
 async def of_days(connection: AsyncConnection, *, first_day: date, last_day: date, after_id: int, limit: int) -> list[InvoiceRow]:

@@ -4,11 +4,13 @@ from chassis.database import UnitOfWork
 from contracts.charging import TransactionStopped
 from money import (
     Bill,
+    CreditNoteLines,
     Derivation,
     FeeSource,
     InvoiceLines,
     Reduction,
     explain_bill,
+    explain_credit_note,
     explain_given_back,
     explain_invoice,
     explain_reduction,
@@ -17,10 +19,10 @@ from money import (
 )
 from payments.domain.errors import ConflictError
 from payments.domain.qr_payment import GIVEN_BACK
-from payments.repository import invoices, operator_refunds, qr_payments, refunds
+from payments.repository import credit_notes, invoices, operator_refunds, qr_payments, refunds
 from payments.repository.qr_payments import BillRow, QrPayment
 from payments.repository.refunds import Refund
-from payments.views import ExplanationView, InvoiceId, QrPaymentId, RefundId, SessionReadings
+from payments.views import CreditNoteId, ExplanationView, InvoiceId, QrPaymentId, RefundId, SessionReadings
 
 BILL_FIGURES = (
     "energy_wh",
@@ -99,6 +101,31 @@ async def explain_invoice_amounts(uow: UnitOfWork, invoice_id: InvoiceId) -> Exp
     payment = await qr_payments.find(uow.connection, row.qr_payment_id) if row.qr_payment_id is not None else None
     session = _readings(payment) if payment is not None else None
     return ExplanationView.made(f"inv_{row.id}", amounts, session=session, first=first)
+
+
+async def explain_credit_note_amounts(uow: UnitOfWork, credit_note_id: CreditNoteId) -> ExplanationView:
+    """`GET /v1/credit-notes/{id}/explanation`: the halves and the round-off of what the refund took off the invoice."""
+    note = await credit_notes.get(uow.connection, credit_note_id)
+    row = await invoices.get(uow.connection, note.invoice_id)
+    lines = CreditNoteLines(
+        taxable_paise=note.taxable_paise,
+        cgst_paise=note.cgst_paise,
+        sgst_paise=note.sgst_paise,
+        igst_paise=note.igst_paise,
+        round_off_paise=note.round_off_paise,
+        total_paise=note.total_paise,
+    )
+    decision = f"the operators' refund {note.refund_number} of qrp_{note.qr_payment_id}"
+    amounts = explain_credit_note(
+        lines,
+        gst_before_paise=note.gst_before_paise,
+        gst_bps=row.gst_bps,
+        interstate=row.interstate,
+        state_tax=state_tax_name(row.place_of_supply),
+        sources={"energy_charge_paise": decision, "gst_paise": decision, "gst_before_paise": f"notes on {row.number} before"},
+    )
+    first = f"{note.number} takes a refund off {row.number}, because: {note.reason}"
+    return ExplanationView.made(f"crn_{note.id}", amounts, session=None, first=first)
 
 
 async def _of_payment(uow: UnitOfWork, payment: QrPayment) -> tuple[Derivation, ...]:

@@ -1,13 +1,15 @@
-"""`GET /v1/invoices/export.csv`: a month's invoices for finance, one a line, with the columns that a GST return asks for."""
+"""A month's invoices, and its credit notes, for finance: one a line, with the columns that a GST return asks for."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import date, timedelta
 from io import StringIO
 
 from aiohttp import web
 
-from payments.repository import invoices
+from chassis.database import UnitOfWork
+from payments.repository import credit_notes, invoices
+from payments.repository.credit_notes import NoteOnInvoice
 from payments.repository.invoices import InvoiceRow
 from payments.usecases.context import Payments
 from payments.views import InvoiceExportQuery, place_in_words
@@ -40,26 +42,81 @@ COLUMNS = (
 """GSTR-1 wants sales to unregistered persons summed by place and rate (table 7): B2CS. The last seven are our own."""
 
 
+NOTE_COLUMNS = (
+    "Note number",
+    "Note date",
+    "Note type",
+    "Note value",
+    "Invoice number",
+    "Invoice date",
+    "Place of supply",
+    "Reverse charge",
+    "SAC",
+    "Rate",
+    "Taxable value",
+    "Integrated tax",
+    "Central tax",
+    "State/UT tax",
+    "Cess",
+    "Round-off",
+    "GST as booked",
+    "Seller GSTIN",
+    "Station",
+    "Session",
+    "Refund",
+)
+"""To unregistered persons: table 7 wants them taken off the sums of invoices, by place and rate."""
+
+
 async def export_invoices(app: Payments, query: InvoiceExportQuery, request: web.Request) -> web.StreamResponse:
-    """The month's invoices in order of their numbers, sent as they are read: an invoice never changes, so pages fit together."""
-    first = query.first_day
-    last = (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+    """`GET /v1/invoices/export.csv`: the month's invoices in order of their numbers."""
+
+    async def read(uow: UnitOfWork, last_day: date, after_id: int) -> list[tuple[int, tuple[str, ...]]]:
+        page = await invoices.of_days(
+            uow.connection, first_day=query.first_day, last_day=last_day, after_id=after_id, limit=LINES_AT_ONCE
+        )
+        return [(row.id, _line(row)) for row in page]
+
+    return await _export(app, query, request, name="invoices", columns=COLUMNS, read=read)
+
+
+async def export_credit_notes(app: Payments, query: InvoiceExportQuery, request: web.Request) -> web.StreamResponse:
+    """`GET /v1/credit-notes/export.csv`: the month's credit notes in order of their numbers."""
+
+    async def read(uow: UnitOfWork, last_day: date, after_id: int) -> list[tuple[int, tuple[str, ...]]]:
+        page = await credit_notes.of_days(
+            uow.connection, first_day=query.first_day, last_day=last_day, after_id=after_id, limit=LINES_AT_ONCE
+        )
+        return [(of.note.id, _note_line(of)) for of in page]
+
+    return await _export(app, query, request, name="credit-notes", columns=NOTE_COLUMNS, read=read)
+
+
+Read = Callable[[UnitOfWork, date, int], Awaitable[list[tuple[int, tuple[str, ...]]]]]
+"""(id, line) of documents up to a day, after an id."""
+
+
+async def _export(
+    app: Payments, query: InvoiceExportQuery, request: web.Request, *, name: str, columns: Iterable[str], read: Read
+) -> web.StreamResponse:
+    """Sent as they are read: a document never changes, so pages fit together."""
+    last_day = (query.first_day.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/csv; charset=utf-8",
-            "Content-Disposition": f'attachment; filename="invoices-{query.month}.csv"',
+            "Content-Disposition": f'attachment; filename="{name}-{query.month}.csv"',
         }
     )
     await response.prepare(request)
-    await response.write(_lines([COLUMNS]))
+    await response.write(_lines([columns]))
     after_id = 0
     while True:
         async with app.database.reading() as uow:
-            page = await invoices.of_days(uow.connection, first_day=first, last_day=last, after_id=after_id, limit=LINES_AT_ONCE)
+            page = await read(uow, last_day, after_id)
         if not page:
             break
-        await response.write(_lines(map(_line, page)))
-        after_id = page[-1].id
+        await response.write(_lines(line for _, line in page))
+        after_id = page[-1][0]
     await response.write_eof()
     return response
 
@@ -89,6 +146,34 @@ def _line(row: InvoiceRow) -> tuple[str, ...]:
         f"stn_{row.station_id}",
         f"txn_{row.transaction_id}",
         row.source_key,
+    )
+
+
+def _note_line(of: NoteOnInvoice) -> tuple[str, ...]:
+    """The same for a note: the operator's reason is left out, as words are."""
+    note, row = of.note, of.invoice
+    return (
+        note.number,
+        _day(note.note_date),
+        "C",
+        _decimal(note.total_paise),
+        row.number,
+        _day(row.invoice_date),
+        place_in_words(row.place_of_supply),
+        "N",
+        row.sac,
+        _decimal(row.gst_bps),
+        _decimal(note.taxable_paise),
+        _decimal(note.igst_paise),
+        _decimal(note.cgst_paise),
+        _decimal(note.sgst_paise),
+        _decimal(0),
+        _decimal(note.round_off_paise),
+        _decimal(note.total_paise - note.taxable_paise),
+        row.seller_gstin,
+        f"stn_{row.station_id}",
+        f"txn_{row.transaction_id}",
+        f"qr_payment_{note.qr_payment_id}_op{note.refund_number}",
     )
 
 

@@ -130,9 +130,3 @@ async def _put_off(app: Payments, uow: UnitOfWork, due: Due, error: Exception) -
     await invoices.put_off(uow.connection, due, error=f"{type(error).__name__}: {error}", until=until)
     uow.after_commit(app.metrics.invoice_failed.inc)
     log.error("invoice.failed", source_key=due.supply.source_key, attempts=due.attempts + 1, exc_info=error)
-
-
-async def watch_invoices(app: Payments) -> None:
-    """Say how many bills have waited for too long."""
-    async with app.database.reading() as uow:
-        app.metrics.invoices_waiting.set(await invoices.waiting(uow.connection, since=uow.now - WAITS_TOO_LONG))

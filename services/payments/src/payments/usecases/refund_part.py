@@ -14,6 +14,7 @@ from payments.repository.operator_refunds import OperatorRefund
 from payments.usecases.audit import audit
 from payments.usecases.context import Payments
 from payments.usecases.give_back import add_attempt
+from payments.usecases.issue_credit_notes import owe_credit_note
 from payments.usecases.show_payments import view_refund
 from payments.views import OperatorRefundCreate, QrPaymentId, RefundDetail
 
@@ -54,6 +55,8 @@ async def refund_part(
         decided_by=principal.subject,
         decided_at=uow.now,
     )
+    if not kept.goodwill_paise:
+        await owe_credit_note(app, uow, kept.id)
     uow.publish(
         OperatorRefundDecided(
             operator_refund_id=kept.id,

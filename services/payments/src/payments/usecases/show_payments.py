@@ -3,7 +3,7 @@
 from chassis.database import UnitOfWork
 from chassis.web import Page, PageQuery, fetch_page
 from payments import tables
-from payments.repository import invoices, operator_refunds, qr_payments, refund_steps, refunds, riders
+from payments.repository import credit_notes, invoices, operator_refunds, qr_payments, refund_steps, refunds, riders
 from payments.repository.refunds import Refund
 from payments.views import (
     BillView,
@@ -43,13 +43,14 @@ async def show_payment(uow: UnitOfWork, payment_id: QrPaymentId) -> QrPaymentDet
     bill = await qr_payments.bill_of(uow.connection, payment.id)
     attempts = (await refunds.of_payments(uow.connection, [payment.id]))[payment.id]
     decided = await operator_refunds.of_payment(uow.connection, payment.id)
+    notes = await credit_notes.ids_of_payment(uow.connection, payment.id) if decided else {}
     return QrPaymentDetail(
         **QrPaymentView.fields_of(payment),
         bill=BillView.of(bill) if bill is not None else None,
         residue_paise=await qr_payments.residue_of(uow.connection, payment.id),
         refunds=[RefundView.of(attempt) for attempt in attempts],
         invoice_id=await invoices.id_of_payment(uow.connection, payment.id) if bill is not None else None,
-        operator_refunds=[OperatorRefundView.of(decision) for decision in decided],
+        operator_refunds=[OperatorRefundView.of(decision, credit_note_id=notes.get(decision.id)) for decision in decided],
         refundable_paise=0
         if bill is None
         else bill.energy_charge_paise + bill.gst_paise - sum(decision.amount_paise for decision in decided),
@@ -73,9 +74,10 @@ async def view_refund(uow: UnitOfWork, refund: Refund) -> RefundDetail:
     """A refund with its history, and the decision behind it."""
     decided = [] if refund.is_automatic else await operator_refunds.of_payment(uow.connection, refund.qr_payment_id)
     decision = next((item for item in decided if item.number == refund.number), None)
+    notes = await credit_notes.ids_of_payment(uow.connection, refund.qr_payment_id) if decision is not None else {}
     return RefundDetail(
         **RefundView.fields_of(refund),
-        decision=OperatorRefundView.of(decision) if decision is not None else None,
+        decision=OperatorRefundView.of(decision, credit_note_id=notes.get(decision.id)) if decision is not None else None,
         history=[RefundStepView.of(step) for step in await refund_steps.of_refund(uow.connection, refund.id)],
     )
 

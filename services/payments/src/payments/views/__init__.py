@@ -11,6 +11,7 @@ from payments.views.base import (
     TransactionId,
     WebhookEventId,
 )
+from payments.views.credit_notes import CreditNoteId, CreditNoteQuery, CreditNoteView
 from payments.views.explanation import DerivationView, ExplanationView, SessionReadings
 from payments.views.invoices import (
     InvoiceExportQuery,
@@ -75,6 +76,9 @@ __all__ = [
     "AnnouncementView",
     "BillView",
     "ChargePointText",
+    "CreditNoteId",
+    "CreditNoteQuery",
+    "CreditNoteView",
     "DerivationView",
     "DrawingQuery",
     "EntityFiguresView",

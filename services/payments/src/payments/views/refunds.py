@@ -14,6 +14,7 @@ from payments.repository.operator_refunds import OperatorRefund
 from payments.repository.refund_steps import StepRow
 from payments.repository.refunds import Refund
 from payments.views.base import QrPaymentId, RefundId, WebhookEventId
+from payments.views.credit_notes import CreditNoteId
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=5, max_length=500)]
 
@@ -44,11 +45,13 @@ class OperatorRefundView(BaseModel):
     reason: str
     decided_by: str
     decided_at: datetime
+    credit_note_id: CreditNoteId | None = Field(description="null: goodwill, or its note is still to be issued")
 
     @classmethod
-    def of(cls, row: OperatorRefund) -> Self:
+    def of(cls, row: OperatorRefund, *, credit_note_id: int | None) -> Self:
         """From its row."""
-        return cls(**{name: getattr(row, name) for name in cls.model_fields})
+        kept = {name: getattr(row, name) for name in cls.model_fields.keys() - {"credit_note_id"}}
+        return cls(**kept, credit_note_id=credit_note_id)
 
 
 class RefundStepView(BaseModel):
