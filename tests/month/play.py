@@ -82,6 +82,7 @@ class Player:
             await self._move_to(at)
             if (at - BEGIN).days > day:
                 day = (at - BEGIN).days
+                self._network.spans.clear()  # nobody looks at them, and a month of them is gigabytes
                 self._tell(f"day {day + 1} of {(end + AFTERWARDS - BEGIN).days + 1}, {self.played.payments} payments so far")
             await happens()
             if not self._events or self._events[0][0] > self._network.clock.now():
