@@ -172,3 +172,7 @@ def test_what_was_asked_for_at_normal_speed_does_not_change_it() -> None:
     assert list(steps_of(speed_requested=Speed.NORMAL, speed_before=None, speed=None, error="no answer", **unknown)) == [
         (Step.UNKNOWN, "no answer")
     ]
+    done = {**quiet, "status": _S.PROCESSED, "reference": "123456789012"}
+    told = {"speed_requested": Speed.NORMAL, "speed_before": None, "speed": None, "error": "an old one", **done}
+    assert list(steps_of(**told)) == [(Step.PROCESSED, None), (Step.REFERENCE, "123456789012")]
+    assert list(steps_of(**told, reference_kind="RRN"))[1] == (Step.REFERENCE, "RRN 123456789012")

@@ -163,6 +163,7 @@ def test_which_refund_does_already_what_a_new_one_would() -> None:
     assert find_live([failed, by_hand, ours], qr_payment_id=7, amount_paise=500) is ours
     assert find_live([failed, goodwill, by_hand], qr_payment_id=7, amount_paise=500) is by_hand
     assert find_live([failed, goodwill, other_amount], qr_payment_id=7, amount_paise=500) is None
+    assert find_live([ours, goodwill], qr_payment_id=7, amount_paise=500, number=1) is goodwill
     assert find_by_key([by_hand, failed], "qr_payment_7") is failed
     assert find_by_key([by_hand], "qr_payment_7") is None
 

@@ -28,6 +28,31 @@ NOW = datetime(2026, 12, 1, 6, 0, tzinfo=UTC)
 LIMITS = WalletLimits(recharge_min_paise=10_000, recharge_max_paise=500_000, balance_max_paise=1_000_000, session_min_paise=2_000)
 
 
+def test_what_riders_are_told_of_limits() -> None:
+    assert hold_of(available_paise=5_000, limit_paise=2_000, limits=LIMITS) == 2_000
+    assert hold_of(available_paise=5_000, limit_paise=None, limits=LIMITS) == 5_000
+    with pytest.raises(ConflictError) as too_little:
+        hold_of(available_paise=5_000, limit_paise=1_999, limits=LIMITS)
+    assert str(too_little.value) == "A session needs ₹20.00 at least; ₹19.99 can be put aside for it."
+    for balance, room in ((999_000, "₹10.00"), (1_200_000, "₹0.00")):
+        with pytest.raises(ConflictError, match=rf"{room} more can be added\.$"):
+            check_recharge(10_000, balance_paise=balance, limits=LIMITS)
+    with pytest.raises(ContradictionError, match="NOTHING_DELIVERED can't happen to a wallet's session that is BILLED"):
+        next_session_state(SessionState.BILLED, SessionTrigger.NOTHING_DELIVERED)
+
+
+def test_an_order_as_razorpay_takes_it() -> None:
+    assert order_body(17, amount_paise=50_000, environment="staging") == {
+        "amount": 50_000,
+        "currency": "INR",
+        "receipt": "recharge_17",
+        "payment_capture": True,
+        "notes": {"voltlync_environment": "staging", "voltlync_recharge": "17"},
+    }
+    assert recharge.read_mark(None) is None
+    assert recharge.read_mark({"notes": {"voltlync_environment": "staging"}}) is None
+
+
 @given(free=st.integers(0, 2_000_000), limit=st.one_of(st.none(), st.integers(1, 2_000_000)))
 def test_a_hold_is_never_more_than_is_free_nor_than_the_limit(free: int, limit: int | None) -> None:
     try:
@@ -122,11 +147,29 @@ def test_a_captured_payment_of_an_order_is_read_and_one_without_is_none() -> Non
     assert (capture.amount_paise, capture.fee_paise, capture.tax_paise) == (50_000, 0, None)
     assert capture.paid_at == datetime.fromtimestamp(1_764_570_000, UTC)
     assert read_capture(captured(order_id=None)) is None
+    whole = read_capture(captured(fee=236, tax=36))
+    assert whole is not None
+    assert (whole.razorpay_payment_id, whole.razorpay_order_id, whole.fee_paise, whole.tax_paise) == ("pay_1", "order_1", 236, 36)
+    assert whole.payment_entity["amount"] == 50_000
+    envelope = captured()
+    entity = {name: value for name, value in envelope.payload["payment"]["entity"].items() if name != "currency"}
+    for amount in (1, 10**12):
+        least = read_capture(Envelope("payment.captured", None, {"payment": {"entity": {**entity, "amount": amount}}}, NOW))
+        assert least is not None
+        assert (least.amount_paise, least.paid_at) == (amount, NOW)
 
 
 @pytest.mark.parametrize(
     "wrong", [{"amount": 0}, {"amount": True}, {"amount": "5"}, {"currency": "USD"}, {"id": None}, {"order_id": 5}]
 )
 def test_what_no_wallet_can_be_credited_with_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(MalformedEventError):
+    words = {
+        "amount": f"^payment.captured of {wrong.get('amount')!r} paise$",
+        "currency": "^payment.captured in 'USD'$",
+        "id": "^payment.captured without ids$",
+        "order_id": "^payment.captured without ids$",
+    }
+    with pytest.raises(MalformedEventError, match=words[next(iter(wrong))]):
         read_capture(captured(**wrong))
+    with pytest.raises(MalformedEventError, match=r"^payment\.captured without a payment$"):
+        read_capture(Envelope("payment.captured", None, {}, NOW))

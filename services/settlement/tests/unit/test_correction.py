@@ -1,12 +1,14 @@
 """A session's entry and its corrections are the split of the session with all its refunds, whatever their number and order."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from money import TdsBase, calculate_settlement, final_bill, supply_reduction
+from settlement.domain.books import EntryNetted
 from settlement.domain.correction import Correction, SplitFigures, correction_key, correction_of
 from settlement.domain.explain_correction import explain_correction
 from settlement.domain.ledger_entry import HoldKind
@@ -14,6 +16,12 @@ from settlement.domain.reversal import SeenReversal, find_ours
 from settlement.domain.transfer import waiting_kind
 
 LINES = ("refund_paise", "gst_paise", "commission_paise", "tds_paise", "payout_paise")
+
+
+def test_a_small_payout_that_is_given_back_moves_nothing_between_accounts() -> None:
+    at = datetime(2026, 12, 1, tzinfo=UTC)
+    assert EntryNetted(occurred_at=at, ledger_entry_id=4, payout_paise=99).journal() is None, "carried from the first"
+    assert EntryNetted(occurred_at=at, ledger_entry_id=4, payout_paise=100).journal() is not None
 
 
 def test_by_example() -> None:

@@ -213,3 +213,41 @@ def test_nothing_is_promised_that_is_not_ours_to_keep(
     if hold is not None:
         assert found.words == "Because."
     assert "will" not in found.words
+
+
+@pytest.mark.parametrize(
+    ("waiting", "words"),
+    [
+        (
+            Open(status=EntryStatus.TRANSFERRED, hold_kind=None, hold_reason=None, processed_on=FRIDAY),
+            "Razorpay usually settles it to your bank by Tue 8 Dec 2026; bank holidays delay it.",
+        ),
+        (
+            Open(status=EntryStatus.TRANSFERRED, hold_kind=None, hold_reason=None, processed_on=date(2026, 12, 2)),
+            "Razorpay has had it since Wed 2 Dec 2026 and usually settles it by Fri 4 Dec 2026. We ask every day.",
+        ),
+        (
+            Open(status=EntryStatus.TRANSFERRED, hold_kind=None, hold_reason=None, processed_on=None),
+            "It is on its way to Razorpay; usually at your bank by Wed 9 Dec 2026, if it gets there today.",
+        ),
+        (
+            Open(status=EntryStatus.PENDING, hold_kind=None, hold_reason=None, processed_on=FRIDAY),
+            "It is on its way to Razorpay; usually at your bank by Wed 9 Dec 2026, if it gets there today.",
+        ),
+        (
+            Open(status=EntryStatus.ON_HOLD, hold_kind=HoldKind.BELOW_MINIMUM, hold_reason=None, processed_on=None),
+            "It goes out with the next payouts.",
+        ),
+        (Open(status=EntryStatus.ON_HOLD, hold_kind=HoldKind.GATED, hold_reason=None, processed_on=None), "It waits."),
+        (
+            Open(status=EntryStatus.FAILED, hold_kind=None, hold_reason=None, processed_on=None),
+            "Razorpay did not take it. It is tried again, and our staff look at it.",
+        ),
+        (
+            Open(status=EntryStatus.UNKNOWN, hold_kind=None, hold_reason=None, processed_on=None),
+            "Razorpay has not answered whether it has it. We look it up before anything is sent again.",
+        ),
+    ],
+)
+def test_where_a_payout_is_in_words(waiting: Open, words: str) -> None:
+    assert outlook(waiting, today=date(2026, 12, 7)).words == words

@@ -18,10 +18,12 @@ from settlement.domain.reconcile import (
     Move,
     MoveKind,
     Outcome,
+    Problem,
     SettlementSums,
     assess,
     assess_settlement,
     booked_fee,
+    fee_problem,
     own_share,
 )
 from settlement.domain.statement import StatementRow, daily_range, day_of, first_of_unbroken, read_row
@@ -195,6 +197,141 @@ def test_a_reversal_comes_in_with_its_amount() -> None:
     row = replace(back("rvrsl_1", 500), type="reversal")
     assert judged([row], move(MoveKind.REVERSAL, 500)).state is MATCHED
     assert judged([row], move(MoveKind.REVERSAL, 501)).state is EXCEPTION
+
+
+def problem_of(rows: list[StatementRow], ours: Move | None, **more: Any) -> Problem:
+    (problem,) = judged(rows, ours, **more).problems
+    return problem
+
+
+def test_whoever_looks_is_told_both_figures_and_what_to_do() -> None:
+    compare = "Compare both in Razorpay's dashboard"
+    assert problem_of([payment_row()], move(PAY, 9_999)) == Problem(
+        ExceptionKind.AMOUNT_DIFFERS,
+        f"qrp_1 was told to us with another amount. {compare}; nothing was booked.",
+        ours_paise=9_999,
+        theirs_paise=10_000,
+    )
+    assert problem_of([payment_row(credit=9_000)], move(PAY, 10_000)) == Problem(
+        ExceptionKind.AMOUNT_DIFFERS,
+        "The row of qrp_1 does not add up: it came in with 9000 paise. Ask Razorpay; nothing was booked.",
+        ours_paise=9_764,
+        theirs_paise=9_000,
+    )
+    assert problem_of([payment_row(), back("pay_1", 7)], move(PAY, 10_000)) == Problem(
+        ExceptionKind.ADJUSTMENT,
+        "Razorpay adjusted qrp_1 by hand. Ask what for; the books do not have it.",
+        theirs_paise=7,
+    )
+    assert problem_of([refund_row()], move(REFUND, 2_684)) == Problem(
+        ExceptionKind.AMOUNT_DIFFERS,
+        f"rfd_1 was asked for with another amount. {compare}.",
+        ours_paise=-2_684,
+        theirs_paise=-2_685,
+    )
+    ends = {
+        UNDER_WAY: ("has not come to its end here", 0),
+        FAILED: ("failed, and moved nothing", 0),
+        Outcome.DONE: ("went through", -2_685),
+    }
+    for outcome, (end, due) in ends.items():
+        rows = [refund_row(), back("rfnd_1", 1_000)]
+        assert problem_of(rows, move(REFUND, 2_685, outcome), overdue=True) == Problem(
+            ExceptionKind.AMOUNT_DIFFERS,
+            f"rfd_1 {end}; Razorpay's statement took 1685 paise for it. Look it up in Razorpay's dashboard.",
+            ours_paise=due,
+            theirs_paise=-1_685,
+        )
+    assert problem_of([TRF], move(TRANSFER, 100_001)) == Problem(
+        ExceptionKind.AMOUNT_DIFFERS,
+        f"xfr_1 was asked for with another amount. {compare}.",
+        ours_paise=-100_001,
+        theirs_paise=-100_000,
+    )
+    stands = {UNDER_WAY: ("under way", 0), FAILED: ("failed", 0), Outcome.DONE: ("done", -100_296)}
+    for outcome, (words, due) in stands.items():
+        assert problem_of([TRF, back("trf_1", 50)], move(TRANSFER, 100_000, outcome), overdue=True) == Problem(
+            ExceptionKind.AMOUNT_DIFFERS,
+            f"xfr_1 is {words} here; Razorpay's statement took 100246 paise for it. Look it up in Razorpay's dashboard.",
+            ours_paise=due,
+            theirs_paise=-100_246,
+        )
+    reversal = replace(back("rvrsl_1", 500), type="reversal")
+    assert problem_of([reversal], move(MoveKind.REVERSAL, 501)) == Problem(
+        ExceptionKind.AMOUNT_DIFFERS, f"xrv_1 was told to us with another amount. {compare}.", ours_paise=501, theirs_paise=500
+    )
+
+
+def test_a_dispute_and_what_nobody_knows_are_told_with_their_figures() -> None:
+    dispute = "A dispute or chargeback{} moved our balance. See it in Razorpay's dashboard, contest or accept it there; the "
+    dispute += "books do not have it."
+    adjusted = back("adj_1", 50)
+    assert problem_of([replace(adjusted, dispute_id="disp_1")], None) == Problem(
+        ExceptionKind.DISPUTE, dispute.format(" (disp_1)"), theirs_paise=50
+    )
+    assert problem_of([replace(adjusted, description="A DISPUTE")], None).words == dispute.format("")
+    both = judged([payment_row(dispute_id="disp_1", credit=9_000)], move(PAY, 10_000))
+    assert [problem.kind for problem in both.problems] == [ExceptionKind.AMOUNT_DIFFERS, ExceptionKind.DISPUTE]
+    assert problem_of([replace(adjusted, description="Goodwill")], None) == Problem(
+        ExceptionKind.ADJUSTMENT,
+        "Razorpay adjusted our balance by hand. Razorpay says: Goodwill. Ask Razorpay what for; the books do not have it.",
+        theirs_paise=50,
+    )
+    plain = problem_of([replace(adjusted, description=None)], None, payment=move(PAY, 10_000))
+    assert plain.words == (
+        "Razorpay adjusted our balance by hand. It is about our payment qrp_1. Ask Razorpay what for; the books do not have it."
+    )
+    rest = (
+        " Look it up in Razorpay's dashboard: it was moved by hand, is of another environment without notes, or its event "
+        "never came. The books do not have it."
+    )
+    assert problem_of([payment_row()], None) == Problem(
+        ExceptionKind.UNKNOWN_HERE, f"No service told of this payment.{rest}", theirs_paise=9_764
+    )
+    assert problem_of([refund_row(notes={"environment": "live"})], None, payment=move(PAY, 10_000)).words == (
+        f"No service told of this refund. It is about our payment qrp_1. Its notes say that it is ours.{rest}"
+    )
+
+
+def test_razorpay_is_asked_how_a_transfer_stands_where_the_statement_proves_more() -> None:
+    assert judged([TRF], move(TRANSFER, 100_000)) == Finding(MATCHED, fee=Fee(296, 46), look_up=True)
+    assert judged([TRF], move(TRANSFER, 100_000, UNDER_WAY)) == Finding(WAITING, look_up=True)
+    assert judged([TRF], move(TRANSFER, 100_000, FAILED)) == Finding(WAITING, look_up=False)
+    disputed = judged([replace(TRF, dispute_id="disp_1")], move(TRANSFER, 100_000))
+    assert (disputed.state, disputed.fee, disputed.look_up) == (EXCEPTION, Fee(296, 46), True)
+
+
+def test_a_fee_that_was_put_right_is_told() -> None:
+    assert fee_problem("qrp_1", before=Fee(236, 36), now=Fee(295, 45), key="payment/1/fee_corrected/1") == Problem(
+        ExceptionKind.FEE_DIFFERS,
+        "Razorpay took another fee on qrp_1 than was known when it ended. Booked by itself as payment/1/fee_corrected/1; "
+        "nothing is to be done.",
+        ours_paise=-236,
+        theirs_paise=-295,
+    )
+
+
+def test_a_settlement_that_is_not_its_rows_or_is_shared_is_told() -> None:
+    finding = assess_settlement(1_000, SettlementSums(ours=2, ours_paise=700, foreign=1, foreign_paise=290))
+    assert finding == Finding(
+        EXCEPTION,
+        (
+            Problem(
+                ExceptionKind.SETTLEMENT_DIFFERS,
+                "The settlement is not the sum of its rows in Razorpay's statement. Ask Razorpay; it is booked as it was paid.",
+                ours_paise=1_000,
+                theirs_paise=990,
+            ),
+            Problem(
+                ExceptionKind.SETTLEMENT_MIXED,
+                "1 of its rows, 290 paise, are of another environment on the same Razorpay account. They are not booked here. "
+                "One balance pays both: keep one environment per live account.",
+                ours_paise=710,
+                theirs_paise=1_000,
+            ),
+        ),
+    )
+    assert assess_settlement(700, SettlementSums(2, 700, 0, 0)) == Finding(MATCHED)
 
 
 @given(st.integers(0, 5), st.integers(-10_000, 10_000), st.integers(0, 5), st.integers(-10_000, 10_000), st.integers(-5, 5))

@@ -1,5 +1,6 @@
 """Which rule withholds how much from whom: dated data, and a year that comes to the same in any order."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
@@ -24,9 +25,11 @@ from settlement.domain.tax import (
     withholding,
     withholding_kept,
     year_after,
+    year_kept,
 )
 
 PERSONS = frozenset({"individual", "huf"})
+NET, LESS_COMMISSION = TdsBase.NET_EXCL_GST, TdsBase.NET_LESS_COMMISSION
 LAKHS_5 = 50_000_000
 _IDS = count(1)
 
@@ -178,3 +181,50 @@ def test_a_year_under_a_threshold_comes_to_the_same_in_any_order(
     first, second = book(list(orders[0])), book(list(orders[1]))
     assert first == second
     assert first.withheld_paise == divide_half_up(first.due_paise_bps, BASIS_POINTS)
+
+
+def terms(bps: int | None, base: TdsBase | None = None) -> Terms:
+    return Terms(commission_bps=1_000, tds_bps=bps, tds_base=base, effective_from=datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def test_what_holds_for_a_session_by_its_terms_or_by_the_rule() -> None:
+    law = replace(rule(date(2024, 10, 1), 10, threshold=LAKHS_5), base=LESS_COMMISSION)
+    kept = {"section": law.section, "tax_rule_id": law.id, "annual_threshold_paise": LAKHS_5}
+    assert withholding(terms(None), law) == Withholding(**kept, tds_bps=10, tds_base=LESS_COMMISSION)
+    own = {"section": law.section, "tax_rule_id": None, "annual_threshold_paise": None}
+    assert withholding(terms(50), law) == Withholding(**own, tds_bps=50, tds_base=NET)
+    assert withholding(terms(50, LESS_COMMISSION), law) == Withholding(**own, tds_bps=50, tds_base=LESS_COMMISSION)
+
+
+def test_what_a_booked_entry_should_have_been_divided_by() -> None:
+    of = {"business_type": "llp", "started_at": datetime(2026, 12, 1, tzinfo=UTC)}
+    own = withholding_kept(terms(50, LESS_COMMISSION), RULES, tax_rule_id=None, section="s.1", **of)
+    assert own == Withholding(section="s.1", tds_bps=50, tds_base=LESS_COMMISSION, tax_rule_id=None, annual_threshold_paise=None)
+    bare = withholding_kept(terms(50), RULES, tax_rule_id=None, section=None, **of)
+    assert (bare.section, bare.tds_base) == ("", NET)
+    newest = RULES[3]
+    assert withholding_kept(terms(None), RULES, tax_rule_id=newest.id, section="whatever", **of) == withholding(
+        terms(None), newest
+    )
+    for unknown in (None, 10**9):
+        with pytest.raises(ValueError, match=r"^its terms leave TDS to the tax rules, and it names none$"):
+            withholding_kept(terms(None), RULES, tax_rule_id=unknown, section=None, **of)
+    with pytest.raises(ValueError, match=f"^it names tax rule txr_{RULES[0].id}, txr_{newest.id} was in force$"):
+        withholding_kept(terms(None), RULES, tax_rule_id=RULES[0].id, section=None, **of)
+    # A person's own rule holds for a person only.
+    person = withholding_kept(terms(None), RULES, tax_rule_id=RULES[4].id, section=None, **{**of, "business_type": "huf"})
+    assert person.annual_threshold_paise == LAKHS_5
+
+
+def test_the_year_before_an_entry_is_all_of_it_or_none() -> None:
+    assert year_kept(2026, 1, 2, 3) == YearSoFar(year=2026, sales_paise=1, due_paise_bps=2, withheld_paise=3)
+    assert year_kept(2026, 0, 0, 0) is not None
+    for missing in range(4):
+        assert year_kept(*(None if place == missing else 7 for place in range(4))) is None
+
+
+def test_the_pan_of_a_person_serves_for_the_business() -> None:
+    assert payee(business_type="huf", pan=None, stakeholder_pan="AAAPS1234D") == Payee("huf", has_pan=True)
+    assert payee(business_type="llp", pan=None, stakeholder_pan="AAAPS1234D") == Payee("llp", has_pan=False)
+    assert payee(business_type="llp", pan="AAACS1234C", stakeholder_pan=None) == Payee("llp", has_pan=True)
+    assert payee(business_type="huf", pan=None, stakeholder_pan=None) == Payee("huf", has_pan=False)

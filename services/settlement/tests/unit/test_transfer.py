@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from settlement.domain.due import BACKOFF_SECONDS_MAX, FIRST_BACKOFF_SECONDS, backoff_seconds
 from settlement.domain.errors import ForbiddenTransition
-from settlement.domain.ledger_entry import TRANSITIONS, EntryStatus, step
+from settlement.domain.ledger_entry import (
+    BELOW_MINIMUM_WORDS,
+    NETTED_WORDS,
+    OWED_WORDS,
+    TRANSITIONS,
+    EntryStatus,
+    HoldKind,
+    step,
+)
+from settlement.domain.settlement_event import observed_in_settlement
 from settlement.domain.transfer import (
     ENTRY_STATUS,
     Observed,
@@ -18,6 +27,7 @@ from settlement.domain.transfer import (
     find_by_key,
     request_body,
     transfer_key,
+    waiting_kind,
 )
 
 E = EntryStatus
@@ -114,9 +124,26 @@ def test_an_entity_is_read_as_razorpay_writes_it() -> None:
     failed = Observed.from_entity({"id": "trf_2", "status": "failed", "error": {"description": "no balance", "code": "X"}})
     assert (failed.status, failed.error, failed.lives) == (T.FAILED, "no balance", False)
     assert Observed.from_entity({"id": "trf_3", "status": "a word of tomorrow"}).status is T.ACCEPTED
+    assert Observed.from_entity({**PROCESSED, "amount_reversed": 500}).reversed_paise == 500
+    in_settlement = observed_in_settlement({**PROCESSED, "amount_reversed": 500}, "setl_1")
+    assert (in_settlement.status, in_settlement.reversed_paise, in_settlement.fee_paise) == (T.SETTLED, 500, 265)
     # 0 is a figure, null is unknown; a settlement's list calls it `fee`.
     assert Observed.from_entity({"id": "t", "fee": 0}).fee_paise == 0
     assert Observed.from_entity({"id": "t", "fees": None}).fee_paise is None
+
+
+@pytest.mark.parametrize(
+    ("paise", "kind", "words"),
+    [
+        (-1, HoldKind.NETTED, OWED_WORDS),
+        (0, HoldKind.BELOW_MINIMUM, BELOW_MINIMUM_WORDS),
+        (1, HoldKind.BELOW_MINIMUM, BELOW_MINIMUM_WORDS),
+        (99, HoldKind.BELOW_MINIMUM, BELOW_MINIMUM_WORDS),
+        (100, HoldKind.NETTED, NETTED_WORDS),
+    ],
+)
+def test_why_an_entry_waits_for_the_next_transfer(paise: int, kind: HoldKind, words: str) -> None:
+    assert waiting_kind(paise) == (kind, words)
 
 
 def test_a_scan_takes_ours_alone_and_prefers_what_lives() -> None:
