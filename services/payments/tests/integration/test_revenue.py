@@ -76,6 +76,7 @@ async def test_every_paisa_of_every_payment_is_in_one_line(world: World) -> None
             "refund_paise": 2_685,
             "residue_paise": 0,
             "undecided_paise": 700,
+            "goodwill_paise": 0,
         },
         second["id"]: {
             "key": second["id"],
@@ -85,6 +86,7 @@ async def test_every_paisa_of_every_payment_is_in_one_line(world: World) -> None
             **given_back,
             "refund_paise": 10_800,
             "residue_paise": 99,
+            "goodwill_paise": 0,
         },
     }
     by_charger = await lines(world, "charger")
@@ -94,6 +96,19 @@ async def test_every_paisa_of_every_payment_is_in_one_line(world: World) -> None
     assert {key: line["paid_paise"] for key, line in by_station.items()} == {"stn_3": 10_000, "stn_4": 10_000, None: 1_599}
     (day,) = (await lines(world, "day")).values()
     assert (day["paid_paise"], day["sessions"]) == (21_599, 2)
+
+
+async def test_what_operators_give_back_is_refund_and_goodwill_leaves_the_revenue(world: World) -> None:
+    qr = await world.qr_code("CP-1")
+    payment = await session(world, qr, 10_000, 3_333)
+    await session(world, qr, 10_000, 3_333)
+    refunds = f"/v1/payments/{payment['id']}/refunds"
+    for body in ({"amount_paise": 1_000}, {"amount_paise": 1_000}, {"amount_paise": 500, "borne_by": "PLATFORM"}):
+        await world.call("POST", refunds, json={**body, "reason": "The screen said otherwise."}, status=201)
+    line = (await lines(world, "qr_code"))[qr["id"]]
+    # 20.00 are 16.95 of energy and 3.05 of GST, whatever the number of refunds.
+    assert (line["energy_charge_paise"], line["gst_paise"]) == (2 * 5_999 - 1_695, 2 * 1_080 - 305)
+    assert (line["refund_paise"], line["goodwill_paise"], line["payments"]) == (2 * 2_685 + 2_000, 500, 2)
 
 
 async def test_where_the_stop_overtakes_the_start_the_station_is_known_as_well(world: World) -> None:

@@ -142,12 +142,15 @@ class RevenueView(BaseModel):
     sessions: int = Field(description="payments that a transaction ran on")
     energy_wh: int
     paid_paise: int
-    energy_charge_paise: int = Field(description="the net revenue: energy without GST")
+    energy_charge_paise: int = Field(description="the net revenue: energy without GST, less what operators gave back of it")
     gst_paise: int
     platform_fee_paise: int = Field(description="Razorpay's fee as far as riders bore it")
     refund_paise: int = Field(description="what goes back or went back, frozen when it was decided")
     residue_paise: int = Field(description="owed to riders, below what Razorpay can refund")
     undecided_paise: int = Field(description="of sessions that wait, run, or could not be billed yet")
+    goodwill_paise: int = Field(
+        description="given back at the platform's expense: beside the sum, it leaves the revenue as it is"
+    )
 
     @classmethod
     def of(cls, by: RevenueBy, row: Any) -> Self:
