@@ -3,18 +3,18 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from chassis.web import PageQuery, PrefixedId
 from money import FinancialYear
 from payments.repository.credit_notes import CreditNoteRow
 from payments.views.base import QrPaymentId
-from payments.views.invoices import InvoiceId, Lines
+from payments.views.invoices import InvoiceId
 
 CreditNoteId = Annotated[int, PrefixedId("crn")]
 
 
-class CreditNoteView(Lines):
+class CreditNoteView(BaseModel):
     """total = taxable + cgst + sgst + igst + round-off: what the refund took off the invoice."""
 
     id: CreditNoteId
@@ -25,6 +25,13 @@ class CreditNoteView(Lines):
     qr_payment_id: QrPaymentId
     refund_number: int = Field(description="the operators' first, second, ... refund of the payment")
     reason: str = Field(description="the operator's")
+    taxable_paise: int
+    cgst_paise: int
+    sgst_paise: int
+    igst_paise: int
+    round_off_paise: int = Field(description="-1 to 1: its part of the invoice's round-off")
+    gst_paise: int = Field(description="GST as booked: the parts and the round-off together")
+    total_paise: int = Field(description="what was given back")
     issued_at: datetime
 
     @classmethod

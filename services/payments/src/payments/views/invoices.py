@@ -14,19 +14,7 @@ InvoiceId = Annotated[int, PrefixedId("inv")]
 TariffId = Annotated[int, PrefixedId("trf")]
 
 
-class Lines(BaseModel):
-    """What a tax document adds up."""
-
-    taxable_paise: int
-    cgst_paise: int
-    sgst_paise: int
-    igst_paise: int
-    round_off_paise: int = Field(description="two equal halves of an odd figure are a paisa too much")
-    gst_paise: int = Field(description="GST as booked: the parts and the round-off together")
-    total_paise: int
-
-
-class InvoiceView(Lines):
+class InvoiceView(BaseModel):
     """total = taxable + cgst + sgst + igst + round-off + platform fee."""
 
     id: InvoiceId
@@ -54,7 +42,14 @@ class InvoiceView(Lines):
     tariff_paise_per_kwh: int
     gst_bps: int
     paid_paise: int | None
+    taxable_paise: int
+    cgst_paise: int
+    sgst_paise: int
+    igst_paise: int
+    round_off_paise: int = Field(description="0 or -1: two equal halves of an odd figure are a paisa too much")
+    gst_paise: int = Field(description="GST as booked: the parts and the round-off together")
     platform_fee_paise: int = Field(description="the payment provider's fee as borne by the rider, at cost; not taxed by us")
+    total_paise: int
     shortfall_paise: int = Field(description="energy and GST beyond what was paid: not billed")
     started_at: datetime
     stopped_at: datetime
