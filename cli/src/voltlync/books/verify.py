@@ -44,6 +44,7 @@ from voltlync.books.direct import (
     wrong_account,
 )
 from voltlync.books.invoices import invoice_differences
+from voltlync.books.payees import payee_differences
 from voltlync.books.records import Json, Records, moment, number
 from voltlync.books.split import split_of
 from voltlync.books.statement import StatementCheck
@@ -116,8 +117,8 @@ class Verifier:
             self._differs(found.at, found.row, found.says, found.should)
         for receipt in receipts(self._records):
             self._expect(receipt)
-        for of_invoice in invoice_differences(self._records):
-            self._differs(*of_invoice)
+        for between_rows in (*invoice_differences(self._records), *payee_differences(self._records)):
+            self._differs(*between_rows)
         compared = list(self._compare())
         self._balances(compared)
         if wallets_differ is not None:
