@@ -2,6 +2,7 @@
 
 import pytest
 
+from razorpay_client import api
 from razorpay_simulator.faults import FaultRule
 from razorpay_simulator.outcomes import OutcomeRule
 from settlement.domain.due import later
@@ -132,6 +133,29 @@ async def test_three_failures_wait_for_a_person_who_may_try_once_more(build: Bui
     assert (await world.entry(bill))["status"] == "TRANSFERRED"
     assert world.sandbox.requests("POST", "/v1/transfers")[-1].idempotency_key == f"txn_{bill.transaction_id}_r4"
     await world.call("POST", f"/v1/ledger-entries/{entry['id']}/retry", status=409)
+
+
+async def test_a_payout_that_is_tried_again_weeks_later_is_looked_for_where_it_was_made(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in all that was transferred since: in a large network that list is given up, and the payout would wait for ever."""
+    world = await build(settings={**SELDOM, "transfer_retries_max": 1})
+    franchisee_id = await world.franchisee()
+    world.sandbox.add_fault(FaultRule(kind="error", status=400, description="The id provided does not exist", **CREATE))
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    entry = await world.entry(bill)
+    assert (entry["status"], entry["failed_attempts"]) == ("FAILED", 1)
+    world.clock.jump(21 * 86_400)
+    for _ in range(3):
+        await world.publish(world.bill(franchisee_id))
+    await world.settle()
+    monkeypatch.setattr(api, "PAGE_SIZE", 1)
+    monkeypatch.setattr(api, "PAGES_MAX", 3)
+    await world.call("POST", f"/v1/ledger-entries/{entry['id']}/retry")
+    await world.settle()
+    assert (await world.entry(bill))["status"] == "TRANSFERRED"
 
 
 async def test_a_refusal_that_went_through_after_all_is_found_before_a_new_key_is_used(world: World) -> None:

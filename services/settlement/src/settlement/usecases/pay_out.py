@@ -48,6 +48,9 @@ log = structlog.get_logger(__name__)
 SCAN_MARGIN = timedelta(minutes=5)
 """Razorpay's clock and ours may differ by this much: a scan begins so long before the claim."""
 
+LATE_MARGIN = timedelta(hours=6)
+"""And so long after the last word on an attempt its call, or one before it, may still have arrived."""
+
 
 async def take_up_payout(app: Settlement) -> bool:
     """Claim the transfer, reversal or entry that is due longest and do what is to be done with it. False: nothing is due."""
@@ -79,7 +82,7 @@ async def _begin(app: Settlement, entry: Entry) -> None:
     if earlier:
         # A new key is a new payment: first look whether one of the old keys went through after all.
         try:
-            made = await _scan(app, since=earlier[0])
+            made = await _scan(app, first=earlier[0], last=earlier[-1])
         except RazorpayError as error:
             log.warning("transfer.scan_failed", ledger_entry_id=entry.id, error=error.description)
             return  # the entry's claim lapses, and it is tried again
@@ -220,7 +223,7 @@ async def _go_on(app: Settlement, transfer: Transfer) -> None:
             app.metrics.transfer_unknown.inc()
             log.warning("transfer.claim_lapsed", key=transfer.key)
         try:
-            made = await _scan(app, since=transfer)
+            made = await _scan(app, first=transfer, last=transfer)
         except RazorpayError as error:
             await _postpone(app, transfer, error)
             return
@@ -266,9 +269,13 @@ async def _claim_again(app: Settlement, uow: UnitOfWork, transfer: Transfer) -> 
     return ours
 
 
-async def _scan(app: Settlement, *, since: Transfer) -> list[Observed]:
-    """What Razorpay made since a claim. Razorpay finds no transfer by key or notes, so the list is read."""
-    found = await app.razorpay.transfers_since(int((since.created_at - SCAN_MARGIN).timestamp()))
+async def _scan(app: Settlement, *, first: Transfer, last: Transfer) -> list[Observed]:
+    """What Razorpay made while these attempts were. Razorpay finds no transfer by key or notes, so the list is read.
+
+    Nothing is sent without `updated_at`: what was made of an attempt was made about then, and not in the weeks after it.
+    """
+    since, until = first.created_at - SCAN_MARGIN, last.updated_at + LATE_MARGIN
+    found = await app.razorpay.transfers_since(int(since.timestamp()), until=int(until.timestamp()))
     return [Observed.from_entity(entity) for entity in found if "id" in entity]
 
 
