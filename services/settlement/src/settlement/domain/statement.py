@@ -110,13 +110,17 @@ def day_of(at: datetime) -> date:
     return at.astimezone(IST).date()
 
 
-def daily_range(today: date, *, days_back: int, read_until: date | None) -> tuple[date, date]:
-    """The days to be read today: the last `days_back` whole ones once more, for rows come late, and what was missed before."""
-    yesterday = today - timedelta(days=1)
+def daily_range(today: date, *, days_back: int, read: Collection[date]) -> tuple[date, date]:
+    """The days to be read today: the last `days_back` whole ones once more, for rows come late, and what was missed before.
+
+    From the first day that is missing since the first that was read: a day that somebody asked for does not hide those before it.
+    """
+    yesterday, oldest = today - timedelta(days=1), today - timedelta(days=DAYS_MAX)
     first = yesterday - timedelta(days=days_back - 1)
-    if read_until is not None:
-        first = min(first, read_until + timedelta(days=1))
-    return max(first, today - timedelta(days=DAYS_MAX)), yesterday
+    missing = max(min(read), oldest) if read else first
+    while missing < first and missing in read:
+        missing += timedelta(days=1)
+    return max(min(first, missing), oldest), yesterday
 
 
 def first_of_unbroken(read: Collection[date], *, until: date) -> date | None:

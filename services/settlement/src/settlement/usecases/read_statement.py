@@ -1,6 +1,6 @@
 """Razorpay's statement is read: once a day over the last days, and on demand. A page at a time: claim, call, persist."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import structlog
 
@@ -32,8 +32,8 @@ async def schedule_reading(app: Settlement) -> None:
     """Sweep: today's reading, once per day of India's."""
     async with app.database.transaction() as uow:
         today = day_of(uow.now)
-        read_until = await statement.last_day_read(uow.connection)
-        first, last = daily_range(today, days_back=app.settings.recon_days_back, read_until=read_until)
+        read = set(await statement.days_read(uow.connection, since=date.min))
+        first, last = daily_range(today, days_back=app.settings.recon_days_back, read=read)
         _, new = await statement.ask_for(
             uow.connection, key=f"daily/{today}", from_day=first, to_day=last, asked_by="the clock", now=uow.now
         )
