@@ -98,6 +98,27 @@ async def test_a_process_that_dies_with_a_claim_leaves_one_transfer(world: World
     assert len(world.sandbox.requests("POST", "/v1/transfers")) == 1
 
 
+async def test_what_waited_for_days_is_looked_for_before_its_key_is_used_again(build: Build) -> None:
+    """Razorpay does not say how long it knows a key: after days the same key may well make a second transfer."""
+    world = await build(settings=SELDOM)
+    franchisee_id = await world.franchisee()
+    world.forwarding = False
+    # An earlier call is still in progress there: a conflict, and the money goes all the same.
+    world.sandbox.add_fault(FaultRule(kind="conflict", when="after_effect", **CREATE))
+    path = f"/v1/franchisees/frn_{franchisee_id}"
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    assert (await world.entry(bill))["hold_kind"] == "RAZORPAY"
+    await world.call("PATCH", path, json={"operator_hold": True})
+    world.clock.jump(3 * 86_400)
+    world.sandbox.state.idempotency.clear()
+    await world.call("PATCH", path, json={"operator_hold": False})
+    await world.settle()
+    assert (await world.entry(bill))["status"] == "TRANSFERRED"
+    assert len(world.sandbox.state.transfers) == 1
+
+
 async def test_a_definitive_failure_gets_a_new_key_half_an_hour_later(world: World) -> None:
     franchisee_id = await world.franchisee()
     world.sandbox.add_outcome(OutcomeRule(of="transfer", outcome="failed"))

@@ -51,6 +51,10 @@ SCAN_MARGIN = timedelta(minutes=5)
 LATE_MARGIN = timedelta(hours=6)
 """And so long after the last word on an attempt its call, or one before it, may still have arrived."""
 
+KEY_TRUSTED = timedelta(hours=12)
+"""Razorpay does not say how long it knows a key. So long after the claim its list is read before even what waited is sent again:
+one of its calls may have gone through after all, a conflict (409) among them, and its event may have been lost."""
+
 
 async def take_up_payout(app: Settlement) -> bool:
     """Claim the transfer, reversal or entry that is due longest and do what is to be done with it. False: nothing is due."""
@@ -218,7 +222,8 @@ async def _go_on(app: Settlement, transfer: Transfer) -> None:
     if transfer.status not in UNSENT:
         await _poll(app, transfer)
         return
-    if transfer.status is not TransferStatus.WAITING:
+    is_old = app.clock.now() - transfer.created_at > KEY_TRUSTED
+    if transfer.status is not TransferStatus.WAITING or is_old:
         if transfer.status is TransferStatus.CLAIMED:
             app.metrics.transfer_unknown.inc()
             log.warning("transfer.claim_lapsed", key=transfer.key)
