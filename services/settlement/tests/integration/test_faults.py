@@ -179,19 +179,35 @@ async def test_a_payout_that_is_tried_again_weeks_later_is_looked_for_where_it_w
     assert (await world.entry(bill))["status"] == "TRANSFERRED"
 
 
-async def test_a_refusal_that_went_through_after_all_is_found_before_a_new_key_is_used(world: World) -> None:
+async def test_a_refusal_that_went_through_after_all_is_found_at_once_with_what_it_carried(world: World) -> None:
+    """Called failed, it would let go what it carried, and the next payout would take that along once more."""
     franchisee_id = await world.franchisee()
     world.forwarding = False
+    small, bill, following = world.bill(franchisee_id, energy_wh=40), world.bill(franchisee_id), world.bill(franchisee_id)
+    await world.publish(small)
+    await world.settle()
     refusal = FaultRule(kind="error", status=400, description="The input field is required", when="after_effect", **CREATE)
     world.sandbox.add_fault(refusal)
+    await world.publish(bill)
+    await world.settle()
+    assert [(await world.entry(one))["status"] for one in (small, bill)] == ["TRANSFERRED", "TRANSFERRED"]
+    await world.publish(following)
+    await world.settle()
+    assert len(world.sandbox.requests("POST", "/v1/transfers")) == 2
+    assert world.sandbox.balances()[await world.account_of(franchisee_id)] == 2 * PAYOUT + 65
+
+
+async def test_a_refusal_is_no_failure_before_the_list_was_seen(world: World) -> None:
+    franchisee_id = await world.franchisee()
+    world.sandbox.add_fault(FaultRule(kind="error", status=400, description="The input field is required", **CREATE))
+    world.sandbox.add_fault(FaultRule(kind="error", method="GET", path="/v1/transfers"))
     bill = world.bill(franchisee_id)
     await world.publish(bill)
     await world.settle()
-    assert (await world.entry(bill))["status"] == "FAILED"
-    await world.pass_time(1860)
-    assert (await world.entry(bill))["status"] == "TRANSFERRED"
-    assert len(world.sandbox.requests("POST", "/v1/transfers")) == 1
-    assert world.sandbox.balances()[await world.account_of(franchisee_id)] == PAYOUT
+    assert (await world.entry(bill))["status"] == "UNKNOWN"
+    await world.pass_time(60)
+    entry = await world.entry(bill)
+    assert (entry["status"], entry["failed_attempts"]) == ("TRANSFERRED", 0)
 
 
 async def test_a_low_balance_waits_with_the_same_key_and_counts_as_no_try(build: Build) -> None:

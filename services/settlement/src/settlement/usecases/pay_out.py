@@ -152,10 +152,7 @@ async def _send(app: Settlement, transfer: Transfer) -> None:
         entity = await app.razorpay.create_transfer(key=transfer.key, body=transfer.body)
         seen = _observed(entity)
     except Permanent as error:
-        async with app.database.transaction() as uow:
-            ours = await transfers.find(uow.connection, transfer.id, lock=True)
-            if ours is not None and ours.status in UNSENT:
-                await fail_transfer(app, uow, ours, error=error.description)
+        await _refused(app, transfer, error)
         return
     except Retryable as error:
         words = LOW_BALANCE_WORDS if error.low_balance else BUSY_WORDS
@@ -166,6 +163,23 @@ async def _send(app: Settlement, transfer: Transfer) -> None:
         await _set_unknown(app, transfer, error)
         return
     await _persist(app, transfer, seen)
+
+
+async def _refused(app: Settlement, transfer: Transfer, error: Permanent) -> None:
+    """A refusal may hide that it exists: look, then call it failed. What was carried along is free for another at once."""
+    try:
+        made = await _scan(app, first=transfer, last=transfer)
+    except RazorpayError as unseen:
+        await _set_unknown(app, transfer, unseen)
+        return
+    seen = find_by_key(made, key=transfer.key, environment=app.settings.environment_mark)
+    if seen is not None:
+        await _persist(app, transfer, seen)
+        return
+    async with app.database.transaction() as uow:
+        ours = await transfers.find(uow.connection, transfer.id, lock=True)
+        if ours is not None and ours.status in UNSENT:
+            await fail_transfer(app, uow, ours, error=error.description)
 
 
 def _observed(entity: dict[str, object]) -> Observed:
