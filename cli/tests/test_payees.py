@@ -37,6 +37,7 @@ def entry(number: int, **changes: Any) -> dict[str, Any]:
         "tds_year_sales_paise": BILLED * (number - 1),
         "tds_year_due_paise_bps": ENERGY * 10 * (number - 1),
         "tds_year_withheld_paise": 0,
+        "collected_by_account_id": None,
         **changes,
     }
 
@@ -49,9 +50,16 @@ def transfer(number: int, *pays: tuple[str, int]) -> dict[str, Any]:
         "razorpay_transfer_id": f"trf_{number}",
         "created_at": AT,
         "processed_at": AT,
+        "amount_paise": sum(paise for _, paise in pays),
+        "reversed_paise": 0,
+        "settlement_id": f"setl_{number}",
         "pays": [{"ledger_entry_id": name, "amount_paise": paise} for name, paise in pays],
         "reversals": [],
     }
+
+
+def settled(number: int, paise: int) -> dict[str, Any]:
+    return {"id": f"setl_{number}", "amount_paise": paise, "processed_at": f"2026-11-0{number + 2}T10:00:00+00:00"}
 
 
 def webhook(number: int, event: str, entity: str, razorpay_id: str, status: str) -> dict[str, Any]:
@@ -87,6 +95,7 @@ def agreeing() -> Records:
             entry(3, kind="CORRECTION", transaction_id="txn_2", tds_year=None, payout_paise=-1_523),
             entry(4, tds_year_sales_paise=2 * BILLED, tds_year_due_paise_bps=2 * ENERGY * 10),
         ],
+        settlements=[settled(2, PAYOUT - 1_523), settled(1, PAYOUT)],
         transfers=[transfer(1, ("led_1", PAYOUT)), transfer(2, ("led_2", PAYOUT), ("led_3", -1_523))],
     )
 
@@ -134,6 +143,10 @@ SEEDS: dict[str, tuple[Callable[[Records], object], str]] = {
         "xfr_3: pays led_9; there is no such entry",
     ),
     "a correction made good twice": (reversed_too, "xfr_2: pays led_3; rvs_1 has done so"),
+    "a settlement that brought less": (
+        lambda records: of(records.settlements, "setl_2").update(amount_paise=3_000),
+        f"frn_1's setl_2: is of 3000 paise, {PAYOUT + 3_000} in all; its transfers come to {2 * PAYOUT - 1_523} in all",
+    ),
     "a year that forgot a session": (
         lambda records: of(records.entries, "led_2").update(tds_year_sales_paise=0, tds_year_due_paise_bps=0),
         f"led_2: has (0, 0, 0) of sales, tax due and withheld before it in 2026; its owner's entries make them ({BILLED}, ",
@@ -182,6 +195,20 @@ def test_an_error_between_rows_is_named(name: str) -> None:
             id="one that Razorpay made after all is counted elsewhere",
         ),
         pytest.param(lambda records: assign(records, "txn_1"), id="a person said whose it is"),
+        pytest.param(
+            lambda records: (
+                of(records.transfers, "xfr_1").update(reversed_paise=500),
+                of(records.settlements, "setl_2").update(amount_paise=PAYOUT - 1_523 - 500),
+            ),
+            id="what was reversed after it was settled comes out of the next settlement",
+        ),
+        pytest.param(
+            lambda records: (
+                of(records.entries, "led_4").update(collected_by_account_id="acc_1"),
+                of(records.settlements, "setl_2").update(amount_paise=1),
+            ),
+            id="who collects itself has refunds of its own",
+        ),
     ],
 )
 def test_what_is_known_is_no_error(changed: Callable[[Records], object]) -> None:

@@ -162,6 +162,13 @@ SEEDS = (
         "to frn_{1}; it is",
     ),
     Seed(
+        "a settlement that brought less to a franchisee's bank",
+        ("settlement.settlements",),
+        "SELECT razorpay_settlement_id FROM settlement.settlements WHERE status = 'MATCHED' LIMIT 1",
+        "UPDATE settlement.settlements SET amount_paise = amount_paise - 1 WHERE razorpay_settlement_id = $1",
+        "'s {0}: is of",
+    ),
+    Seed(
         "a payment that was heard of and lost",
         ("payments.qr_payments",),
         "SELECT id, razorpay_payment_id FROM payments.qr_payments WHERE state = 'BILLED' LIMIT 1",

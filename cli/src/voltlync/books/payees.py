@@ -20,6 +20,7 @@ def payee_differences(records: Records) -> Iterator[Finding]:
     """Everything that is looked at here."""
     yield from _owners(records)
     yield from _paid_once(records)
+    yield from _banked(records)
     yield from _tax_years(records.entries)
     yield from _lost_credits(records)
     yield from _denied(records)
@@ -76,6 +77,29 @@ def _paid_once(records: Records) -> Iterator[Finding]:
             if name in done_by:
                 yield moment(reversal["done_at"]), reversal["id"], f"makes {name} good", f"{done_by[name]} has done so"
             done_by[name] = reversal["id"]
+
+
+def _banked(records: Records) -> Iterator[Finding]:
+    """By each settlement of a franchisee's, its bank has had at least what its transfers came to by then.
+
+    What was reversed of a transfer after it was settled is taken from a later settlement, so the sums count. One that collects
+    itself has other money in its settlements, and other refunds out of them: nothing follows for it.
+    """
+    collectors = {entry["franchisee_id"] for entry in records.entries if entry["collected_by_account_id"] is not None}
+    due: dict[str, Counter[str]] = {}
+    for transfer in records.transfers:
+        if transfer["status"] == "SETTLED" and transfer["settlement_id"] and transfer["franchisee_id"] not in collectors:
+            of_franchisee = due.setdefault(transfer["franchisee_id"], Counter())
+            of_franchisee[transfer["settlement_id"]] += transfer["amount_paise"] - transfer["reversed_paise"]
+    told = {settled["id"]: settled for settled in records.settlements}
+    for franchisee, settled_in in due.items():
+        banked, came_to = 0, 0
+        for name in sorted(settled_in.keys() & told.keys(), key=lambda one: moment(told[one]["processed_at"])):
+            banked, came_to = banked + told[name]["amount_paise"], came_to + settled_in[name]
+            if banked < came_to:
+                row, says = f"{franchisee}'s {name}", f"is of {told[name]['amount_paise']} paise, {banked} in all"
+                yield moment(told[name]["processed_at"]), row, says, f"its transfers come to {came_to} in all"
+                break
 
 
 def _tax_years(entries: Iterable[Json]) -> Iterator[Finding]:
