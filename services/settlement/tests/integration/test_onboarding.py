@@ -7,6 +7,7 @@ import pytest
 
 from razorpay_client import Permanent
 from razorpay_simulator.faults import FaultRule
+from settlement.usecases import follow_kyc
 
 from .conftest import FRANCHISEE, Build, World
 
@@ -166,3 +167,15 @@ async def test_an_activation_that_nobody_told_us_of_is_found_by_a_poll(world: Wo
     await world.pass_time(timedelta(minutes=40).total_seconds())
     shown = await world.call("GET", f"/v1/franchisees/frn_{franchisee_id}")
     assert (shown["status"], shown["transfers_enabled"]) == ("ACTIVATED", True)
+
+
+async def test_one_that_can_not_be_looked_up_keeps_no_other_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow_kyc, "POLL_BATCH", 1)
+    gone, waiting = await world.franchisee(1, activate=False), await world.franchisee(2, activate=False)
+    world.forwarding = False
+    path = f"/v2/accounts/{await world.account_of(gone)}/products/*"
+    world.sandbox.add_fault(FaultRule(kind="error", method="GET", path=path, status=400, times=100))
+    world.sandbox.move_kyc(await world.account_of(waiting), "activated")
+    await world.settle()
+    await world.pass_time(timedelta(minutes=15).total_seconds())
+    assert (await world.call("GET", f"/v1/franchisees/frn_{waiting}"))["status"] == "ACTIVATED"

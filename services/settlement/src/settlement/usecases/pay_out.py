@@ -202,6 +202,7 @@ async def _wait(app: Settlement, transfer: Transfer, *, hold: tuple[HoldKind, st
         ours = await transfers.find(uow.connection, transfer.id, lock=True)
         if ours is None or ours.status not in UNSENT:
             return
+        log.warning("transfer.waits", key=ours.key, calls=ours.calls, error=error.description)
         await transfers.set_values(
             uow.connection,
             ours.id,
@@ -219,6 +220,7 @@ async def _set_unknown(app: Settlement, transfer: Transfer, error: RazorpayError
         ours = await transfers.find(uow.connection, transfer.id, lock=True)
         if ours is None or ours.status not in UNSENT:
             return
+        log.warning("transfer.unknown", key=ours.key, calls=ours.calls, error=error.description)
         await transfers.set_values(
             uow.connection,
             ours.id,
@@ -355,6 +357,7 @@ async def _postpone(app: Settlement, transfer: Transfer, error: RazorpayError) -
         ours = await transfers.find(uow.connection, transfer.id, lock=True)
         if ours is None or ours.status is not transfer.status:
             return
+        log.warning("transfer.not_looked_up", key=ours.key, status=ours.status.value, error=error.description)
         await transfers.set_values(
             uow.connection,
             ours.id,
