@@ -34,6 +34,7 @@ from settlement.domain.books import (
 )
 from settlement.domain.franchisee import Terms, terms_in_force
 from voltlync.books.after_the_bill import Finding, corrections, due_back, netted, refunds_decided, taken_back
+from voltlync.books.arithmetic import arithmetic_differences
 from voltlync.books.direct import (
     as_collected,
     collector_of,
@@ -117,8 +118,12 @@ class Verifier:
             self._differs(found.at, found.row, found.says, found.should)
         for receipt in receipts(self._records):
             self._expect(receipt)
-        for between_rows in (*invoice_differences(self._records), *payee_differences(self._records)):
-            self._differs(*between_rows)
+        for odd in (
+            *invoice_differences(self._records),
+            *payee_differences(self._records),
+            *arithmetic_differences(self._records),
+        ):
+            self._differs(*odd)
         compared = list(self._compare())
         self._balances(compared)
         if wallets_differ is not None:
