@@ -135,6 +135,12 @@ async def test_the_books_agree_and_every_seeded_error_is_named(world: World) -> 
     def claim_of(changed: Records) -> dict[str, Any]:
         return of(changed, "transfers", "id", entry["transfer_id"])
 
+    def other_owner(changed: Records) -> None:
+        """Another franchisee with the same terms: every figure is right, and so is every journal."""
+        changed.terms["frn_9999"] = changed.terms[entry["franchisee_id"]]
+        changed.business_types["frn_9999"] = changed.business_types[entry["franchisee_id"]]
+        of(changed, "entries", "transaction_id", txn).update(franchisee_id="frn_9999")
+
     def row(changed: Records, razorpay_id: str, by: int = 0, **values: Any) -> dict[str, Any]:
         """A row of the statement, with so much more of what it moved."""
         found = of(changed, "statement_rows", "razorpay_id", razorpay_id)
@@ -212,6 +218,18 @@ async def test_the_books_agree_and_every_seeded_error_is_named(world: World) -> 
         "a transfer that failed": (
             lambda changed: claim_of(changed).update(status="FAILED"),
             f"transfer/{entry['transfer_id'].removeprefix('xfr_')}/claimed): is in the books; no record bears it out",
+        ),
+        "a payout in two transfers": (
+            lambda changed: changed.transfers.append({**claim_of(changed), "id": "xfr_9999"}),
+            f"xfr_9999: pays {entry['id']}; {entry['transfer_id']} has done so",
+        ),
+        "a session booked for another franchisee": (
+            lambda changed: other_owner(changed),
+            f"{entry['id']}: is frn_9999's; the bill of {qrp} is {entry['franchisee_id']}'s",
+        ),
+        "a payment that was heard of and lost": (
+            lambda changed: changed.payments_known.remove(served["razorpay_payment_id"]),
+            f"tells of {served['razorpay_payment_id']}, 10000 paise paid; there is no payment of it",
         ),
         "a session without an invoice": (
             lambda changed: changed.invoices.remove(invoice_of(changed)),

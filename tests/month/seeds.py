@@ -154,6 +154,28 @@ SEEDS = (
         "(transfer/{0}/claimed): is in the books; no record bears it out",
     ),
     Seed(
+        "a transfer to another franchisee",
+        ("settlement.transfers",),
+        "SELECT t.id, min(f.id) FROM settlement.transfers t JOIN settlement.franchisees f ON f.id <> t.franchisee_id"
+        " WHERE t.status = 'SETTLED' GROUP BY t.id LIMIT 1",
+        "UPDATE settlement.transfers SET franchisee_id = $2 WHERE id = $1",
+        "to frn_{1}; it is",
+    ),
+    Seed(
+        "a settlement that brought less to a franchisee's bank",
+        ("settlement.settlements",),
+        "SELECT razorpay_settlement_id FROM settlement.settlements WHERE status = 'MATCHED' LIMIT 1",
+        "UPDATE settlement.settlements SET amount_paise = amount_paise - 1 WHERE razorpay_settlement_id = $1",
+        "'s {0}: is of",
+    ),
+    Seed(
+        "a payment that was heard of and lost",
+        ("payments.qr_payments",),
+        "SELECT id, razorpay_payment_id FROM payments.qr_payments WHERE state = 'BILLED' LIMIT 1",
+        "DELETE FROM payments.qr_payments WHERE id = $1 AND $2::text <> ''",
+        "tells of {1}, ",
+    ),
+    Seed(
         "another amount of our own settlement",
         ("settlement.settlements",),
         "SELECT razorpay_settlement_id FROM settlement.settlements WHERE status = 'OWN' LIMIT 1",

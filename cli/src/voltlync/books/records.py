@@ -26,6 +26,8 @@ class Records:
 
     payments: list[Json] = field(default_factory=list)
     """With their bills and refunds."""
+    payments_known: set[str] = field(default_factory=set)
+    """Razorpay's ids of all payments, also of those that are not read."""
     recharge_payments: list[Json] = field(default_factory=list)
     wallet_sessions: list[Json] = field(default_factory=list)
     """With their bills."""
@@ -45,6 +47,8 @@ class Records:
     entries: list[Json] = field(default_factory=list)
     unowned: set[str] = field(default_factory=set)
     """Transactions whose bill waits for an owner."""
+    assigned: set[str] = field(default_factory=set)
+    """Transactions of whose bill a person said whose it is."""
     transfers: list[Json] = field(default_factory=list)
     settlements: list[Json] = field(default_factory=list)
     invoices: list[Json] = field(default_factory=list)
@@ -97,6 +101,7 @@ async def read_records(get: Get, say: Say, *, from_: datetime | None, to: dateti
     moved = {refund["qr_payment_id"] for refund in await all_of("refunds") if _since(refund["updated_at"], from_)}
     moved |= {entry["qr_payment_id"] for entry in records.entries if _since(entry["created_at"], from_)}
     for payment in await all_of("payments"):
+        records.payments_known.add(payment["razorpay_payment_id"])
         # One that came to rest before the time asked for has no event of money in it, and its bill need not be read.
         if payment["id"] in moved or payment["state"] in OPEN_STATES or _since(payment["updated_at"], from_):
             records.payments.append(await get(f"/v1/payments/{payment['id']}"))
@@ -110,7 +115,8 @@ async def read_records(get: Get, say: Say, *, from_: datetime | None, to: dateti
         if franchisee["razorpay_account_id"]:
             records.accounts_of_franchisees.add(franchisee["razorpay_account_id"])
     records.tax_rules = [TaxRuleView.model_validate(rule).rule() for rule in await all_of("tax-rules")]
-    records.unowned = {item["transaction_id"] for item in await read_all(get, "/v1/ledger-entries/unowned-bills")}
+    for bill in await read_all(get, "/v1/ledger-entries/unowned-bills?assigned=true"):
+        (records.assigned if bill["assigned_at"] else records.unowned).add(bill["transaction_id"])
     for transfer in await all_of("transfers"):
         whole = transfer["status"] != "FAILED" or transfer["paid_twice_status"]
         records.transfers.append(await get(f"/v1/transfers/{transfer['id']}") if whole else transfer)

@@ -34,6 +34,7 @@ from settlement.domain.books import (
 )
 from settlement.domain.franchisee import Terms, terms_in_force
 from voltlync.books.after_the_bill import Finding, corrections, due_back, netted, refunds_decided, taken_back
+from voltlync.books.arithmetic import arithmetic_differences
 from voltlync.books.direct import (
     as_collected,
     collector_of,
@@ -44,6 +45,7 @@ from voltlync.books.direct import (
     wrong_account,
 )
 from voltlync.books.invoices import invoice_differences
+from voltlync.books.payees import payee_differences
 from voltlync.books.records import Json, Records, moment, number
 from voltlync.books.split import split_of
 from voltlync.books.statement import StatementCheck
@@ -116,8 +118,12 @@ class Verifier:
             self._differs(found.at, found.row, found.says, found.should)
         for receipt in receipts(self._records):
             self._expect(receipt)
-        for of_invoice in invoice_differences(self._records):
-            self._differs(*of_invoice)
+        for odd in (
+            *invoice_differences(self._records),
+            *payee_differences(self._records),
+            *arithmetic_differences(self._records),
+        ):
+            self._differs(*odd)
         compared = list(self._compare())
         self._balances(compared)
         if wallets_differ is not None:

@@ -133,9 +133,10 @@ class Razorpay:
         """`GET /v1/transfers/:id`."""
         return await self._call("fetch_transfer", lambda client: client.transfer.fetch(razorpay_transfer_id), reads=True)
 
-    async def transfers_since(self, unix_seconds: int) -> list[Entity]:
-        """`GET /v1/transfers?from=`, all pages: every transfer of the account made since. Razorpay finds none by key or notes."""
-        return await self._all("list_transfers", lambda client, page: client.transfer.all({"from": unix_seconds, **page}))
+    async def transfers_since(self, unix_seconds: int, *, until: int) -> list[Entity]:
+        """`GET /v1/transfers?from=&to=`, all pages: every transfer made between. Razorpay finds none by key."""
+        window = {"from": unix_seconds, "to": until}
+        return await self._all("list_transfers", lambda client, page: client.transfer.all({**window, **page}))
 
     async def reverse_transfer(self, razorpay_transfer_id: str, body: Mapping[str, Any]) -> Entity:
         """`POST /v1/transfers/:id/reversals` → the reversal. No idempotency: an unknown outcome is resolved by the list."""

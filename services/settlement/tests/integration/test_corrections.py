@@ -13,6 +13,7 @@ from settlement.domain.due import later
 from settlement.repository import ledger
 from settlement.usecases import recover
 from settlement.usecases.check_books import check_books
+from settlement.usecases.correct_entry import correct_forgotten
 
 from .conftest import SELDOM, Build, World
 from .test_books import balances
@@ -237,6 +238,20 @@ async def test_an_assigned_bill_is_corrected_when_it_has_its_owner(world: World)
     assert off["franchisee_id"] == f"frn_{franchisee_id}"
     assert world.sandbox.balances()[await world.account_of(franchisee_id)] == PAYOUT + off["payout_paise"]
     await agree(world)
+
+
+async def test_a_correction_that_cannot_be_made_keeps_no_other_waiting(world: World) -> None:
+    """Bill and refund came at the same moment, and neither saw the other: the sweep makes up for it, session by session."""
+    franchisee_id = await world.franchisee()
+    odd, bill = world.bill(franchisee_id), world.bill(franchisee_id)
+    await paid_out(world, odd, bill)
+    add = "INSERT INTO refund_decisions (operator_refund_id, transaction_id, decision, received_at) VALUES ($1, $2, $3, now())"
+    await world.admin.execute(add, 1, odd.transaction_id, '{"of": "another release"}')
+    await world.admin.execute(add, 2, bill.transaction_id, decided(world, bill, 2000).model_dump_json())
+    await correct_forgotten(world.service.app)
+    await world.settle()
+    assert (await correction(world, bill))["payout_paise"] == -OFF
+    assert world.service.app.metrics.work_failed.labels("corrections")._value.get() == 1
 
 
 @pytest.mark.parametrize(

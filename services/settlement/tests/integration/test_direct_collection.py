@@ -1,7 +1,7 @@
 """Sessions that a franchisee collected itself: no transfer, commission receivable, and its settlements are not ours."""
 
 import itertools
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from chassis.web import Role
 from contracts.payments import PaymentBilled, PaymentFeeRecorded, PaymentRefundedInFull, RazorpayEventReceived, RefundChanged
 from contracts.settlement import DirectCollection, FranchiseeChanged, LedgerEntryChanged, LedgerEntryCreated
 from razorpay_simulator import QrPayment
+from settlement.domain.tax import india_day
 from settlement.usecases.check_books import check_books
 
 from .conftest import SELDOM, Build, World
@@ -68,6 +69,15 @@ async def test_a_collected_session_is_settled_by_that_and_owes_us_commission_and
     assert (await world.call("GET", "/v1/ledger-entries?collected=false"))["items"] == []
     explained = await world.call("GET", f"/v1/ledger-entries/{entry['id']}/explanation")
     assert explained["paragraph"].endswith("You owe VoltLync commission and tax withheld, ₹6.06.")
+
+
+async def test_one_whose_meter_was_in_doubt_has_nothing_to_be_released(world: World) -> None:
+    """It is settled: let go, it would be due for ever, and taken up every two minutes for nothing."""
+    bill = await collected(world, await world.franchisee(), implausible=True)
+    await tell(world, bill)
+    entry = await world.entry(bill)
+    await world.call("POST", f"/v1/ledger-entries/{entry['id']}/release", status=409)
+    assert await world.rows("SELECT due_at FROM ledger_entries") == [{"due_at": None}]
 
 
 async def test_its_events_in_any_order_and_twice_give_the_same_books(world: World) -> None:
@@ -177,10 +187,13 @@ async def test_a_franchisee_sees_its_own_debt_only_and_enters_none(world: World)
     await pay_us(world, mine, 606, status=403, **me)
     await pay_us(world, mine, 606, status=403, role=Role.OPERATOR)
     await pay_us(world, 999, 606, status=404)
-    tomorrow = (world.clock.now() + timedelta(days=1)).date().isoformat()
-    body = {"amount_paise": 1, "bank_reference": "UTR0002", "received_on": tomorrow}
-    await world.call("POST", f"/v1/franchisees/frn_{mine}/commission-receipts", json=body, status=422)
+    path, today = f"/v1/franchisees/frn_{mine}/commission-receipts", india_day(world.clock.now())
+    body = {"amount_paise": 1, "bank_reference": "UTR0002", "received_on": str(today + timedelta(days=1))}
+    await world.call("POST", path, json=body, status=422)
     assert await keys(world) == []
+    # Half an hour before midnight in London it is tomorrow in India, and that is the day on the bank's statement.
+    world.clock.jump((datetime.combine(today, time(23, 30), UTC) - world.clock.now()).total_seconds())
+    await world.call("POST", path, json=body, status=201)
 
 
 async def test_money_that_another_has_than_the_sites_owner_waits_for_a_person(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from razorpay_client import api
 from razorpay_simulator.faults import FaultRule
 from razorpay_simulator.outcomes import OutcomeRule
 from settlement.domain.due import later
@@ -97,6 +98,27 @@ async def test_a_process_that_dies_with_a_claim_leaves_one_transfer(world: World
     assert len(world.sandbox.requests("POST", "/v1/transfers")) == 1
 
 
+async def test_what_waited_for_days_is_looked_for_before_its_key_is_used_again(build: Build) -> None:
+    """Razorpay does not say how long it knows a key: after days the same key may well make a second transfer."""
+    world = await build(settings=SELDOM)
+    franchisee_id = await world.franchisee()
+    world.forwarding = False
+    # An earlier call is still in progress there: a conflict, and the money goes all the same.
+    world.sandbox.add_fault(FaultRule(kind="conflict", when="after_effect", **CREATE))
+    path = f"/v1/franchisees/frn_{franchisee_id}"
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    assert (await world.entry(bill))["hold_kind"] == "RAZORPAY"
+    await world.call("PATCH", path, json={"operator_hold": True})
+    world.clock.jump(3 * 86_400)
+    world.sandbox.state.idempotency.clear()
+    await world.call("PATCH", path, json={"operator_hold": False})
+    await world.settle()
+    assert (await world.entry(bill))["status"] == "TRANSFERRED"
+    assert len(world.sandbox.state.transfers) == 1
+
+
 async def test_a_definitive_failure_gets_a_new_key_half_an_hour_later(world: World) -> None:
     franchisee_id = await world.franchisee()
     world.sandbox.add_outcome(OutcomeRule(of="transfer", outcome="failed"))
@@ -134,19 +156,58 @@ async def test_three_failures_wait_for_a_person_who_may_try_once_more(build: Bui
     await world.call("POST", f"/v1/ledger-entries/{entry['id']}/retry", status=409)
 
 
-async def test_a_refusal_that_went_through_after_all_is_found_before_a_new_key_is_used(world: World) -> None:
+async def test_a_payout_that_is_tried_again_weeks_later_is_looked_for_where_it_was_made(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in all that was transferred since: in a large network that list is given up, and the payout would wait for ever."""
+    world = await build(settings={**SELDOM, "transfer_retries_max": 1})
     franchisee_id = await world.franchisee()
-    world.forwarding = False
-    refusal = FaultRule(kind="error", status=400, description="The input field is required", when="after_effect", **CREATE)
-    world.sandbox.add_fault(refusal)
+    world.sandbox.add_fault(FaultRule(kind="error", status=400, description="The id provided does not exist", **CREATE))
     bill = world.bill(franchisee_id)
     await world.publish(bill)
     await world.settle()
-    assert (await world.entry(bill))["status"] == "FAILED"
-    await world.pass_time(1860)
+    entry = await world.entry(bill)
+    assert (entry["status"], entry["failed_attempts"]) == ("FAILED", 1)
+    world.clock.jump(21 * 86_400)
+    for _ in range(3):
+        await world.publish(world.bill(franchisee_id))
+    await world.settle()
+    monkeypatch.setattr(api, "PAGE_SIZE", 1)
+    monkeypatch.setattr(api, "PAGES_MAX", 3)
+    await world.call("POST", f"/v1/ledger-entries/{entry['id']}/retry")
+    await world.settle()
     assert (await world.entry(bill))["status"] == "TRANSFERRED"
-    assert len(world.sandbox.requests("POST", "/v1/transfers")) == 1
-    assert world.sandbox.balances()[await world.account_of(franchisee_id)] == PAYOUT
+
+
+async def test_a_refusal_that_went_through_after_all_is_found_at_once_with_what_it_carried(world: World) -> None:
+    """Called failed, it would let go what it carried, and the next payout would take that along once more."""
+    franchisee_id = await world.franchisee()
+    world.forwarding = False
+    small, bill, following = world.bill(franchisee_id, energy_wh=40), world.bill(franchisee_id), world.bill(franchisee_id)
+    await world.publish(small)
+    await world.settle()
+    refusal = FaultRule(kind="error", status=400, description="The input field is required", when="after_effect", **CREATE)
+    world.sandbox.add_fault(refusal)
+    await world.publish(bill)
+    await world.settle()
+    assert [(await world.entry(one))["status"] for one in (small, bill)] == ["TRANSFERRED", "TRANSFERRED"]
+    await world.publish(following)
+    await world.settle()
+    assert len(world.sandbox.requests("POST", "/v1/transfers")) == 2
+    assert world.sandbox.balances()[await world.account_of(franchisee_id)] == 2 * PAYOUT + 65
+
+
+async def test_a_refusal_is_no_failure_before_the_list_was_seen(world: World) -> None:
+    franchisee_id = await world.franchisee()
+    world.sandbox.add_fault(FaultRule(kind="error", status=400, description="The input field is required", **CREATE))
+    world.sandbox.add_fault(FaultRule(kind="error", method="GET", path="/v1/transfers"))
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    assert (await world.entry(bill))["status"] == "UNKNOWN"
+    await world.pass_time(60)
+    entry = await world.entry(bill)
+    assert (entry["status"], entry["failed_attempts"]) == ("TRANSFERRED", 0)
 
 
 async def test_a_low_balance_waits_with_the_same_key_and_counts_as_no_try(build: Build) -> None:

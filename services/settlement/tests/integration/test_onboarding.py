@@ -1,10 +1,13 @@
 """A franchisee comes on board at Razorpay, whatever happens to the calls; its KYC by both families of events, and by a poll."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from razorpay_client import Permanent
 from razorpay_simulator.faults import FaultRule
+from settlement.usecases import follow_kyc
 
 from .conftest import FRANCHISEE, Build, World
 
@@ -61,6 +64,45 @@ async def test_a_refused_detail_is_told_and_a_correction_takes_it_up_again(world
     assert (await world.call("GET", path))["link_step"] == "DONE"
     # From here on Razorpay's own form rules.
     await world.call("PATCH", path, json={"email": "new@acme.example"}, status=422)
+
+
+async def test_a_bank_account_that_is_corrected_while_the_old_one_is_being_sent_is_sent_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else we show one account and Razorpay settles to the other."""
+    razorpay, right = world.service.app.razorpay, {**FRANCHISEE["bank"], "account_number": "9876543210"}
+    send, sent = razorpay.edit_product, []
+
+    async def slow(account_id: str, product_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        if not sent:
+            await world.call("PATCH", "/v1/franchisees/frn_1", json={"bank": right})
+        sent.append(body["settlements"]["account_number"])
+        return {} if sent[1:] else await send(account_id, product_id, body)  # reviewed as it is, the sandbox takes no second one
+
+    monkeypatch.setattr(razorpay, "edit_product", slow)
+    await world.franchisee(1, activate=False)
+    assert sent == [FRANCHISEE["bank"]["account_number"], right["account_number"]]
+    assert (await world.call("GET", "/v1/franchisees/frn_1"))["link_step"] == "DONE"
+
+
+async def test_a_detail_that_is_corrected_while_the_wrong_one_is_being_refused_is_taken_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    razorpay = world.service.app.razorpay
+    create, asked = razorpay.create_account, []
+
+    async def slow(body: dict[str, Any]) -> dict[str, Any]:
+        asked.append(body["phone"])
+        if asked[1:]:
+            return await create(body)
+        await world.call("PATCH", "/v1/franchisees/frn_1", json={"phone": "9000090001"})
+        raise Permanent("The contact number is invalid.", status=400)
+
+    monkeypatch.setattr(razorpay, "create_account", slow)
+    await world.franchisee(1, activate=False)
+    assert asked == ["9000090000", "9000090001"]
+    shown = await world.call("GET", "/v1/franchisees/frn_1")
+    assert (shown["link_step"], shown["link_error"]) == ("DONE", None)
 
 
 @pytest.mark.parametrize("family", ["account", "product"])
@@ -125,3 +167,15 @@ async def test_an_activation_that_nobody_told_us_of_is_found_by_a_poll(world: Wo
     await world.pass_time(timedelta(minutes=40).total_seconds())
     shown = await world.call("GET", f"/v1/franchisees/frn_{franchisee_id}")
     assert (shown["status"], shown["transfers_enabled"]) == ("ACTIVATED", True)
+
+
+async def test_one_that_can_not_be_looked_up_keeps_no_other_waiting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follow_kyc, "POLL_BATCH", 1)
+    gone, waiting = await world.franchisee(1, activate=False), await world.franchisee(2, activate=False)
+    world.forwarding = False
+    path = f"/v2/accounts/{await world.account_of(gone)}/products/*"
+    world.sandbox.add_fault(FaultRule(kind="error", method="GET", path=path, status=400, times=100))
+    world.sandbox.move_kyc(await world.account_of(waiting), "activated")
+    await world.settle()
+    await world.pass_time(timedelta(minutes=15).total_seconds())
+    assert (await world.call("GET", f"/v1/franchisees/frn_{waiting}"))["status"] == "ACTIVATED"

@@ -108,3 +108,24 @@ async def test_a_person_pays_nothing_up_to_five_lakh_a_year_and_then_on_all_of_i
     await world.admin.execute("UPDATE settlement.tds_years SET withheld_paise = 1 WHERE year = 2025")
     await check_books(world.service.app)
     assert gauge.collect()[0].samples[0].value == 1
+
+
+async def test_a_threshold_that_ends_within_a_year_leaves_the_year_whole(world: World) -> None:
+    """A session billed late is under the old rule, and its year has what was sold under the new one."""
+    tomorrow = datetime.combine((world.clock.now() + timedelta(days=1, hours=6)).date(), datetime.min.time(), tzinfo=UTC)
+    rule = {"section": "s.393(1)", "rate_bps": 20, "with_pan": True, "effective_from": str(tomorrow.date())}
+    await world.call("POST", "/v1/tax-rules", role=Role.FINANCE, json={**rule, "business_types": ["individual"]}, status=201)
+    try:
+        person = await world.franchisee(1, **BY_RULE, business_type="individual", pan=None)
+        before, under_the_new, late = world.bill(person), world.bill(person, started_at=tomorrow), world.bill(person)
+        for bill in (before, under_the_new, late):
+            await world.publish(bill)
+            await world.settle()
+        assert [(await world.entry(bill))["tds_bps"] for bill in (before, under_the_new, late)] == [10, 20, 10]
+        # 73.15 billed each: 100.00 less 26.85 that went back.
+        assert (await world.entry(late))["tds_year_sales_paise"] == 2 * 7315
+        await check_books(world.service.app)
+        assert world.service.app.metrics.books_differences.collect()[0].samples[0].value == 0
+    finally:
+        await world.admin.execute("UPDATE settlement.ledger_entries SET tax_rule_id = NULL")
+        await world.admin.execute("DELETE FROM settlement.tax_rules WHERE id > $1", SEEDED)

@@ -26,7 +26,7 @@ from settlement.domain.reconcile import (
     fee_problem,
     own_share,
 )
-from settlement.domain.statement import StatementRow, daily_range, day_of, first_of_unbroken, read_row
+from settlement.domain.statement import StatementRow, day_of, days_to_read, first_of_unbroken, read_row
 
 AT = 1_763_019_089
 THEN = datetime.fromtimestamp(AT, UTC)
@@ -117,10 +117,17 @@ def test_a_row_is_read_whatever_is_missing_or_strange_in_it() -> None:
 def test_days_are_indias_and_what_was_missed_is_read_as_well() -> None:
     assert day_of(datetime(2026, 11, 30, 18, 30, tzinfo=UTC)) == date(2026, 12, 1)
     today = date(2026, 12, 1)
-    assert daily_range(today, days_back=4, read_until=None) == (date(2026, 11, 27), date(2026, 11, 30))
-    assert daily_range(today, days_back=4, read_until=date(2026, 11, 30)) == (date(2026, 11, 27), date(2026, 11, 30))
-    assert daily_range(today, days_back=4, read_until=date(2026, 11, 10)) == (date(2026, 11, 11), date(2026, 11, 30))
-    assert daily_range(today, days_back=4, read_until=date(2020, 1, 1))[0] == date(2026, 8, 31)
+    november = [date(2026, 11, day) for day in range(1, 31)]
+    daily = {"daily": (november[26], november[29])}
+
+    def to_read(*read: date) -> dict[str, tuple[date, date]]:
+        return days_to_read(today, days_back=4, read=read)
+
+    assert to_read() == to_read(*november) == to_read(*november[:26]) == daily
+    assert to_read(*november[:10]) == daily | {"missed": (november[10], november[25])}
+    # Somebody asked for the last days after an outage: those before them are still missing.
+    assert to_read(*november[:10], *november[19:], today) == daily | {"missed": (november[10], november[25])}
+    assert to_read(date(2020, 1, 1))["missed"][0] == date(2026, 8, 31)
     read = [today - timedelta(days=n) for n in (1, 2, 4)]
     assert first_of_unbroken(read, until=today - timedelta(days=1)) == today - timedelta(days=2)
     assert first_of_unbroken(read, until=today) is None

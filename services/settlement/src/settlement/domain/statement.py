@@ -110,13 +110,19 @@ def day_of(at: datetime) -> date:
     return at.astimezone(IST).date()
 
 
-def daily_range(today: date, *, days_back: int, read_until: date | None) -> tuple[date, date]:
-    """The days to be read today: the last `days_back` whole ones once more, for rows come late, and what was missed before."""
-    yesterday = today - timedelta(days=1)
+def days_to_read(today: date, *, days_back: int, read: Collection[date]) -> dict[str, tuple[date, date]]:
+    """What is to be read today: `daily`, the last `days_back` whole days once more, for rows come late; `missed`, if any are.
+
+    Apart, so that a day that Razorpay refuses keeps no newer one waiting. `missed` begins with the first day that is missing
+    since the first that was read: one that somebody asked for does not hide those before it.
+    """
+    yesterday, oldest = today - timedelta(days=1), today - timedelta(days=DAYS_MAX)
     first = yesterday - timedelta(days=days_back - 1)
-    if read_until is not None:
-        first = min(first, read_until + timedelta(days=1))
-    return max(first, today - timedelta(days=DAYS_MAX)), yesterday
+    missing = max(min(read), oldest) if read else first
+    while missing < first and missing in read:
+        missing += timedelta(days=1)
+    missed = {"missed": (missing, first - timedelta(days=1))} if missing < first else {}
+    return {"daily": (first, yesterday)} | missed
 
 
 def first_of_unbroken(read: Collection[date], *, until: date) -> date | None:

@@ -46,7 +46,9 @@ async def open_of(connection: AsyncConnection, transaction_id: int) -> list[Refu
 async def forgotten(connection: AsyncConnection, *, limit: int) -> list[int]:
     """Sessions that have their entry and a decision that it does not follow: bill and decision came at the same moment."""
     here = exists().where(ledger_entries.c.transaction_id == _D.transaction_id, ledger_entries.c.kind == EntryKind.SESSION.value)
-    query = select(_D.transaction_id).where(_D.ledger_entry_id.is_(None), here).distinct().limit(limit)
+    query = (
+        select(_D.transaction_id).where(_D.ledger_entry_id.is_(None), here).distinct().order_by(_D.transaction_id).limit(limit)
+    )
     return list((await connection.execute(query)).scalars())
 
 

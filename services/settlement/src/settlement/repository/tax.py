@@ -84,10 +84,15 @@ async def sum_year(connection: AsyncConnection, franchisee_id: int, year: int) -
     return _year_from((await connection.execute(_sums(franchisee_id, year))).one())
 
 
-async def lock_year(connection: AsyncConnection, franchisee_id: int, year: int) -> YearSoFar:
-    """A franchisee's financial year, ours until the transaction ends. At first it is summed up from the entries there are."""
+async def lock_year(connection: AsyncConnection, franchisee_id: int, year: int, *, begin: bool) -> YearSoFar | None:
+    """A franchisee's financial year, ours until the transaction ends; None where it has not begun, and is not to.
+
+    It begins with its first entry under a threshold, summed up from the entries there are; from then on every entry is in it.
+    """
     mine = select(tds_years).where(_Y.franchisee_id == franchisee_id, _Y.year == year).with_for_update()
     row = (await connection.execute(mine)).one_or_none()
+    if row is None and not begin:
+        return None
     if row is None:
         await connection.execute(insert(tds_years).from_select(list(_Y), _sums(franchisee_id, year)).on_conflict_do_nothing())
         row = (await connection.execute(mine)).one()

@@ -137,5 +137,10 @@ async def correct_forgotten(app: Settlement) -> None:
     async with app.database.reading() as uow:
         sessions = await refund_decisions.forgotten(uow.connection, limit=SESSIONS_AT_ONCE)
     for transaction_id in sessions:
-        async with app.database.transaction() as uow:
-            await correct_entries(app, uow, transaction_id)
+        try:
+            async with app.database.transaction() as uow:
+                await correct_entries(app, uow, transaction_id)
+        except Exception:
+            # Looked at again with the next sweep; the other sessions' franchisees and riders must not wait for it.
+            app.metrics.work_failed.labels("corrections").inc()
+            log.exception("entry.not_corrected", transaction_id=transaction_id)

@@ -71,6 +71,8 @@ async def poll_kyc(app: Settlement) -> None:
             product = await app.razorpay.fetch_product(franchisee.razorpay_account_id, franchisee.razorpay_product_id)
         except RazorpayError as error:
             log.warning("kyc.poll_failed", franchisee_id=franchisee.id, error=error.description)
+            async with app.database.transaction() as uow:  # else it would be the first of every batch
+                await franchisees.set_values(uow.connection, franchisee.id, kyc_polled_at=uow.now)
             continue
         status = str(product.get("activation_status"))
         async with app.database.transaction() as uow:

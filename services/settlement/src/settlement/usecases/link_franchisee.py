@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from chassis.database import UnitOfWork
 from razorpay_client import Permanent, RazorpayError
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.franchisee import FranchiseeStatus
@@ -52,14 +53,26 @@ async def take_up_link(app: Settlement) -> bool:
     return True
 
 
+async def _is_changed(uow: UnitOfWork, franchisee: Franchisee) -> bool:
+    """Whether PATCH changed details during the call, and made them due: what was sent is not what we show any more."""
+    ours = await franchisees.find(uow.connection, franchisee.id, lock=True)
+    return ours is None or ours.link_due_at != franchisee.link_due_at
+
+
 async def _leave(app: Settlement, franchisee: Franchisee, **values: Any) -> None:
     async with app.database.transaction() as uow:
-        await franchisees.set_values(uow.connection, franchisee.id, updated_at=uow.now, **values)
+        if not await _is_changed(uow, franchisee):
+            await franchisees.set_values(uow.connection, franchisee.id, updated_at=uow.now, **values)
 
 
 async def _persist(app: Settlement, franchisee: Franchisee, learnt: dict[str, Any]) -> None:
     step = NEXT_STEP[franchisee.link_step]
     async with app.database.transaction() as uow:
+        if await _is_changed(uow, franchisee) and franchisee.link_step is LinkStep.BANK:
+            # Razorpay may have the old bank account, whichever of two calls came last: the new one goes once more.
+            await franchisees.set_values(uow.connection, franchisee.id, link_step=LinkStep.BANK.value, link_due_at=uow.now)
+            uow.after_commit(app.links.wake)
+            return
         if franchisee.link_step is LinkStep.ACCOUNT:
             learnt = {**learnt, "status": FranchiseeStatus.LINKED.value}
         changed = await franchisees.set_values(

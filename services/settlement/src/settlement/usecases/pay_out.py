@@ -48,6 +48,13 @@ log = structlog.get_logger(__name__)
 SCAN_MARGIN = timedelta(minutes=5)
 """Razorpay's clock and ours may differ by this much: a scan begins so long before the claim."""
 
+LATE_MARGIN = timedelta(hours=6)
+"""And so long after the last word on an attempt its call, or one before it, may still have arrived."""
+
+KEY_TRUSTED = timedelta(hours=12)
+"""Razorpay does not say how long it knows a key. So long after the claim its list is read before even what waited is sent again:
+one of its calls may have gone through after all, a conflict (409) among them, and its event may have been lost."""
+
 
 async def take_up_payout(app: Settlement) -> bool:
     """Claim the transfer, reversal or entry that is due longest and do what is to be done with it. False: nothing is due."""
@@ -79,7 +86,7 @@ async def _begin(app: Settlement, entry: Entry) -> None:
     if earlier:
         # A new key is a new payment: first look whether one of the old keys went through after all.
         try:
-            made = await _scan(app, since=earlier[0])
+            made = await _scan(app, first=earlier[0], last=earlier[-1])
         except RazorpayError as error:
             log.warning("transfer.scan_failed", ledger_entry_id=entry.id, error=error.description)
             return  # the entry's claim lapses, and it is tried again
@@ -145,10 +152,7 @@ async def _send(app: Settlement, transfer: Transfer) -> None:
         entity = await app.razorpay.create_transfer(key=transfer.key, body=transfer.body)
         seen = _observed(entity)
     except Permanent as error:
-        async with app.database.transaction() as uow:
-            ours = await transfers.find(uow.connection, transfer.id, lock=True)
-            if ours is not None and ours.status in UNSENT:
-                await fail_transfer(app, uow, ours, error=error.description)
+        await _refused(app, transfer, error)
         return
     except Retryable as error:
         words = LOW_BALANCE_WORDS if error.low_balance else BUSY_WORDS
@@ -159,6 +163,23 @@ async def _send(app: Settlement, transfer: Transfer) -> None:
         await _set_unknown(app, transfer, error)
         return
     await _persist(app, transfer, seen)
+
+
+async def _refused(app: Settlement, transfer: Transfer, error: Permanent) -> None:
+    """A refusal may hide that it exists: look, then call it failed. What was carried along is free for another at once."""
+    try:
+        made = await _scan(app, first=transfer, last=transfer)
+    except RazorpayError as unseen:
+        await _set_unknown(app, transfer, unseen)
+        return
+    seen = find_by_key(made, key=transfer.key, environment=app.settings.environment_mark)
+    if seen is not None:
+        await _persist(app, transfer, seen)
+        return
+    async with app.database.transaction() as uow:
+        ours = await transfers.find(uow.connection, transfer.id, lock=True)
+        if ours is not None and ours.status in UNSENT:
+            await fail_transfer(app, uow, ours, error=error.description)
 
 
 def _observed(entity: dict[str, object]) -> Observed:
@@ -181,6 +202,7 @@ async def _wait(app: Settlement, transfer: Transfer, *, hold: tuple[HoldKind, st
         ours = await transfers.find(uow.connection, transfer.id, lock=True)
         if ours is None or ours.status not in UNSENT:
             return
+        log.warning("transfer.waits", key=ours.key, calls=ours.calls, error=error.description)
         await transfers.set_values(
             uow.connection,
             ours.id,
@@ -198,6 +220,7 @@ async def _set_unknown(app: Settlement, transfer: Transfer, error: RazorpayError
         ours = await transfers.find(uow.connection, transfer.id, lock=True)
         if ours is None or ours.status not in UNSENT:
             return
+        log.warning("transfer.unknown", key=ours.key, calls=ours.calls, error=error.description)
         await transfers.set_values(
             uow.connection,
             ours.id,
@@ -215,12 +238,13 @@ async def _go_on(app: Settlement, transfer: Transfer) -> None:
     if transfer.status not in UNSENT:
         await _poll(app, transfer)
         return
-    if transfer.status is not TransferStatus.WAITING:
+    is_old = app.clock.now() - transfer.created_at > KEY_TRUSTED
+    if transfer.status is not TransferStatus.WAITING or is_old:
         if transfer.status is TransferStatus.CLAIMED:
             app.metrics.transfer_unknown.inc()
             log.warning("transfer.claim_lapsed", key=transfer.key)
         try:
-            made = await _scan(app, since=transfer)
+            made = await _scan(app, first=transfer, last=transfer)
         except RazorpayError as error:
             await _postpone(app, transfer, error)
             return
@@ -266,9 +290,13 @@ async def _claim_again(app: Settlement, uow: UnitOfWork, transfer: Transfer) -> 
     return ours
 
 
-async def _scan(app: Settlement, *, since: Transfer) -> list[Observed]:
-    """What Razorpay made since a claim. Razorpay finds no transfer by key or notes, so the list is read."""
-    found = await app.razorpay.transfers_since(int((since.created_at - SCAN_MARGIN).timestamp()))
+async def _scan(app: Settlement, *, first: Transfer, last: Transfer) -> list[Observed]:
+    """What Razorpay made while these attempts were. Razorpay finds no transfer by key or notes, so the list is read.
+
+    Nothing is sent without `updated_at`: what was made of an attempt was made about then, and not in the weeks after it.
+    """
+    since, until = first.created_at - SCAN_MARGIN, last.updated_at + LATE_MARGIN
+    found = await app.razorpay.transfers_since(int(since.timestamp()), until=int(until.timestamp()))
     return [Observed.from_entity(entity) for entity in found if "id" in entity]
 
 
@@ -329,6 +357,7 @@ async def _postpone(app: Settlement, transfer: Transfer, error: RazorpayError) -
         ours = await transfers.find(uow.connection, transfer.id, lock=True)
         if ours is None or ours.status is not transfer.status:
             return
+        log.warning("transfer.not_looked_up", key=ours.key, status=ours.status.value, error=error.description)
         await transfers.set_values(
             uow.connection,
             ours.id,

@@ -1,6 +1,6 @@
 """Razorpay's statement is read: once a day over the last days, and on demand. A page at a time: claim, call, persist."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import structlog
 
@@ -9,7 +9,7 @@ from chassis.web import Page, Principal, fetch_page, invalid_field
 from razorpay_client import Permanent, RazorpayError
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.errors import NoSuchReading
-from settlement.domain.statement import DAYS_MAX, ReadStatus, daily_range, day_of, read_row
+from settlement.domain.statement import DAYS_MAX, ReadStatus, day_of, days_to_read, read_row
 from settlement.repository import matches, statement
 from settlement.repository.statement import Reading
 from settlement.statement_tables import statement_readings
@@ -29,16 +29,16 @@ PAGE_LEASE_SECONDS = 120
 
 
 async def schedule_reading(app: Settlement) -> None:
-    """Sweep: today's reading, once per day of India's."""
+    """Sweep: today's readings, once per day of India's."""
     async with app.database.transaction() as uow:
         today = day_of(uow.now)
-        read_until = await statement.last_day_read(uow.connection)
-        first, last = daily_range(today, days_back=app.settings.recon_days_back, read_until=read_until)
-        _, new = await statement.ask_for(
-            uow.connection, key=f"daily/{today}", from_day=first, to_day=last, asked_by="the clock", now=uow.now
-        )
-        if new:
-            uow.after_commit(app.statement.wake)
+        read = set(await statement.days_read(uow.connection, since=date.min))
+        for name, (first, last) in days_to_read(today, days_back=app.settings.recon_days_back, read=read).items():
+            _, new = await statement.ask_for(
+                uow.connection, key=f"{name}/{today}", from_day=first, to_day=last, asked_by="the clock", now=uow.now
+            )
+            if new:
+                uow.after_commit(app.statement.wake)
 
 
 async def ask_for_reading(app: Settlement, uow: UnitOfWork, body: ReadingAsked, principal: Principal) -> ReadingView:

@@ -4,6 +4,7 @@ from chassis.database import UnitOfWork
 from chassis.web import Principal, invalid_field
 from settlement.domain.books import CommissionReceived
 from settlement.domain.errors import NoSuchFranchisee, NoSuchReceipt, ReceiptExists, ReceiptWithdrawn
+from settlement.domain.tax import india_day
 from settlement.repository import franchisees, receivables
 from settlement.usecases.announce import audit
 from settlement.usecases.context import Settlement
@@ -20,7 +21,7 @@ async def enter_commission_receipt(
     """
     if await franchisees.find(uow.connection, franchisee_id) is None:
         raise NoSuchFranchisee(franchisee_id)
-    if body.received_on > uow.now.date():
+    if body.received_on > india_day(uow.now):
         raise invalid_field("#/body/received_on", "This day has not come yet")
     row = await receivables.add_receipt(
         uow.connection, franchisee_id=franchisee_id, entered_by=principal.subject, now=uow.now, **body.model_dump()

@@ -130,6 +130,7 @@ async def _collector(app: Settlement, settled: Settled) -> int | None:
 
 
 async def _again(app: Settlement, settled: Settled, error: str) -> None:
+    log.warning("settlement.not_looked_up", settlement=settled.razorpay_settlement_id, calls=settled.calls, error=error)
     async with app.database.transaction() as uow:
         pause = backoff_seconds(settled.razorpay_settlement_id, settled.calls)
         await settlements.set_values(uow.connection, settled.id, last_error=error, next_attempt_at=later(uow.now, pause))

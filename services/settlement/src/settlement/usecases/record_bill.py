@@ -75,13 +75,12 @@ async def book(
     who = payee(business_type=owner.business_type, pan=owner.pan, stakeholder_pan=owner.stakeholder.get("pan"))
     rule = rule_in_force(await tax.rules(uow.connection), who, india_day(bill.started_at))
     by = withholding(terms, rule)
-    year = None
-    if rule.annual_threshold_paise is not None:
-        # Entries of such a year queue here: each takes up where the one before it ended.
-        year = await tax.lock_year(uow.connection, owner.id, financial_year(bill.started_at))
-        if await ledger.figures_of(uow.connection, bill.transaction_id) is not None:
-            await _compare(app, uow, bill)
-            return None
+    # Entries of a year with a threshold queue here, whatever taxes them: each takes up where the one before it ended.
+    begin = rule.annual_threshold_paise is not None
+    year = await tax.lock_year(uow.connection, owner.id, financial_year(bill.started_at), begin=begin)
+    if year is not None and await ledger.figures_of(uow.connection, bill.transaction_id) is not None:
+        await _compare(app, uow, bill)
+        return None
     split = divide(
         gross_paise=bill.paid_paise,
         refund_paise=bill.refund_paise,

@@ -213,6 +213,7 @@ async def _wait(app: Settlement, reversal: Reversal, error: RazorpayError, *, st
         row = await reversals.find(uow.connection, reversal.id, lock=True)
         if row is None or row.status not in OPEN:
             return
+        log.warning("reversal.waits", reversal_id=row.id, status=status.value, calls=row.calls, error=error.description)
         pause = backoff_seconds(f"reversal/{row.id}", row.calls)
         if status is ReversalStatus.UNKNOWN:
             # Nothing at Razorpay joins a late first call and a second one: so long as the first may arrive, none is sent.

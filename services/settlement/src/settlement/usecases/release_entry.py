@@ -3,7 +3,7 @@
 from chassis.database import UnitOfWork
 from chassis.web import Principal
 from settlement.domain.errors import NoSuchLedgerEntry, NotHeldForReview, NothingToRetry
-from settlement.domain.ledger_entry import EntryStatus
+from settlement.domain.ledger_entry import CLAIMABLE, EntryStatus
 from settlement.repository import ledger
 from settlement.usecases.announce import audit
 from settlement.usecases.context import Settlement
@@ -18,7 +18,7 @@ async def release_ledger_entry(
     entry = await ledger.find(uow.connection, ledger_entry_id, lock=True)
     if entry is None:
         raise NoSuchLedgerEntry(ledger_entry_id)
-    if not entry.needs_review:
+    if not entry.needs_review or entry.status not in CLAIMABLE:
         raise NotHeldForReview(ledger_entry_id)
     await ledger.set_values(uow.connection, entry.id, released_by=principal.subject, due_at=uow.now)
     _audit(uow, entry.id, "release", principal)
