@@ -25,6 +25,9 @@ class Metrics:
         self.transfer_twice = counter(
             "voltlync_settlement_transfer_twice_failed_total", "Transfers that live beside another of the same entry: paid twice"
         )
+        self.transfer_mismatch = counter(
+            "voltlync_settlement_transfer_mismatches_total", "Transfers that Razorpay tells of with another amount than ours"
+        )
         self.entries_corrected = counter(
             "voltlync_settlement_entries_corrected_total", "Corrections of ledger entries after refunds that operators decided"
         )

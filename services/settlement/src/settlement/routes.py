@@ -44,7 +44,7 @@ BOOKKEEPERS = ADMIN | FINANCE
 
 ROUTES = (
     Route(
-        "POST", "/v1/franchisees", create_franchisee, roles=ADMIN | OPERATOR, status=201,
+        "POST", "/v1/franchisees", create_franchisee, roles=ADMIN | FINANCE, status=201,
         summary="Enter a franchisee; its onboarding at Razorpay begins",
     ),
     Route("GET", "/v1/franchisees", list_franchisees, roles=READERS, summary="Franchisees; a franchisee sees itself"),

@@ -233,6 +233,7 @@ ledger_entries = Table(
         "id",
         postgresql_where=text("collected_by_account_id is not null"),
     ),
+    Index("ledger_entries_all_collected_idx", "id", postgresql_where=text("collected_by_account_id is not null")),
     Index(
         "ledger_entries_carried_idx",
         "franchisee_id",
@@ -461,6 +462,7 @@ settlements = Table(
     moment("processed_at", "Razorpay's time of the event"),
     moment("created_at", "when we learnt of it"),
     one_of("status", SettlementStatus),
+    Index("settlements_utr_idx", "utr", "id", postgresql_where=text("utr is not null")),
     Index("settlements_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
     Index(None, "franchisee_id", "id"),
     comment="settlement.processed events: a franchisee's, reconciled with its transfers, or our own, recorded.",

@@ -3,6 +3,7 @@
 from typing import Any
 
 from chassis.web import Role
+from contracts.settlement import AuditRecorded
 
 from .conftest import FRANCHISEE, World
 
@@ -43,6 +44,7 @@ async def test_roles_are_kept_apart(world: World) -> None:
     closed = [
         (Role.FRANCHISEE, "PATCH", "/v1/franchisees/frn_1"),
         (Role.FRANCHISEE, "POST", "/v1/franchisees"),
+        (Role.OPERATOR, "POST", "/v1/franchisees"),
         (Role.FRANCHISEE, "POST", "/v1/franchisees/frn_1/terms"),
         (Role.FRANCHISEE, "POST", "/v1/ledger-entries/led_1/release"),
         (Role.FRANCHISEE, "POST", "/v1/ledger-entries/led_1/retry"),
@@ -55,6 +57,22 @@ async def test_roles_are_kept_apart(world: World) -> None:
     ]
     for role, method, path in closed:
         await world.call(method, path, role=role, franchisee_id=1, json={}, status=403)
+
+
+async def test_where_a_franchisees_money_goes_is_changed_by_few_and_told_by_the_accounts_end(world: World) -> None:
+    franchisee_id = await world.franchisee()
+    path, other = f"/v1/franchisees/frn_{franchisee_id}", {**FRANCHISEE["bank"], "account_number": "50100099990042"}
+    problem = await world.call("PATCH", path, json={"bank": other}, role=Role.OPERATOR, status=403)
+    assert problem["detail"] == "This needs one of these roles: admin, finance."
+    assert (await world.call("GET", path))["bank"]["account_number_ends"] == FRANCHISEE["bank"]["account_number"][-4:]
+    held = await world.call("PATCH", path, json={"operator_hold": True, "operator_reason": "Papers."}, role=Role.OPERATOR)
+    assert held["operator_hold"]
+    await world.call("PATCH", path, json={"bank": other}, role=Role.FINANCE)
+    await world.settle()
+    told = [record for record in await world.said(AuditRecorded) if record.action == "change"][-1]
+    ends = FRANCHISEE["bank"]["account_number"][-4:]
+    assert (told.before["bank_account_ends"], told.after["bank_account_ends"]) == (ends, "0042")
+    assert "50100099990042" not in told.model_dump_json()
 
 
 async def test_a_wrong_field_is_named_and_nothing_is_kept(world: World) -> None:

@@ -12,7 +12,7 @@ from chassis.web.guest import GuestSigner, GuestVerifier
 from chassis.web.ids import BIGINT_MAX, PrefixedId
 from chassis.web.listener import Listener
 from chassis.web.pages import PAGE_SIZE_MAX, Page, PageQuery, fetch_page
-from chassis.web.principal import PRINCIPAL_HEADER, Principal, PrincipalSigner, PrincipalVerifier, Provider
+from chassis.web.principal import PRINCIPAL_HEADER, Principal, PrincipalSigner, PrincipalVerifier, Provider, forbidden
 from chassis.web.problems import FieldError, Problem, invalid, invalid_field
 from chassis.web.roles import (
     ADMIN,
@@ -69,6 +69,7 @@ __all__ = [
     "WebServer",
     "WrongRoute",
     "fetch_page",
+    "forbidden",
     "invalid",
     "invalid_field",
     "read_body",

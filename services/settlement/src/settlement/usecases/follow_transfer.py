@@ -25,6 +25,7 @@ async def follow_transfer(
     Emits LedgerEntryChanged per entry whose status changes.
     """
     if seen.amount_paise not in (None, transfer.amount_paise):
+        uow.after_commit(app.metrics.transfer_mismatch.inc)
         log.error("transfer.amount_differs", key=transfer.key, ours_paise=transfer.amount_paise, theirs_paise=seen.amount_paise)
     facts = {
         "razorpay_transfer_id": seen.razorpay_transfer_id,

@@ -4,16 +4,19 @@ from datetime import datetime
 from typing import Any
 
 from chassis.database import UnitOfWork
-from chassis.web import Principal, invalid_field
+from chassis.web import Principal, Role, forbidden, invalid_field
 from settlement.domain.errors import EmailTaken, NoSuchFranchisee, TermsExist
 from settlement.domain.franchisee import FranchiseeStatus
 from settlement.domain.link import LinkStep
 from settlement.repository import franchisees
+from settlement.repository.franchisees import Franchisee
 from settlement.usecases.announce import announce_franchisee, audit
 from settlement.usecases.context import Settlement
 from settlement.usecases.follow_kyc import open_gate
 from settlement.usecases.see import view_franchisee, view_terms
 from settlement.views import FranchiseeCreate, FranchiseeId, FranchiseePatch, FranchiseeView, TermsCreate, TermsView
+
+WHO_MOVES_MONEY = frozenset({Role.ADMIN, Role.FINANCE})
 
 
 async def create_franchisee(app: Settlement, uow: UnitOfWork, body: FranchiseeCreate, principal: Principal) -> FranchiseeView:
@@ -49,11 +52,16 @@ async def create_franchisee(app: Settlement, uow: UnitOfWork, body: FranchiseeCr
 async def patch_franchisee(
     app: Settlement, uow: UnitOfWork, franchisee_id: FranchiseeId, body: FranchiseePatch, principal: Principal
 ) -> FranchiseeView:
-    """Hold or release payouts, correct details. Raises NoSuchFranchisee, EmailTaken."""
+    """Hold or release payouts, correct details. Where its money goes only administrators and finance change.
+
+    Raises NoSuchFranchisee, EmailTaken.
+    """
     found = await franchisees.find(uow.connection, franchisee_id, lock=True)
     if found is None:
         raise NoSuchFranchisee(franchisee_id)
     given = {name: value for name, value in body.model_dump(exclude_unset=True).items() if value is not None}
+    if "bank" in given and not principal.has(*WHO_MOVES_MONEY):
+        raise forbidden(WHO_MOVES_MONEY)
     values: dict[str, Any] = dict(given)
     if given.get("operator_hold") is False:
         values["operator_reason"] = None
@@ -72,23 +80,29 @@ async def patch_franchisee(
     if not values:
         return view_franchisee(found)
     changed = await franchisees.set_values(uow.connection, franchisee_id, updated_at=uow.now, **values)
-    # Bank account, PAN and addresses are nobody's business in the journal: that they changed is.
+    # Bank account, PAN and addresses are nobody's business in the journal: that they changed is, and which account by its end.
+    accounts = ({"bank_account_ends": _ends(found)}, {"bank_account_ends": _ends(changed)}) if "bank" in given else ({}, {})
     _audit(
         uow,
         franchisee_id,
         "change",
         principal,
-        before={"operator_hold": found.operator_hold, "operator_reason": found.operator_reason},
+        before={"operator_hold": found.operator_hold, "operator_reason": found.operator_reason, **accounts[0]},
         after={
             "operator_hold": changed.operator_hold,
             "operator_reason": changed.operator_reason,
             "changed": sorted(given.keys()),
+            **accounts[1],
         },
     )
     await announce_franchisee(uow, changed, before=found)
     if changed.gate is None and found.gate is not None:
         await open_gate(app, uow, changed)
     return view_franchisee(changed)
+
+
+def _ends(franchisee: Franchisee) -> str:
+    return str(franchisee.bank["account_number"])[-4:]
 
 
 async def create_terms(uow: UnitOfWork, franchisee_id: FranchiseeId, body: TermsCreate, principal: Principal) -> TermsView:
