@@ -231,7 +231,7 @@ async def test_oddities_of_live_accounts(build: Any, connect: Any, account_body:
 
 async def test_outcomes_can_be_seen_and_taken_back(api: Any, paid: Any, clock: SteppingClock) -> None:
     await api("POST", "/_sandbox/outcomes", {"of": "refund", "outcome": "failed", "times": 2})
-    assert (await api("GET", "/_sandbox/outcomes"))[1] == [{"of": "refund", "outcome": "failed", "times": 2}]
+    assert (await api("GET", "/_sandbox/outcomes"))[1] == [{"of": "refund", "outcome": "failed", "times": 2, "reason": None}]
     await api("DELETE", "/_sandbox/outcomes")
     payment = await paid()
     _, refund = await api("POST", f"/v1/payments/{payment['id']}/refund", {"amount": 500, "speed": "optimum"})

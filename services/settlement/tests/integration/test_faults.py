@@ -30,6 +30,8 @@ FAULTS = {
     ),
     "five timeouts in a row": FaultRule(kind="error", status=504, times=5, **CREATE),
 }
+REFUSED = OutcomeRule(of="transfer", outcome="failed", reason="transfer_amount_higher_than_balance")
+"""Not for our balance: a definitive failure."""
 
 
 @pytest.mark.parametrize("heard", [True, False], ids=["events come", "events are lost"])
@@ -121,13 +123,13 @@ async def test_what_waited_for_days_is_looked_for_before_its_key_is_used_again(b
 
 async def test_a_definitive_failure_gets_a_new_key_half_an_hour_later(world: World) -> None:
     franchisee_id = await world.franchisee()
-    world.sandbox.add_outcome(OutcomeRule(of="transfer", outcome="failed"))
+    world.sandbox.add_outcome(REFUSED)
     bill = world.bill(franchisee_id)
     await world.publish(bill)
     await world.settle()
     entry = await world.entry(bill)
     assert (entry["status"], entry["failed_attempts"]) == ("FAILED", 1)
-    assert entry["last_error"] == "Transfer failed due to insufficient balance"
+    assert entry["last_error"] == "The fees calculated for payment is greater than the payment amount"
     await world.pass_time(1770)
     assert len(world.sandbox.state.transfers) == 1
     await world.pass_time(60)
@@ -140,7 +142,7 @@ async def test_a_definitive_failure_gets_a_new_key_half_an_hour_later(world: Wor
 async def test_three_failures_wait_for_a_person_who_may_try_once_more(build: Build) -> None:
     world = await build(settings=SELDOM)
     franchisee_id = await world.franchisee()
-    world.sandbox.add_outcome(OutcomeRule(of="transfer", outcome="failed", times=3))
+    world.sandbox.add_outcome(REFUSED.model_copy(update={"times": 3}))
     bill = world.bill(franchisee_id)
     await world.publish(bill)
     await world.settle()
@@ -225,6 +227,30 @@ async def test_a_low_balance_waits_with_the_same_key_and_counts_as_no_try(build:
     entry = await world.entry(bill)
     assert (entry["status"], entry["failed_attempts"]) == ("TRANSFERRED", 0)
     assert {r.idempotency_key for r in world.sandbox.requests("POST", "/v1/transfers")} == {f"txn_{bill.transaction_id}"}
+
+
+async def test_a_balance_that_turns_out_too_low_counts_as_no_try_however_often(build: Build) -> None:
+    """Razorpay takes the transfer, and finds at its last moment that our balance does not cover it."""
+    world = await build(sandbox={"opening_balance": 100, "transfer_balance_check": "async"}, settings=SELDOM)
+    franchisee_id = await world.franchisee()
+    bill = world.bill(franchisee_id)
+    await world.publish(bill)
+    await world.settle()
+    entry = await world.entry(bill)
+    assert (entry["status"], entry["hold_kind"], entry["failed_attempts"]) == ("ON_HOLD", "RAZORPAY", 0)
+    assert entry["hold_reason"] == "Our balance at Razorpay does not cover it yet; it goes out when it does."
+    assert entry["last_error"] == "Transfer failed due to insufficient balance"
+    for _ in range(16):
+        await world.pass_time(3600)
+    # After 0.5, 1, 2, 4 hours, and then every 8.
+    assert len(world.sandbox.state.transfers) == 6
+    world.sandbox.add_funds(100_000)
+    await world.call("POST", f"/v1/ledger-entries/{entry['id']}/retry")
+    await world.settle()
+    entry = await world.entry(bill)
+    assert (entry["status"], entry["failed_attempts"]) == ("TRANSFERRED", 0)
+    assert world.sandbox.balances()[await world.account_of(franchisee_id)] == PAYOUT
+    assert world.service.app.metrics.transfer_given_up._value.get() == 0
 
 
 async def test_a_transfer_that_takes_its_time_is_followed_by_its_event_or_by_a_poll(build: Build) -> None:

@@ -284,7 +284,8 @@ class Transfer(Record):
     processed_at: int | None = None
 
     due_at: float
-    outcome: Literal["processed", "failed"] = "processed"
+    outcome: Literal["processed", "insufficient_balance", "transfer_amount_higher_than_balance"] = "processed"
+    """How it shall end: why it fails, unless it is processed."""
     debited: bool = False
     settles_at: float | None = None
     error_fields: JsonObject = Field(default_factory=dict)

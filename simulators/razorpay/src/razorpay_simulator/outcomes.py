@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 OutcomeOf = Literal["refund", "transfer", "penny_test"]
 Outcome = Literal["processed", "failed", "speed_changed"]
+TransferFailure = Literal["insufficient_balance", "transfer_amount_higher_than_balance"]
 
 
 class OutcomeRule(BaseModel):
@@ -19,6 +20,7 @@ class OutcomeRule(BaseModel):
     of: OutcomeOf
     outcome: Outcome
     times: int = Field(default=1, ge=1)
+    reason: TransferFailure | None = Field(default=None, description="Why a transfer fails; insufficient_balance unless given.")
 
 
 class Outcomes:
@@ -31,13 +33,17 @@ class Outcomes:
         self.rules.append(rule.model_copy())
 
     def take(self, of: OutcomeOf) -> Outcome:
-        for rule in self.rules:
-            if rule.of == of:
-                rule.times -= 1
-                if not rule.times:
-                    self.rules.remove(rule)
-                return rule.outcome
-        return "processed"
+        rule = self.take_rule(of)
+        return rule.outcome if rule is not None else "processed"
+
+    def take_rule(self, of: OutcomeOf) -> OutcomeRule | None:
+        """The rule of the next one, used up by one; None: it goes through."""
+        rule = next((rule for rule in self.rules if rule.of == of), None)
+        if rule is not None:
+            rule.times -= 1
+            if not rule.times:
+                self.rules.remove(rule)
+        return rule
 
     def clear(self) -> None:
         self.rules.clear()

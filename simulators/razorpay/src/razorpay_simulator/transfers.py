@@ -254,7 +254,9 @@ class Transfers:
 
     def _destine(self, transfer: Transfer) -> None:
         """Decide how an accepted transfer will end."""
-        transfer.outcome = "failed" if self._core.outcomes.take("transfer") == "failed" else "processed"
+        rule = self._core.outcomes.take_rule("transfer")
+        if rule is not None and rule.outcome == "failed":
+            transfer.outcome = rule.reason or "insufficient_balance"
 
     def _step(self, transfer: Transfer) -> None:
         """What `outcome` says happens now. A transfer that is no longer pending stays as it is."""
@@ -293,7 +295,9 @@ class Transfers:
                 return _FEES_TOO_HIGH
             transfer.fees, transfer.tax = fee.total, fee.tax
         covered = transfer.debited or core.covers(transfer.amount + transfer.fees)
-        return _UNCOVERED if transfer.outcome == "failed" or not covered else None
+        if transfer.outcome == "transfer_amount_higher_than_balance":
+            return _FEES_TOO_HIGH
+        return _UNCOVERED if transfer.outcome == "insufficient_balance" or not covered else None
 
     def _debit(self, transfer: Transfer) -> None:
         total = transfer.amount + transfer.fees

@@ -126,10 +126,10 @@ class NotHeldForReview(SettlementError):
 
 
 class NothingToRetry(SettlementError):
-    """Only a failed entry is tried again by a person."""
+    """Only what failed, or was found to be beyond our balance, is tried again by a person."""
 
     def __init__(self, ledger_entry_id: int) -> None:
-        super().__init__(f"led_{ledger_entry_id} has not failed.")
+        super().__init__(f"led_{ledger_entry_id} has not failed, nor was it found to be beyond our balance.")
 
 
 class ForbiddenTransition(SettlementError):

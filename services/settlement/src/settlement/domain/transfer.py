@@ -111,6 +111,8 @@ class Observed:
     reversed_paise: int | None = None
     """How much of it was taken back so far, by whomever; None: not told."""
     error: str | None = None
+    low_balance: bool = False
+    """It failed because our own balance did not cover it: no fault of the payout."""
 
     @property
     def lives(self) -> bool:
@@ -139,8 +141,13 @@ class Observed:
             razorpay_settlement_id=settlement_id,
             reversed_paise=_paise(entity.get("amount_reversed")),
             error=_text(error.get("description")) or _text(error.get("code")),
+            low_balance=error.get("reason") == LOW_BALANCE_REASON or error.get("code") == LOW_BALANCE_CODE,
         )
 
+
+LOW_BALANCE_REASON = "insufficient_balance"
+LOW_BALANCE_CODE = "BAD_REQUEST_TRANSFER_INSUFFICIENT_BALANCE"
+"""Razorpay's words for it (razorpay.md §5.3): an accepted transfer fails by it at its last moment."""
 
 _STATUSES = {
     "failed": TransferStatus.FAILED,

@@ -6,7 +6,7 @@ import structlog
 
 from chassis.database import UnitOfWork
 from settlement.domain.due import later
-from settlement.domain.ledger_entry import EntryStatus
+from settlement.domain.ledger_entry import LOW_BALANCE_WORDS, EntryStatus, HoldKind
 from settlement.domain.transfer import ENTRY_STATUS, Observed, TransferStatus, advance, waiting_kind
 from settlement.repository import ledger, matches, transfers
 from settlement.repository.transfers import Transfer
@@ -15,6 +15,9 @@ from settlement.usecases.context import Settlement
 from settlement.usecases.keep_books import book_transfer
 
 log = structlog.get_logger(__name__)
+
+LOW_BALANCE_DOUBLINGS = 4
+"""After half an hour, one, two, four, and from then on every eight: each try is a transfer of its own at Razorpay."""
 
 
 async def follow_transfer(
@@ -41,7 +44,8 @@ async def follow_transfer(
         news = {name: value for name, value in news.items() if name not in ("fee_paise", "tax_paise")}
     status = advance(transfer.status, seen.status)
     if status is TransferStatus.FAILED and status is not transfer.status:
-        return await fail_transfer(app, uow, transfer, error=seen.error or "failed at Razorpay", **news)
+        error = seen.error or "failed at Razorpay"
+        return await fail_transfer(app, uow, transfer, error=error, low_balance=seen.low_balance, **news)
     if transfer.status is TransferStatus.FAILED and status is not TransferStatus.FAILED:
         entries = await transfers.entries_of(uow.connection, transfer.id)
         if not await transfers.take_entries_back(uow.connection, transfer, entries):
@@ -110,8 +114,13 @@ def _times(app: Settlement, uow: UnitOfWork, transfer: Transfer, status: Transfe
     return {"next_attempt_at": None, "processed_at": processed_at, "settled_at": uow.now}
 
 
-async def fail_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer, *, error: str, **facts: Any) -> Transfer:
-    """A locked transfer failed definitively: its entries are free, and its leading one has a try less."""
+async def fail_transfer(
+    app: Settlement, uow: UnitOfWork, transfer: Transfer, *, error: str, low_balance: bool = False, **facts: Any
+) -> Transfer:
+    """A locked transfer failed definitively: its entries are free, and its leading one has a try less.
+
+    `low_balance`: ours did not cover it. That is no try: the payout waits, longer each time, until there is money again.
+    """
     app.metrics.transfer_failed.inc()
     failed = await transfers.set_values(
         uow.connection,
@@ -130,6 +139,11 @@ async def fail_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer, *,
         if entry.id != transfer.lead_entry_id:
             # What was carried along did not fail by itself: it goes with the next.
             await change_entry(uow, entry, EntryStatus.ON_HOLD, hold=waiting_kind(entry.payout_paise), due_at=None)
+            continue
+        if low_balance:
+            pause = app.settings.retry_seconds << min(transfer.attempt - 1, LOW_BALANCE_DOUBLINGS)
+            waits, due_at = (HoldKind.RAZORPAY, LOW_BALANCE_WORDS), later(uow.now, pause)
+            await change_entry(uow, entry, EntryStatus.ON_HOLD, hold=waits, transfer=failed, last_error=error, due_at=due_at)
             continue
         tries = entry.failed_attempts + 1
         again = tries < app.settings.transfer_retries_max

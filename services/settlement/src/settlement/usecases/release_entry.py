@@ -3,7 +3,7 @@
 from chassis.database import UnitOfWork
 from chassis.web import Principal
 from settlement.domain.errors import NoSuchLedgerEntry, NotHeldForReview, NothingToRetry
-from settlement.domain.ledger_entry import CLAIMABLE, EntryStatus
+from settlement.domain.ledger_entry import CLAIMABLE, EntryStatus, HoldKind
 from settlement.repository import ledger
 from settlement.usecases.announce import audit
 from settlement.usecases.context import Settlement
@@ -29,11 +29,15 @@ async def release_ledger_entry(
 async def retry_ledger_entry(
     app: Settlement, uow: UnitOfWork, ledger_entry_id: LedgerEntryId, principal: Principal
 ) -> LedgerEntryView:
-    """One more attempt of a failed payout, now. Raises NoSuchLedgerEntry, NothingToRetry."""
+    """One more attempt, now, of a failed payout or of one that our balance did not cover.
+
+    Raises NoSuchLedgerEntry, NothingToRetry.
+    """
     entry = await ledger.find(uow.connection, ledger_entry_id, lock=True)
     if entry is None:
         raise NoSuchLedgerEntry(ledger_entry_id)
-    if entry.status is not EntryStatus.FAILED:
+    awaits_balance = entry.hold_kind is HoldKind.RAZORPAY and entry.due_at is not None
+    if entry.status is not EntryStatus.FAILED and not awaits_balance:
         raise NothingToRetry(ledger_entry_id)
     await ledger.set_values(uow.connection, entry.id, due_at=uow.now)
     _audit(uow, entry.id, "retry", principal)
