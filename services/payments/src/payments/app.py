@@ -19,7 +19,7 @@ from payments.subscriptions import QUEUE, SUBSCRIPTIONS
 from payments.usecases.context import Payments
 from payments.usecases.issue_credit_notes import issue_documents
 from payments.usecases.work_refunds import take_up_refund
-from payments.usecases.work_webhooks import take_up_webhook
+from payments.usecases.work_webhooks import take_up_webhooks
 from payments.webhook_inbox import WebhookInbox
 from razorpay_client import Razorpay
 
@@ -73,7 +73,7 @@ def create_app(settings: PaymentsSettings, *, clock: Clock, ids: Ids, span_expor
         invoices=service.add(Worker(service, "invoices", width=1, failures=metrics.work_failed)),
         guests=GuestSigner(guest_key.get_secret_value()) if guest_key is not None else None,
     )
-    payments.webhooks.take_one = partial(take_up_webhook, payments)
+    payments.webhooks.take_one = partial(take_up_webhooks, payments)
     payments.refunds.take_one = partial(take_up_refund, payments)
     payments.invoices.take_one = partial(issue_documents, payments)
     service.add(Sweeps(service, sweeps(settings), app=payments, registry=telemetry.registry))

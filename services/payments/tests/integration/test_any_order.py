@@ -37,7 +37,7 @@ from payments.usecases.follow_start import link_transaction, refund_unstarted
 from payments.usecases.issue_invoices import issue_invoices
 from payments.usecases.refund_part import refund_part
 from payments.usecases.work_refunds import take_up_refund
-from payments.usecases.work_webhooks import take_up_webhook
+from payments.usecases.work_webhooks import take_up_webhooks
 from payments.views import OperatorRefundCreate
 from payments.webhook_inbox import WebhookInbox
 from razorpay_client import Razorpay
@@ -184,7 +184,7 @@ class Session:
         headers = {"X-Razorpay-Signature": signature(body, SECRET), "X-Razorpay-Event-Id": f"any-{next(self.bench.numbers)}"}
         async with self.bench.http.post(f"{self.bench.url}/webhooks/razorpay", data=body, headers=headers) as answer:
             assert answer.status == 200
-        while await take_up_webhook(self.bench.app):
+        while await take_up_webhooks(self.bench.app):
             pass
 
     async def hear(self, word: str) -> None:

@@ -205,6 +205,7 @@ async def test_a_registration_waits_for_a_payment_whose_rider_is_being_resolved(
     async with database.transaction() as uow:
         # A payment is being recorded: its rider is known, its row is not there yet.
         payer = rider.identity(contact=PHONE, vpa="asha@okaxis")
+        await riders.take_turns(uow.connection, [payer])
         guest, _ = await riders.resolve(uow.connection, payer, now=uow.now)
         registering = asyncio.create_task(register(world, account()))
         waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"

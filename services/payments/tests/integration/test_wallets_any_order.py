@@ -21,7 +21,7 @@ from payments.domain.webhook import signature
 from payments.subscriptions import SUBSCRIPTIONS
 from payments.usecases.register_rider import register_rider
 from payments.usecases.start_wallet_session import start_wallet_session
-from payments.usecases.work_webhooks import take_up_webhook
+from payments.usecases.work_webhooks import take_up_webhooks
 from payments.views import WalletSessionCreate
 
 from .test_any_order import SECRET, Bench, bench
@@ -75,7 +75,7 @@ class Story:
         headers = {"X-Razorpay-Signature": signature(body, SECRET), "X-Razorpay-Event-Id": f"wallet-{next(NUMBERS)}"}
         async with self.bench.http.post(f"{self.bench.url}/webhooks/razorpay", data=body, headers=headers) as answer:
             assert answer.status == 200
-        while await take_up_webhook(self.bench.app):
+        while await take_up_webhooks(self.bench.app):
             pass
         self.delivered.add(number)
 

@@ -15,6 +15,7 @@ from chassis.database import Database
 from payments import webhook_inbox
 from payments.app import WEBHOOKS_AT_ONCE
 from payments.domain.webhook import signature
+from payments.usecases import work_webhooks
 from razorpay_simulator import FaultRule
 
 from .conftest import SECRET, World
@@ -51,8 +52,9 @@ async def waiting_for(world: World, table: str) -> int:
 
 
 async def test_500_at_once_are_answered_while_razorpay_hangs_and_every_worker_and_connection_is_taken(
-    world: World, database: tuple[str, str]
+    world: World, database: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(work_webhooks, "BATCH_MAX", 1)  # so that each worker finds one to stand at
     qr = await world.qr_code("CP-5")
     world.razorpay.add_fault(FaultRule(kind="hang", method="GET", path="/v1/payments/pay_*", times=AT_ONCE))
 

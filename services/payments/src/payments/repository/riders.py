@@ -1,10 +1,11 @@
 """Riders and the UPI addresses they pay from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Select, Text, cast, func, select, update
+from sqlalchemy import ARRAY, Select, Text, bindparam, cast, func, select, text, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -32,11 +33,8 @@ class Rider:
 async def resolve(connection: AsyncConnection, payer: Identity, *, now: datetime) -> tuple[int, ResolvedBy]:
     """The rider of a payment: by phone, else by VPA, else a new one who is known by both from now on: a guest, unless by phone.
 
-    Payments of one payer at one moment wait for each other, or each would make a guest of its own; and all of them for a
-    merge, which takes a guest's names away.
+    Whoever calls it has taken turns for the payer in this transaction.
     """
-    await connection.execute(select(func.pg_advisory_xact_lock_shared(_MERGING)))
-    await _take_turns(connection, payer)
     if payer.phone is not None:
         known = await connection.scalar(select(riders.c.id).where(riders.c.phone == payer.phone))
         if known is not None:
@@ -54,15 +52,27 @@ async def resolve(connection: AsyncConnection, payer: Identity, *, now: datetime
     return rider_id, ResolvedBy.PHONE if payer.phone is not None else ResolvedBy.UPI_GUEST
 
 
+# In the order of the array, which is everybody's: nobody waits in a circle.
+_TAKE_TURNS = text(
+    "SELECT pg_advisory_xact_lock(hashtextextended('payments.rider/' || name, 0)) FROM unnest(:names) AS given (name)"
+).bindparams(bindparam("names", type_=ARRAY(Text)))
+
+
+async def take_turns(connection: AsyncConnection, payers: Sequence[Identity]) -> None:
+    """Hold the phones and VPAs of all whose payments the transaction will record, until it ends.
+
+    Payments of one payer at one moment wait for each other, or each would make a guest of its own; and all of them for a
+    merge, which takes a guest's names away. All at once: a transaction that took them one by one would wait in a circle with
+    another one.
+    """
+    await connection.execute(select(func.pg_advisory_xact_lock_shared(_MERGING)))
+    names = sorted({name for payer in payers for name in (payer.phone, payer.vpa) if name is not None})
+    await connection.execute(_TAKE_TURNS, {"names": names})
+
+
 async def stop_resolving(connection: AsyncConnection) -> None:
     """Until the transaction ends nobody resolves a payer, and nobody else registers: who is whom may be changed."""
     await connection.execute(select(func.pg_advisory_xact_lock(_MERGING)))
-
-
-async def _take_turns(connection: AsyncConnection, payer: Identity) -> None:
-    """Hold the phone and the VPA until the transaction ends; always in the same order, so that nobody waits in a circle."""
-    for name in sorted(name for name in (payer.phone, payer.vpa) if name is not None):
-        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"payments.rider/{name}", 0))))
 
 
 async def _remember_vpa(connection: AsyncConnection, rider_id: int, vpa: str | None, *, now: datetime) -> None:

@@ -129,21 +129,30 @@ _SELECT = select(
 )
 
 
-async def take_due(connection: AsyncConnection, *, now: datetime, event_id: int | None = None) -> WebhookEvent | None:
-    """The oldest event that is due, locked until the transaction ends; those that others work on are passed over.
+async def take_due(
+    connection: AsyncConnection, *, now: datetime, limit: int, among: Sequence[int] | None = None
+) -> list[WebhookEvent]:
+    """The oldest events that are due, `among` these ids if given, locked until the transaction ends.
 
-    `event_id`: this one, which the caller leased. Waited for, not passed over: somebody who looked for a due one at the moment of
-    the lease may hold its lock a while without working it. The lock leaves the key free (FOR NO KEY UPDATE): a repeat's row
-    refers to it meanwhile.
+    Those that others work on are passed over. The lock leaves the key free (FOR NO KEY UPDATE): a repeat's row refers to it
+    meanwhile.
     """
-    query = _SELECT.where(_T.state == WebhookState.RECEIVED.value)
-    if event_id is not None:
-        query = query.where(_T.id == event_id).with_for_update(of=webhook_events, key_share=True)
-    else:
-        query = query.where(_T.next_attempt_at <= now).order_by(_T.next_attempt_at, _T.id).limit(1)
-        query = query.with_for_update(of=webhook_events, skip_locked=True, key_share=True)
-    row = (await connection.execute(query)).one_or_none()
-    return None if row is None else event_from(row)
+    query = _SELECT.where(_T.state == WebhookState.RECEIVED.value, _T.next_attempt_at <= now)
+    if among is not None:
+        query = query.where(_T.id.in_(among))
+    query = query.order_by(_T.next_attempt_at, _T.id).limit(limit)
+    query = query.with_for_update(of=webhook_events, skip_locked=True, key_share=True)
+    return [event_from(row) for row in await connection.execute(query)]
+
+
+async def take_leased(connection: AsyncConnection, event_id: int) -> list[WebhookEvent]:
+    """The one that the caller leased, locked; none where it is finished.
+
+    Waited for, not passed over: somebody who looked for due ones at the moment of the lease may hold its lock a while without
+    working it.
+    """
+    query = _SELECT.where(_T.state == WebhookState.RECEIVED.value, _T.id == event_id)
+    return [event_from(row) for row in await connection.execute(query.with_for_update(of=webhook_events, key_share=True))]
 
 
 async def finish(
@@ -151,6 +160,14 @@ async def finish(
 ) -> bool:
     """It is HANDLED, IGNORED or FAILED; nothing more happens to it unless an operator replays it."""
     return await _change(connection, event, state=state.value, reason=reason, next_attempt_at=None, handled_at=now)
+
+
+async def finish_all(
+    connection: AsyncConnection, ids: Sequence[int], *, state: WebhookState, reason: str | None, now: datetime
+) -> None:
+    """As `finish`, of events that the caller holds locked."""
+    values = {"state": state.value, "reason": reason, "next_attempt_at": None, "handled_at": now}
+    await connection.execute(update(webhook_events).where(_T.id.in_(ids)).values(values))
 
 
 async def postpone(

@@ -15,8 +15,8 @@ from payments.repository.webhook_events import WebhookEvent
 from payments.tables import webhook_events as webhook_events_table
 from payments.usecases.audit import audit
 from payments.usecases.context import Payments
-from payments.usecases.lookups import LookupNeeded, Unasked
-from payments.usecases.work_webhooks import is_final, work_event
+from payments.usecases.lookups import Unasked
+from payments.usecases.work_webhooks import is_final, work_events
 from payments.views import WebhookEventId, WebhookEventView, WebhookReplayPreview, WebhookReplayQuery
 from razorpay_client import Razorpay
 
@@ -85,13 +85,14 @@ async def _rehearse(app: Payments, uow: UnitOfWork, webhook_event_id: int) -> We
     unasked = Unasked()
     with watching(uow.connection) as changes:
         try:
-            await work_event(app, uow, event, unasked)
-        except LookupNeeded as needed:
-            return WebhookReplayPreview.undecided(was, state=WebhookState.RECEIVED, reason=str(needed), asks=unasked.asked)
+            waits = await work_events(app, uow, [event], unasked)
         except Exception as error:  # noqa: BLE001  (whatever hinders it is what the operator wants to see)
             state = WebhookState.FAILED if is_final(event, error) else WebhookState.RECEIVED
             reason = storable(f"{type(error).__name__}: {error}")
             return WebhookReplayPreview.undecided(was, state=state, reason=reason, asks=unasked.asked)
+    if waits is not None:
+        _, needed = waits
+        return WebhookReplayPreview.undecided(was, state=WebhookState.RECEIVED, reason=str(needed), asks=unasked.asked)
     now_is = await webhook_events.get(uow.connection, was.id)
     written = [change for change in await changes.read(uow.connection) if change.table != webhook_events_table.name]
     return WebhookReplayPreview.of(was, now_is, asks=unasked.asked, changes=written, announced=uow.announced)
