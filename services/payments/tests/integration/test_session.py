@@ -1,5 +1,7 @@
 """A paid session from the QR code to the refund's end, told as diaries."""
 
+import pytest
+
 from chassis.runtime import Worker
 from contracts.charging import StartCancelRequested, StartRefusal, StartRequested
 from contracts.payments import PaymentBilled, PaymentReceived, PaymentRefundedInFull, RefundChanged
@@ -172,6 +174,27 @@ async def test_what_cannot_be_billed_waits_with_an_alarm_and_is_billed_once_it_c
     detail = await world.payment(payment["razorpay_payment_id"])
     assert (detail["state"], detail["bill"]["refund_paise"]) == ("BILLED", 2685)
     assert len(await world.said(PaymentBilled)) == 1
+
+
+async def test_a_bill_that_cannot_even_be_tried_again_keeps_no_other_rider_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("payments.usecases.bill_session.RETRIED_AT_ONCE_MAX", 1)
+    qr = await world.qr_code()
+    stuck, mended = [await world.payment(await world.pay(qr, 10_000, fee=236, tax=36)) for _ in range(2)]
+    for payment in (stuck, mended):
+        await world.announce(world.stopped(payment, 3333, tariff_paise_per_kwh=-1800))
+    # The older one's figures are of a shape that nobody can read; the newer one's have been mended.
+    await world.admin.execute(
+        "UPDATE qr_payments SET stopped = CASE request_key WHEN $1 THEN '{}'"
+        " ELSE jsonb_set(stopped, '{tariff_paise_per_kwh}', '1800') END",
+        stuck["request_key"],
+    )
+    failed_before = world.metric("billing_failed_total")
+    await world.jump(1800)
+    assert (await world.payment(mended["razorpay_payment_id"]))["state"] == "BILLED"
+    assert (await world.payment(stuck["razorpay_payment_id"]))["state"] == "BILLING_FAILED"
+    assert world.metric("billing_failed_total") == failed_before + 1
 
 
 async def test_a_stored_webhook_outlives_the_process_that_stored_it(world: World) -> None:

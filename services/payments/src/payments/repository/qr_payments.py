@@ -214,9 +214,10 @@ async def count_unanswered(connection: AsyncConnection, *, due_before: datetime)
     return int((await connection.execute(query)).scalar_one())
 
 
-async def ids_in_state(connection: AsyncConnection, state: PaymentState, *, limit: int) -> list[int]:
-    """Ids of payments in a state, oldest first."""
-    return list((await connection.scalars(select(_P.id).where(_P.state == state.value).order_by(_P.id).limit(limit))).all())
+async def ids_in_state(connection: AsyncConnection, state: PaymentState, *, after_id: int, limit: int) -> list[int]:
+    """Ids of payments in a state, oldest first, from after this one."""
+    query = select(_P.id).where(_P.state == state.value, _P.id > after_id).order_by(_P.id).limit(limit)
+    return list((await connection.scalars(query)).all())
 
 
 async def with_estimated_fee(connection: AsyncConnection, *, limit: int) -> list[QrPayment]:

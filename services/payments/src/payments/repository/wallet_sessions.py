@@ -168,9 +168,10 @@ async def count_unanswered(connection: AsyncConnection, *, due_before: datetime)
     return int((await connection.execute(query)).scalar_one())
 
 
-async def ids_in_state(connection: AsyncConnection, state: SessionState, *, limit: int) -> list[int]:
-    """Ids of sessions in a state, oldest first."""
-    return list((await connection.scalars(select(_S.id).where(_S.state == state.value).order_by(_S.id).limit(limit))).all())
+async def ids_in_state(connection: AsyncConnection, state: SessionState, *, after_id: int, limit: int) -> list[int]:
+    """Ids of sessions in a state, oldest first, from after this one."""
+    query = select(_S.id).where(_S.state == state.value, _S.id > after_id).order_by(_S.id).limit(limit)
+    return list((await connection.scalars(query)).all())
 
 
 async def add_bill(

@@ -3,6 +3,7 @@
 import structlog
 
 from chassis.database import UnitOfWork
+from chassis.messaging import is_transient
 from contracts.charging import TransactionStopped
 from contracts.payments import PaymentBilled
 from money import Bill, MoneyError, final_bill
@@ -19,7 +20,7 @@ from payments.usecases.stop_collection import close_where_the_owner_changed
 log = structlog.get_logger(__name__)
 
 RETRIED_AT_ONCE_MAX = 100
-"""Failed bills taken up in one sweep."""
+"""Failed bills looked up at once."""
 
 
 async def bill_session(app: Payments, uow: UnitOfWork, event: TransactionStopped) -> None:
@@ -145,11 +146,26 @@ def _billed(payment: QrPayment, event: TransactionStopped, bill: Bill, *, now: o
 
 
 async def retry_failed_bills(app: Payments) -> None:
-    """The 30-minute retry (P11): bill again what could not be billed, each in a transaction of its own."""
-    async with app.database.reading() as uow:
-        waiting = await qr_payments.ids_in_state(uow.connection, PaymentState.BILLING_FAILED, limit=RETRIED_AT_ONCE_MAX)
-    for qr_payment_id in waiting:
-        async with app.database.transaction() as uow:
-            payment = await qr_payments.find(uow.connection, qr_payment_id, lock=True)
-            if payment is not None and payment.state is PaymentState.BILLING_FAILED and payment.stopped is not None:
-                await bill_session(app, uow, TransactionStopped.model_validate(payment.stopped))
+    """The 30-minute retry (P11): bill again what could not be billed, each in a transaction of its own.
+
+    All of them, whatever becomes of one: a payment that can't be tried must keep no other rider waiting.
+    """
+    last_id = 0
+    while not app.stopping:
+        async with app.database.reading() as uow:
+            waiting = await qr_payments.ids_in_state(
+                uow.connection, PaymentState.BILLING_FAILED, after_id=last_id, limit=RETRIED_AT_ONCE_MAX
+            )
+        if not waiting:
+            return
+        for last_id in waiting:
+            try:
+                async with app.database.transaction() as uow:
+                    payment = await qr_payments.find(uow.connection, last_id, lock=True)
+                    if payment is not None and payment.state is PaymentState.BILLING_FAILED and payment.stopped is not None:
+                        await bill_session(app, uow, TransactionStopped.model_validate(payment.stopped))
+            except Exception as error:
+                if is_transient(error):
+                    raise  # the database is away, for the others too: the sweep comes back
+                app.metrics.billing_failed.inc()
+                log.exception("payment.billing_retry_failed", qr_payment_id=last_id)

@@ -3,6 +3,7 @@
 import structlog
 
 from chassis.database import UnitOfWork
+from chassis.messaging import is_transient
 from contracts.charging import TransactionStopped
 from contracts.wallets import WalletSessionBilled
 from money import MoneyError, final_bill
@@ -149,11 +150,23 @@ async def _failed(
 
 
 async def retry_failed_wallet_bills(app: Payments) -> None:
-    """The 30-minute retry (P11): bill again what could not be billed, each in a transaction of its own."""
-    async with app.database.reading() as uow:
-        waiting = await wallet_sessions.ids_in_state(uow.connection, SessionState.BILLING_FAILED, limit=RETRIED_AT_ONCE_MAX)
-    for session_id in waiting:
-        async with app.database.transaction() as uow:
-            session = await wallet_sessions.find(uow.connection, session_id)
-            if session is not None and session.state is SessionState.BILLING_FAILED and session.stopped is not None:
-                await bill_wallet_session(app, uow, TransactionStopped.model_validate(session.stopped))
+    """The 30-minute retry (P11): as for payments by QR code, all of them, whatever becomes of one."""
+    last_id = 0
+    while not app.stopping:
+        async with app.database.reading() as uow:
+            waiting = await wallet_sessions.ids_in_state(
+                uow.connection, SessionState.BILLING_FAILED, after_id=last_id, limit=RETRIED_AT_ONCE_MAX
+            )
+        if not waiting:
+            return
+        for last_id in waiting:
+            try:
+                async with app.database.transaction() as uow:
+                    session = await wallet_sessions.find(uow.connection, last_id)
+                    if session is not None and session.state is SessionState.BILLING_FAILED and session.stopped is not None:
+                        await bill_wallet_session(app, uow, TransactionStopped.model_validate(session.stopped))
+            except Exception as error:
+                if is_transient(error):
+                    raise  # the database is away, for the others too: the sweep comes back
+                app.metrics.billing_failed.inc()
+                log.exception("wallet_session.billing_retry_failed", wallet_session_id=last_id)
