@@ -94,6 +94,11 @@ class Razorpay:
         """`GET /v1/orders/:id`."""
         return await self._call("fetch_order", lambda client: client.order.fetch(razorpay_order_id), reads=True)
 
+    async def payments_of_order(self, razorpay_order_id: str) -> list[Entity]:
+        """`GET /v1/orders/:id/payments`: every try of it, whatever became of it."""
+        answer = await self._call("list_order_payments", lambda client: client.order.payments(razorpay_order_id), reads=True)
+        return [item for item in _items("list_order_payments", answer) if isinstance(item, dict)]
+
     async def orders_with_receipt(self, receipt: str) -> list[Entity]:
         """`GET /v1/orders?receipt=`, all pages: receipts need not be unique."""
         return await self._all("list_orders", lambda client, page: client.order.all({"receipt": receipt, **page}))

@@ -77,6 +77,9 @@ class Metrics:
             "Wallets that are not what their entries and holds make them: 0, by the nightly count",
         )
         self.recharge_failed = counter("voltlync_payments_recharge_failed_total", "Orders of recharges that Razorpay refused")
+        self.recharge_found = counter(
+            "voltlync_payments_recharges_found_total", "Recharges whose event was lost, found by asking Razorpay about the order"
+        )
         self.recharge_mismatch = counter(
             "voltlync_payments_recharge_mismatches_total",
             "Payments of recharges of another amount than asked, or second ones",

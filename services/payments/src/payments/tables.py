@@ -88,7 +88,9 @@ webhook_events = Table(
     Column("account_id", Text, comment="acc_... as the envelope says"),
     Column("body", LargeBinary, nullable=False, comment="the bytes as they came: what the signature is of"),
     Column("headers", JSONB, nullable=False, comment="those headers that say something about the delivery"),
-    Column("verified_by", Text, nullable=False, comment="which webhook secret verified it; unverified events are not stored"),
+    Column(
+        "verified_by", Text, nullable=False, comment="which webhook secret verified it, or ASKED: an answer to our own question"
+    ),
     Column("state", Text, nullable=False, comment="RECEIVED, HANDLED, IGNORED, FAILED"),
     Column("reason", Text, comment="why it was ignored or failed, or waits"),
     Column("attempts", Integer, nullable=False, server_default=text("0"), comment="how often working it failed or had to wait"),

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from chassis.web import Principal, Role
-from razorpay_simulator import FaultRule, OrderPayment, QrPayment
+from razorpay_simulator import FaultRule, OrderPayment, QrPayment, WebhookRule
 from testkit.fault_matrix import Cell, End, Row
 
 from .conftest import World
@@ -299,6 +299,22 @@ async def _recharged_with_fee_untold(stage: Stage, cell: S) -> None:
     stage.fault(cell.token, method="GET", path="/v1/payments/pay_*")  # the lookup at the credit
 
 
+async def _recharge_paid_and_never_told(stage: Stage, cell: S) -> None:
+    await _rider(stage, cell)
+    body = {"amount_paise": cell.facts["amount"]}
+    made = await stage.world.call("POST", RECHARGES, json=body, caller=RIDER, status=201)
+    stage.world.razorpay.add_webhook_rule(WebhookRule(kind="drop", event="payment.captured"))
+    paid = stage.world.razorpay.pay_order(made["razorpay_order_id"], OrderPayment())
+    cell.facts["payment"], cell.token = paid["payment"]["id"], made["razorpay_order_id"]
+
+
+def _one_credit(stage: Stage, cell: S) -> str | None:
+    row = stage.recharge_payments.get(cell.facts["payment"])
+    if row is None:
+        return "the recharge is not credited"
+    return None if row["amount_paise"] == cell.facts["amount"] else f"{row['amount_paise']} paise are credited"
+
+
 def _one_true_recharge_fee(stage: Stage, cell: S) -> str | None:
     row = stage.recharge_payments.get(cell.facts["payment"])
     if row is None:
@@ -314,6 +330,7 @@ def _recharged(stage: Stage, cell: S) -> int:
 
 FETCH_PAYMENT = ("GET", "/v1/payments/pay_*")
 CREATE_REFUND = ("POST", "/v1/payments/pay_*/refund")
+ORDER_PAYMENTS = ("GET", f"{ORDERS}/order_*/payments")
 FETCH_QR_CODE = ("GET", f"{QR_CODES}/qr_*")
 
 REFUND = End("refund", _one_refund, _refunds)
@@ -323,6 +340,7 @@ DECISION = End("decision", _one_ignored, _ignored)
 PAYMENT = End("payment", _one_true_fee, _payments)
 ORDER = End("order", _one_order, _orders)
 RECHARGE = End("recharge", _one_true_recharge_fee, _recharged)
+CREDIT = End("recharge", _one_credit, _recharged)
 
 # First those that wait for an answer of their own, before anything hangs.
 ROWS: tuple[Row[Stage], ...] = (
@@ -339,5 +357,6 @@ ROWS: tuple[Row[Stage], ...] = (
     Row("fetch_payment", "record_fees", FETCH_PAYMENT, _estimated, _nothing, PAYMENT, claims=False),
     Row("create_order", "recharge_wallet", ("POST", ORDERS), _rider, _ask_for_order, ORDER, claims=False),
     Row("fetch_order", "lookups", ("GET", f"{ORDERS}/order_*"), _strangers_order, _strangers_order_is_paid, DECISION),
+    Row("payments_of_order", "recharge_wallet", ORDER_PAYMENTS, _recharge_paid_and_never_told, _nothing, CREDIT),
     Row("fetch_payment", "record_recharge_fees", FETCH_PAYMENT, _recharged_with_fee_untold, _nothing, RECHARGE, claims=False),
 )

@@ -29,6 +29,8 @@ class Secret(StrEnum):
 
     CURRENT = "CURRENT"
     PREVIOUS = "PREVIOUS"
+    ASKED = "ASKED"
+    """None: nobody sent it. It is Razorpay's answer to our own question, kept like the event that was lost."""
 
 
 PAISE_MAX = 10**12

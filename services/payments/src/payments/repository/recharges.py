@@ -119,12 +119,20 @@ async def claim_due(connection: AsyncConnection, *, now: datetime, lapses_at: da
     return None if row is None else await claim(connection, recharge_from(row), lapses_at=lapses_at)
 
 
-async def opened(connection: AsyncConnection, recharge_id: int, razorpay_order_id: str) -> None:
-    """Razorpay has the order. One that was paid meanwhile stays paid."""
+async def opened(connection: AsyncConnection, recharge_id: int, razorpay_order_id: str, *, look_at: datetime | None) -> None:
+    """Razorpay has the order, whose payments are looked for from then on. One that was paid meanwhile stays paid."""
     made = update(wallet_recharges).where(_R.id == recharge_id, _R.status == RechargeStatus.CREATING.value)
     await connection.execute(
-        made.values(status=RechargeStatus.OPEN.value, razorpay_order_id=razorpay_order_id, next_attempt_at=None, last_error=None)
+        made.values(
+            status=RechargeStatus.OPEN.value, razorpay_order_id=razorpay_order_id, next_attempt_at=look_at, last_error=None
+        )
     )
+
+
+async def looked(connection: AsyncConnection, recharge_id: int, *, look_at: datetime | None) -> None:
+    """An open order was looked at; one that was paid meanwhile is not looked at any more."""
+    still = update(wallet_recharges).where(_R.id == recharge_id, _R.status == RechargeStatus.OPEN.value)
+    await connection.execute(still.values(next_attempt_at=look_at))
 
 
 def of_wallet(wallet_id: int) -> Select[Any]:

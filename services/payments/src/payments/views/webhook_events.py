@@ -47,7 +47,9 @@ class WebhookEventView(BaseModel):
     account_id: str | None
     state: WebhookState
     reason: str | None
-    verified_by: str = Field(description="which webhook secret verified it: CURRENT or PREVIOUS")
+    verified_by: str = Field(
+        description="which webhook secret verified it: CURRENT or PREVIOUS; ASKED: it is an answer to our own question"
+    )
     deliveries: int
     attempts: int
     next_attempt_at: datetime | None
