@@ -7,6 +7,7 @@ from settlement.usecases.enter_fee import correct_fee, enter_refund_charge
 from settlement.usecases.explain import explain_bank_settlement, explain_ledger_entry, explain_route_transfer
 from settlement.usecases.manage_franchisee import create_franchisee, create_terms, patch_franchisee
 from settlement.usecases.manage_tax_rules import create_tax_rule, list_tax_rules
+from settlement.usecases.pay_again import pay_transfer_again
 from settlement.usecases.print_statement import (
     print_statement_csv,
     print_statement_pdf,
@@ -140,6 +141,10 @@ ROUTES = (
     ),
     Route("GET", "/v1/transfers", list_transfers, roles=READERS, summary="Transfers to linked accounts, newest first"),
     Route("GET", "/v1/transfers/{transfer_id}", get_transfer, roles=READERS, summary="A transfer and the entries it pays"),
+    Route(
+        "POST", "/v1/transfers/{transfer_id}/pay-again", pay_transfer_again, roles=BOOKKEEPERS, status=201,
+        summary="Pay again what was taken back whole at Razorpay by hand",
+    ),
     Route("GET", "/v1/reversals", list_reversals, roles=READERS, summary="What was taken back of transfers, newest first"),
     Route("GET", "/v1/settlements", list_settlements, roles=READERS, summary="What Razorpay paid to banks, newest first"),
     Route("GET", "/v1/settlements/{settlement_id}", get_settlement, roles=READERS, summary="One settlement, with its UTR"),
@@ -203,4 +208,5 @@ ERRORS: Errors = {
     errors.NotHeldForReview: (409, "Not held for review"),
     errors.BillAssigned: (409, "The bill has its owner"),
     errors.NothingToRetry: (409, "Nothing to retry"),
+    errors.NotPaidAgain: (409, "Not to be paid again"),
 }
