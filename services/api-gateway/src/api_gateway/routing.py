@@ -29,7 +29,7 @@ NOUNS: Mapping[str, str] = {
     "webhook-events": "payments",
     "franchisees": "settlement",
     "commission-receipts": "settlement",
-    "receivables": "settlement",
+    "carried-balances", "receivables": "settlement",
     "ledger-entries": "settlement",
     "transfers": "settlement",
     "settlements": "settlement",

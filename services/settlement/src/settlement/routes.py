@@ -30,6 +30,7 @@ from settlement.usecases.see import (
     list_transfers,
 )
 from settlement.usecases.see_books import list_accounts, list_journals, show_journal, show_trial_balance
+from settlement.usecases.see_carried import list_carried_balances
 from settlement.usecases.see_payouts import list_payouts, look_up_payout, show_daily, show_summary
 from settlement.usecases.see_receivables import list_commission_receipts, list_receivables, show_receivable
 from settlement.usecases.see_statement import (
@@ -76,6 +77,10 @@ ROUTES = (
         summary="Take back a receipt that was entered by mistake",
     ),
     Route("GET", "/v1/receivables", list_receivables, roles=BOOKKEEPERS, summary="Who owes us commission, and for how long"),
+    Route(
+        "GET", "/v1/carried-balances", list_carried_balances, roles=BOOKKEEPERS,
+        summary="Who owes us after refunds of sessions that were paid out, and since when",
+    ),
     Route(
         "GET", "/v1/franchisees/{franchisee_id}/summary", show_summary, roles=READERS,
         summary="Earned, paid, on its way, on hold and why",
