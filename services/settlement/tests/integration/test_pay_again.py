@@ -82,6 +82,24 @@ async def test_it_is_paid_again_once_and_every_paper_says_so(world: World) -> No
     await agree(world)
 
 
+async def test_two_people_at_the_same_moment_make_one_transfer(world: World) -> None:
+    """Both requests are held at the franchisee's row until both are there: the second sees what the first did."""
+    franchisee_id, account, _, old = await taken_back(world)
+    waiting = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted"
+    async with world.admin.transaction():
+        await world.rows("SELECT id FROM franchisees WHERE id = $1 FOR UPDATE", franchisee_id)
+        calls = [asyncio.create_task(world.call("POST", f"/v1/transfers/{old['id']}/pay-again", json=WHY)) for _ in range(2)]
+        async with asyncio.timeout(20):
+            while (await world.rows(waiting))[0]["n"] < len(calls):
+                await asyncio.sleep(0.02)
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    [refused] = [str(answer) for answer in answers if isinstance(answer, AssertionError)]
+    assert "paid again already" in refused
+    await world.settle()
+    assert world.sandbox.balances()[account] == PAYOUT
+    await agree(world)
+
+
 async def test_what_is_not_owed_whole_is_not_paid_again(world: World) -> None:
     _, _, bill, old = await taken_back(world, PAYOUT - 100)
     path = f"/v1/transfers/{old['id']}/pay-again"
