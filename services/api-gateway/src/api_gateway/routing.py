@@ -29,6 +29,7 @@ NOUNS: Mapping[str, str] = {
     "webhook-events": "payments",
     "franchisees": "settlement",
     "commission-receipts": "settlement",
+    "carried-balances": "settlement",
     "receivables": "settlement",
     "ledger-entries": "settlement",
     "transfers": "settlement",
