@@ -315,7 +315,8 @@ async def test_flat_energy_confirms_a_stop(world):
 async def test_a_stop_that_falls_due_while_the_charger_is_away_goes_out_when_it_returns(world):
     charger = await world.charger()
     await charger.connect()
-    transaction_id = await charger.start_paid(budget_paise=400)  # 77 Wh
+    # 97 Wh: due some seconds after the last reading, at 60 Wh, and not in the moment in which the charger goes.
+    transaction_id = await charger.start_paid(budget_paise=500)
     await charger.charge(transaction_id, from_wh=1000, seconds=60, power_w=3600)
     await charger.disconnect()
     await world.pass_time(60)

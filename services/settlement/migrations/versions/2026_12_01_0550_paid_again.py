@@ -1,7 +1,7 @@
 """Transfers that were taken back whole by hand and are paid again: status REVERSED, which lives no more.
 
 Revision ID: 2026_12_01_0550
-Revises: 2026_12_01_0051
+Revises: 2026_12_01_0520
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "2026_12_01_0550"
-down_revision = "2026_12_01_0051"
+down_revision = "2026_12_01_0520"
 branch_labels = None
 depends_on = None
 
