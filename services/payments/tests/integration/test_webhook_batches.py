@@ -3,10 +3,12 @@
 import asyncio
 from typing import Any
 
+import asyncpg
+
 from chassis.runtime import Worker
 
 from .conftest import World
-from .test_webhook_inbox import locked, post, waiting_for
+from .test_webhook_inbox import locked, post
 from .test_webhooks import count, credited
 
 SWEEP_SECONDS = 6
@@ -80,14 +82,17 @@ async def test_one_that_razorpay_is_asked_about_takes_no_other_with_it(world: Wo
 
 async def test_a_batch_whose_connection_is_killed_is_worked_once_all_the_same(world: World, database: tuple[str, str]) -> None:
     qr = await world.qr_code("CP-5")
-    async with locked(database[0], "qr_payments"):
-        working = asyncio.create_task(backlog(world, [credit(world, qr, number) for number in range(5)]))
-        while not await waiting_for(world, "qr_payments"):
-            await asyncio.sleep(0.01)
-        await world.admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'payments.qr_payments'::regclass AND NOT granted"
-        )
-    await working
+    waiting = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE relation = 'payments.qr_payments'::regclass AND NOT granted"
+    # The world's own connection is asked meanwhile whether all is quiet.
+    other = await asyncpg.connect(database[0])
+    try:
+        async with locked(database[0], "qr_payments"):
+            working = asyncio.create_task(backlog(world, [credit(world, qr, number) for number in range(5)]))
+            while not await other.fetch(waiting):
+                await asyncio.sleep(0.01)
+        await working
+    finally:
+        await other.close()
     await world.clock.advance(61)
     await world.quiet()
     assert await count(world, "qr_payments") == 5
