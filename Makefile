@@ -57,7 +57,7 @@ bench: setup ## Measure speed against a bare server; prints the figures of docs/
 fleet: setup ## The paid-energy guarantee over hundreds of sessions: overspend and what is left (docs/paid-energy.md)
 	@$(BIN)/python -m tests.fleet.report
 
-month: setup ## A month of 50 chargers played and its books proved, seeded errors and all (docs/month.md; half an hour)
+month: setup ## A month of 50 chargers played and its books proved, seeded errors and all (docs/month.md; half an hour on two quiet cores)
 	@nice -n 5 $(BIN)/python -m tests.month --write
 
 mutants: setup ## Mutation testing of the rules of money (docs/mutation.md; half an hour)

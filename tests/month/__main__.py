@@ -86,7 +86,7 @@ def page(options: argparse.Namespace, plan: Month, played: Played, proof: Proof,
 def main() -> None:
     """Arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, default=3000)
+    parser.add_argument("--sessions", type=int, default=1000)
     parser.add_argument("--days", type=int, default=DAYS)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--write", action="store_true", help="into docs/month.md, below its head")
