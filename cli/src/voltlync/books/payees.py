@@ -50,13 +50,12 @@ def _whose(franchisee: str | None) -> str:
 def _paid_once(records: Records) -> Iterator[Finding]:
     """A payout goes out whole, by one transfer, to its owner; a correction is made good once, by a transfer or a reversal.
 
-    One that was taken back whole and is paid again by another (REVERSED) pays nothing. One that Razorpay made after we had
-    replaced it (`paid_twice_status`) is known, and counted elsewhere.
+    One that Razorpay made after we had replaced it (`paid_twice_status`) is known, and counted elsewhere.
     """
     entries = {entry["id"]: entry for entry in records.entries}
     done_by: dict[str, str] = {}
     for transfer in records.transfers:
-        if transfer["status"] in ("FAILED", "REVERSED"):
+        if transfer["status"] == "FAILED":
             continue
         at = moment(transfer["created_at"])
         for part in transfer["pays"]:
@@ -89,11 +88,7 @@ def _banked(records: Records) -> Iterator[Finding]:
     collectors = {entry["franchisee_id"] for entry in records.entries if entry["collected_by_account_id"] is not None}
     due: dict[str, Counter[str]] = {}
     for transfer in records.transfers:
-        if (
-            transfer["status"] in ("SETTLED", "REVERSED")
-            and transfer["settlement_id"]
-            and transfer["franchisee_id"] not in collectors
-        ):
+        if transfer["status"] == "SETTLED" and transfer["settlement_id"] and transfer["franchisee_id"] not in collectors:
             of_franchisee = due.setdefault(transfer["franchisee_id"], Counter())
             of_franchisee[transfer["settlement_id"]] += transfer["amount_paise"] - transfer["reversed_paise"]
     told = {settled["id"]: settled for settled in records.settlements}
@@ -156,7 +151,7 @@ def _denied(records: Records) -> Iterator[Finding]:
     moved += [
         (moment(transfer["processed_at"]), transfer, transfer["razorpay_transfer_id"])
         for transfer in records.transfers
-        if transfer["status"] in ("PROCESSED", "SETTLED", "REVERSED")
+        if transfer["status"] in ("PROCESSED", "SETTLED")
     ]
     for at, row, name in moved:
         words = told.get(name or "", Counter())

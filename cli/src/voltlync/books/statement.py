@@ -218,7 +218,7 @@ def _records(records: Records) -> Iterable[tuple[str | None, _Ours]]:
         yield payment["razorpay_payment_id"], ours
     for transfer in records.transfers:
         of = f"transfer/{number(transfer['id'])}"
-        done = (transfer["paid_twice_status"] or transfer["status"]) in ("PROCESSED", "SETTLED", "REVERSED")
+        done = (transfer["paid_twice_status"] or transfer["status"]) in ("PROCESSED", "SETTLED")
         ours = _Ours(transfer["id"], "transfer", transfer["amount_paise"], done, of, f"{of}/processed")
         yield transfer["razorpay_transfer_id"], ours
         for reversal in transfer.get("reversals", ()):

@@ -381,7 +381,7 @@ class Verifier:
         self._amount_as_told(created_at, transfer["id"], amount, ("transfer", transfer["razorpay_transfer_id"]))
         carried = sum(paise for paise in parts if payout_account(paise) == "franchisee_carried")
         self._expect(TransferClaimed(occurred_at=created_at, transfer_id=xfr, amount_paise=amount, carried_paise=carried))
-        if status not in ("PROCESSED", "SETTLED", "REVERSED"):
+        if status not in ("PROCESSED", "SETTLED"):
             return
         processed_at = moment(transfer["processed_at"])
         self._expect(TransferProcessed(occurred_at=processed_at, transfer_id=xfr, amount_paise=amount))

@@ -29,7 +29,6 @@ NOUNS: Mapping[str, str] = {
     "webhook-events": "payments",
     "franchisees": "settlement",
     "commission-receipts": "settlement",
-    "carried-balances": "settlement",
     "receivables": "settlement",
     "ledger-entries": "settlement",
     "transfers": "settlement",

@@ -7,7 +7,6 @@ from settlement.usecases.enter_fee import correct_fee, enter_refund_charge
 from settlement.usecases.explain import explain_bank_settlement, explain_ledger_entry, explain_route_transfer
 from settlement.usecases.manage_franchisee import create_franchisee, create_terms, patch_franchisee
 from settlement.usecases.manage_tax_rules import create_tax_rule, list_tax_rules
-from settlement.usecases.pay_again import pay_transfer_again
 from settlement.usecases.print_statement import (
     print_statement_csv,
     print_statement_pdf,
@@ -30,7 +29,6 @@ from settlement.usecases.see import (
     list_transfers,
 )
 from settlement.usecases.see_books import list_accounts, list_journals, show_journal, show_trial_balance
-from settlement.usecases.see_carried import list_carried_balances
 from settlement.usecases.see_payouts import list_payouts, look_up_payout, show_daily, show_summary
 from settlement.usecases.see_receivables import list_commission_receipts, list_receivables, show_receivable
 from settlement.usecases.see_statement import (
@@ -77,10 +75,6 @@ ROUTES = (
         summary="Take back a receipt that was entered by mistake",
     ),
     Route("GET", "/v1/receivables", list_receivables, roles=BOOKKEEPERS, summary="Who owes us commission, and for how long"),
-    Route(
-        "GET", "/v1/carried-balances", list_carried_balances, roles=BOOKKEEPERS,
-        summary="Who owes us after refunds of sessions that were paid out, and since when",
-    ),
     Route(
         "GET", "/v1/franchisees/{franchisee_id}/summary", show_summary, roles=READERS,
         summary="Earned, paid, on its way, on hold and why",
@@ -146,10 +140,6 @@ ROUTES = (
     ),
     Route("GET", "/v1/transfers", list_transfers, roles=READERS, summary="Transfers to linked accounts, newest first"),
     Route("GET", "/v1/transfers/{transfer_id}", get_transfer, roles=READERS, summary="A transfer and the entries it pays"),
-    Route(
-        "POST", "/v1/transfers/{transfer_id}/pay-again", pay_transfer_again, roles=BOOKKEEPERS, status=201,
-        summary="Pay again what was taken back whole at Razorpay by hand",
-    ),
     Route("GET", "/v1/reversals", list_reversals, roles=READERS, summary="What was taken back of transfers, newest first"),
     Route("GET", "/v1/settlements", list_settlements, roles=READERS, summary="What Razorpay paid to banks, newest first"),
     Route("GET", "/v1/settlements/{settlement_id}", get_settlement, roles=READERS, summary="One settlement, with its UTR"),
@@ -213,5 +203,4 @@ ERRORS: Errors = {
     errors.NotHeldForReview: (409, "Not held for review"),
     errors.BillAssigned: (409, "The bill has its owner"),
     errors.NothingToRetry: (409, "Nothing to retry"),
-    errors.NotPaidAgain: (409, "Not to be paid again"),
 }

@@ -315,20 +315,17 @@ commission_receipts = Table(
     comment="What franchisees paid us of the commission and TDS on sessions that they collected themselves.",
 )
 
-LIVES = "status not in ('FAILED', 'REVERSED')"
-"""Transfers of which a leading entry has at most one."""
-
 transfers = Table(
     "transfers",
     metadata,
     identity("ours"),
     Column("key", Text, nullable=False, unique=True, comment="X-Transfer-Idempotency: txn_{id}, then txn_{id}_r{n}"),
     Column("lead_entry_id", BigInteger, ForeignKey(ledger_entries.c.id), nullable=False, comment="the entry that the key names"),
-    Column("attempt", Integer, nullable=False, comment="1, and one more after each that failed or was taken back"),
+    Column("attempt", Integer, nullable=False, comment="1, and one more after each definitive failure"),
     Column("franchisee_id", BigInteger, ForeignKey(franchisees.c.id), nullable=False, comment="to whom"),
     Column("amount_paise", BigInteger, nullable=False, comment="frozen at the claim; the sum of its allocations"),
     Column("body", JSONB, nullable=False, comment="what is sent to Razorpay, word for word, every time"),
-    Column("status", Text, nullable=False, comment="CLAIMED, UNKNOWN, WAITING, ACCEPTED, PROCESSED, SETTLED, FAILED, REVERSED"),
+    Column("status", Text, nullable=False, comment="CLAIMED, UNKNOWN, WAITING, ACCEPTED, PROCESSED, SETTLED, FAILED"),
     Column("razorpay_transfer_id", Text, unique=True, comment="trf_..., once we know it"),
     Column("fee_paise", BigInteger, comment="what Razorpay took on top, GST included: our expense"),
     Column("tax_paise", BigInteger, comment="the GST in it"),
@@ -357,7 +354,7 @@ transfers = Table(
     CheckConstraint("paid_twice_status in ('PROCESSED', 'SETTLED')", name="paid_twice"),
     CheckConstraint("reversed_paise between 0 and amount_paise", name="reversed"),
     one_of("status", TransferStatus),
-    Index("transfers_one_live_per_entry_idx", "lead_entry_id", unique=True, postgresql_where=text(LIVES)),
+    Index("transfers_one_live_per_entry_idx", "lead_entry_id", unique=True, postgresql_where=text("status <> 'FAILED'")),
     Index("transfers_due_idx", "next_attempt_at", postgresql_where=text("next_attempt_at is not null")),
     Index(None, "franchisee_id", "id"),
     Index(None, "razorpay_settlement_id"),
@@ -384,7 +381,7 @@ allocations = Table(
         nullable=False,
         comment="with how much: the entry's payout; a correction's is below nothing",
     ),
-    Column("live", Boolean, nullable=False, comment="false: it failed or was taken back, the entry is free for another"),
+    Column("live", Boolean, nullable=False, comment="false: the transfer failed, the entry is free for another"),
     CheckConstraint("amount_paise <> 0", name="amount"),
     Index("allocations_one_live_per_entry_idx", "ledger_entry_id", unique=True, postgresql_where=text("live")),
     comment="Which transfer pays which entries: mostly one each, more where others go along.",

@@ -132,13 +132,6 @@ class NothingToRetry(SettlementError):
         super().__init__(f"led_{ledger_entry_id} has not failed, nor was it found to be beyond our balance.")
 
 
-class NotPaidAgain(SettlementError):
-    """A transfer is paid again only where all of it came back by hand and is owed as it was."""
-
-    def __init__(self, transfer_id: int, why: str) -> None:
-        super().__init__(f"xfr_{transfer_id} {why}")
-
-
 class ForbiddenTransition(SettlementError):
     """A step that the state machine does not have."""
 

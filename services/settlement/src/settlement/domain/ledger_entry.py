@@ -27,7 +27,7 @@ class EntryStatus(StrEnum):
     TRANSFERRED = "TRANSFERRED"
     """Razorpay moved it to the linked account."""
     SETTLED = "SETTLED"
-    """It is on its way to the franchisee's bank, by a settlement with its UTR. Final, but for a payout that is made again."""
+    """It is on its way to the franchisee's bank, by a settlement with its UTR. Final."""
     FAILED = "FAILED"
     """The last attempt failed definitively. A new one has a key of its own."""
 
@@ -58,14 +58,11 @@ TRANSITIONS: dict[EntryStatus, frozenset[EntryStatus]] = {
     EntryStatus.UNKNOWN: frozenset(
         {EntryStatus.ON_HOLD, EntryStatus.TRANSFERRING, EntryStatus.TRANSFERRED, EntryStatus.SETTLED, EntryStatus.FAILED}
     ),
-    EntryStatus.TRANSFERRED: frozenset({EntryStatus.SETTLED, EntryStatus.ON_HOLD}),
+    EntryStatus.TRANSFERRED: frozenset({EntryStatus.SETTLED}),
     EntryStatus.FAILED: frozenset({EntryStatus.ON_HOLD, EntryStatus.TRANSFERRING, EntryStatus.TRANSFERRED, EntryStatus.SETTLED}),
-    EntryStatus.SETTLED: frozenset({EntryStatus.ON_HOLD}),
+    EntryStatus.SETTLED: frozenset(),
 }
-"""Every step there is. ON_HOLD steps on where an event overtakes the answer to our own call.
-
-From TRANSFERRED and SETTLED back to ON_HOLD: the transfer was taken back whole by hand, and is paid again.
-"""
+"""Every step there is. ON_HOLD steps on where an event overtakes the answer to our own call."""
 
 CLAIMABLE = frozenset({EntryStatus.PENDING, EntryStatus.ON_HOLD, EntryStatus.FAILED})
 """Where a new transfer may begin, if the entry is in none that lives."""
@@ -83,5 +80,4 @@ BELOW_MINIMUM_WORDS = "Less than ₹1, the least that can be transferred: it goe
 LOW_BALANCE_WORDS = "Our balance at Razorpay does not cover it yet; it goes out when it does."
 NETTED_WORDS = "Used up by refunds on sessions that were paid out before: it goes out with the next payouts, less those."
 OWED_WORDS = "The session's rider was refunded in part after the bill: it is taken off the next payouts."
-PAID_AGAIN_WORDS = "It was taken back at Razorpay, and is paid again."
 BUSY_WORDS = "Razorpay could not take it just now; it is sent again."

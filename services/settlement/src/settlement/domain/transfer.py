@@ -14,7 +14,7 @@ MAX_TRANSFER_RETRIES = 3
 
 
 class TransferStatus(StrEnum):
-    """CLAIMED → ACCEPTED → PROCESSED → SETTLED, or FAILED; UNKNOWN and WAITING on the way; REVERSED after PROCESSED, SETTLED."""
+    """CLAIMED → ACCEPTED → PROCESSED → SETTLED, or FAILED; UNKNOWN and WAITING on the way."""
 
     CLAIMED = "CLAIMED"
     """The intent stands; a call may be under way. Left like this by a dead process it counts as UNKNOWN when its lease ends."""
@@ -29,16 +29,11 @@ class TransferStatus(StrEnum):
     PROCESSED = "PROCESSED"
     """The linked account has it."""
     SETTLED = "SETTLED"
-    """A settlement took it to the bank."""
-    REVERSED = "REVERSED"
-    """All of it was taken back by hand at Razorpay, and finance had it paid again by another attempt. Final."""
+    """A settlement took it to the bank. Final."""
 
 
 UNSENT = frozenset({TransferStatus.CLAIMED, TransferStatus.UNKNOWN, TransferStatus.WAITING})
 """Razorpay is not known to have it."""
-
-REACHED = frozenset({TransferStatus.PROCESSED, TransferStatus.SETTLED, TransferStatus.REVERSED})
-"""The linked account had it, whatever became of it there."""
 
 _RANK = {
     TransferStatus.CLAIMED: 0,
@@ -48,7 +43,6 @@ _RANK = {
     TransferStatus.FAILED: 2,
     TransferStatus.PROCESSED: 3,
     TransferStatus.SETTLED: 4,
-    TransferStatus.REVERSED: 5,
 }
 
 ENTRY_STATUS = {
@@ -60,7 +54,7 @@ ENTRY_STATUS = {
     TransferStatus.PROCESSED: EntryStatus.TRANSFERRED,
     TransferStatus.SETTLED: EntryStatus.SETTLED,
 }
-"""Where a transfer's entries stand with it. One that was REVERSED has let them go."""
+"""Where a transfer's entries stand with it."""
 
 
 def advance(current: TransferStatus, seen: TransferStatus) -> TransferStatus:

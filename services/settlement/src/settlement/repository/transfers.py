@@ -63,12 +63,8 @@ async def add(
     body: Mapping[str, Any],
     now: datetime,
     lapses_at: datetime,
-    status: TransferStatus = TransferStatus.CLAIMED,
 ) -> Transfer:
-    """A transfer with its allocations, CLAIMED by whoever calls Razorpay next, or WAITING for the worker to do so.
-
-    The tables refuse a second one that lives for any of its entries.
-    """
+    """A transfer, CLAIMED, with its allocations. The tables refuse a second one that lives for any of its entries."""
     made = (
         insert(transfers)
         .values(
@@ -78,8 +74,8 @@ async def add(
             franchisee_id=lead.franchisee_id,
             amount_paise=amount_paise,
             body=dict(body),
-            status=status.value,
-            calls=1 if status is TransferStatus.CLAIMED else 0,
+            status=TransferStatus.CLAIMED.value,
+            calls=1,
             traceparent=lead.traceparent,
             next_attempt_at=lapses_at,
             created_at=now,
@@ -167,7 +163,7 @@ async def entries_of(connection: AsyncConnection, transfer_id: int) -> list[Entr
 
 
 async def free_entries(connection: AsyncConnection, transfer_id: int) -> None:
-    """A transfer that failed or was taken back lets its entries go."""
+    """A failed transfer lets its entries go."""
     await connection.execute(update(allocations).where(allocations.c.transfer_id == transfer_id).values(live=False))
 
 

@@ -31,7 +31,7 @@ from settlement.domain.franchisee import terms_in_force
 from settlement.domain.ledger_entry import EntryKind, EntryStatus
 from settlement.domain.reversal import ReversalStatus
 from settlement.domain.tax import divide, withholding_kept, year_kept
-from settlement.domain.transfer import MINIMUM_PAISE, REACHED, TransferStatus
+from settlement.domain.transfer import MINIMUM_PAISE, TransferStatus
 from settlement.repository import books, franchisees, tax
 from settlement.repository.books import Booked
 from settlement.repository.transfers import Transfer, transfer_from
@@ -268,7 +268,7 @@ async def _check_transfers(app: Settlement) -> list[Difference]:
                 at = transfer.created_at
                 alive = status is not TransferStatus.FAILED
                 wanted.append((TransferClaimed(occurred_at=at, carried_paise=carried, **facts), alive))
-                if status in REACHED:
+                if status in (TransferStatus.PROCESSED, TransferStatus.SETTLED):
                     wanted.append((TransferProcessed(occurred_at=at, **facts), True))
                     found += await _charge_differs(uow, transfer)
                 back = taken_back.get(transfer.id, [])
@@ -281,7 +281,7 @@ async def _check_transfers(app: Settlement) -> list[Difference]:
                     wanted.append((TransferReversed(occurred_at=at, **told), True))
                     if row.ledger_entry_id is not None:
                         wanted.append((ReversalApplied(occurred_at=at, ledger_entry_id=row.ledger_entry_id, **told), True))
-                if status in (TransferStatus.SETTLED, TransferStatus.REVERSED):
+                if status is TransferStatus.SETTLED:
                     found += await _banked_differs(uow, transfer)
             found += await _not_as(uow, wanted)
         if not page:

@@ -23,12 +23,9 @@ from settlement.domain.explain import (
 from settlement.domain.explain_correction import explain_correction
 from settlement.domain.franchisee import terms_in_force
 from settlement.domain.ledger_entry import EntryKind
-from settlement.domain.pay_again import Attempt, history
 from settlement.domain.payout_calendar import Open, outlook
 from settlement.domain.tax import india_day
-from settlement.domain.transfer import TransferStatus
 from settlement.repository import franchisees
-from settlement.repository.transfers import attempts_of
 from settlement.tables import ledger_entries, refund_decisions, tax_rules, transfers
 from settlement.usecases.see import get_ledger_entry, get_settlement, get_transfer, visible
 from settlement.views import LedgerEntryId, SettlementId, TransferId
@@ -99,11 +96,7 @@ async def explain_route_transfer(uow: UnitOfWork, transfer_id: TransferId, princ
         fee_paise=transfer.fee_paise,
         tax_paise=transfer.tax_paise,
     )
-    attempts = [Attempt(one.id, one.attempt, one.status) for one in await attempts_of(uow.connection, lead or 0)]
-    words = history(attempts, transfer_id)
-    if transfer.status is not TransferStatus.REVERSED:
-        words.append(where_it_is(transfer.settlement_id, transfer.utr))
-    return ExplanationView.of(f"xfr_{transfer_id}", explain_transfer(facts), *words)
+    return ExplanationView.of(f"xfr_{transfer_id}", explain_transfer(facts), where_it_is(transfer.settlement_id, transfer.utr))
 
 
 async def explain_bank_settlement(uow: UnitOfWork, settlement_id: SettlementId, principal: Principal) -> ExplanationView:

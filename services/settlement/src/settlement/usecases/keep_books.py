@@ -28,7 +28,7 @@ from settlement.domain.books import (
 )
 from settlement.domain.reconcile import Move, MoveKind, Outcome
 from settlement.domain.session_bill import SessionBill, WalletBill
-from settlement.domain.transfer import REACHED, TransferStatus
+from settlement.domain.transfer import TransferStatus
 from settlement.repository import books, matches
 from settlement.repository.ledger import Entry
 from settlement.repository.transfers import Transfer
@@ -186,7 +186,7 @@ async def book_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer) ->
     claimed = f"transfer/{transfer.id}/claimed"
     await set_standing(uow, claimed, stands=alive, reason="it lives" if alive else transfer.last_error or "it failed")
     await _note_transfer(app, uow, transfer, status)
-    if status not in REACHED:
+    if status not in (TransferStatus.PROCESSED, TransferStatus.SETTLED):
         return
     facts = {"transfer_id": transfer.id, "amount_paise": transfer.amount_paise}
     processed_at = transfer.processed_at or uow.now
@@ -206,7 +206,7 @@ async def book_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer) ->
 async def _note_transfer(app: Settlement, uow: UnitOfWork, transfer: Transfer, status: TransferStatus) -> None:
     if transfer.razorpay_transfer_id is None:
         return
-    done = {TransferStatus.FAILED: Outcome.FAILED, **dict.fromkeys(REACHED, Outcome.DONE)}
+    done = {TransferStatus.FAILED: Outcome.FAILED, TransferStatus.PROCESSED: Outcome.DONE, TransferStatus.SETTLED: Outcome.DONE}
     outcome = done.get(status, Outcome.UNDER_WAY)
     move = Move(transfer.razorpay_transfer_id, MoveKind.TRANSFER, f"xfr_{transfer.id}", transfer.amount_paise, outcome)
     await note_move(app, uow, move, version=OUTCOME_RANK[outcome], at=transfer.created_at)

@@ -83,16 +83,14 @@ async def _begin(app: Settlement, entry: Entry) -> None:
     """A new transfer for a due entry, unless something speaks against it."""
     async with app.database.reading() as uow:
         earlier = await transfers.attempts_of(uow.connection, entry.id)
-    # One that was taken back whole did go through, and is done with.
-    failed = [attempt for attempt in earlier if attempt.status is TransferStatus.FAILED]
-    if failed:
+    if earlier:
         # A new key is a new payment: first look whether one of the old keys went through after all.
         try:
-            made = await _scan(app, first=failed[0], last=failed[-1])
+            made = await _scan(app, first=earlier[0], last=earlier[-1])
         except RazorpayError as error:
             log.warning("transfer.scan_failed", ledger_entry_id=entry.id, error=error.description)
             return  # the entry's claim lapses, and it is tried again
-        for attempt in failed:
+        for attempt in earlier:
             seen = find_by_key(made, key=attempt.key, environment=app.settings.environment_mark)
             if seen is not None and seen.lives:
                 await _persist(app, attempt, seen)

@@ -7,7 +7,6 @@ import sqlalchemy as sa
 from chassis.database import UnitOfWork
 from chassis.web import Page, PageQuery, Principal, Role, fetch_page
 from settlement.domain.errors import NoSuchFranchisee, NoSuchLedgerEntry, NoSuchSettlement, NoSuchTransfer
-from settlement.domain.transfer import TransferStatus
 from settlement.repository import franchisees
 from settlement.repository.franchisees import Franchisee, franchisee_from
 from settlement.repository.reversals import listing as reversals_with_transfers
@@ -193,11 +192,7 @@ async def list_reversals(uow: UnitOfWork, query: ReversalQuery, principal: Princ
     """Newest first."""
     statement = reversals_with_transfers().where(visible(transfers.c.franchisee_id, principal))
     if query.unmatched:
-        statement = statement.where(
-            reversals.c.by_hand,
-            reversals.c.ledger_entry_id.is_(None),
-            transfers.c.status != TransferStatus.REVERSED.value,
-        )
+        statement = statement.where(reversals.c.by_hand, reversals.c.ledger_entry_id.is_(None))
     return await fetch_page(uow, statement, query, order=(reversals.c.id,), view=_view_reversal)
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from chassis.web import PageQuery
 from settlement.domain.reversal import ReversalStatus
@@ -44,14 +44,6 @@ class AllocationView(BaseModel):
     amount_paise: int = Field(description="paise; below nothing: taken off")
 
 
-class PayAgain(BaseModel):
-    """Why a payout that was taken back is made again."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Annotated[str, Field(min_length=3, max_length=300)]
-
-
 class ReversalView(BaseModel):
     """Money taken back out of a linked account."""
 
@@ -71,9 +63,7 @@ class ReversalView(BaseModel):
 class ReversalQuery(PageQuery):
     """Filters of reversals."""
 
-    unmatched: bool | None = Field(
-        None, description="true: only those made by hand that no correction and no new payout explains"
-    )
+    unmatched: bool | None = Field(None, description="true: only those made by hand that no correction explains")
 
 
 class TransferView(BaseModel):
