@@ -123,12 +123,16 @@ async def test_row_92_a_heartbeat_is_always_answered_and_seldom_written(field: F
     bare = await field.bare(outlet)
     await bare.boot()
     await field.rest()
-    published = await field.admin.fetchval("SELECT count(*) FROM charging.outbox")
+    # Of this charger alone: time passes for the others of this world as well.
+    announced = "SELECT count(*) FROM charging.outbox WHERE position($1::bytea IN body) > 0"
+    name = outlet.charge_point_id.encode()
+    published = await field.admin.fetchval(announced, name)
+    assert published > 0
     for _ in range(20):
         await field.pass_seconds(1)
         assert "currentTime" in await bare.call("Heartbeat", {})
     await field.rest()
-    assert await field.admin.fetchval("SELECT count(*) FROM charging.outbox") == published
+    assert await field.admin.fetchval(announced, name) == published
 
 
 @pytest.mark.quirk(94)
