@@ -65,6 +65,10 @@ def test_what_was_asked_reads_like_the_event_that_was_lost() -> None:
     payment = {"id": "pay_1", "order_id": "order_1", "amount": 50_000, "currency": "INR", "created_at": 1_764_570_000, "fee": 236}
     name, body = recharge.asked_event(payment)
     assert (name, body) == ("asked_pay_1", recharge.asked_event(dict(reversed(payment.items())))[1])
+    assert body == (
+        b'{"contains":["payment"],"created_at":1764570000,"entity":"event","event":"payment.captured","payload":{"payment":{"entity":'
+        b'{"amount":50000,"created_at":1764570000,"currency":"INR","fee":236,"id":"pay_1","order_id":"order_1"}}}}'
+    )
     envelope = parse(body, received_at=NOW)
     assert (envelope.event, envelope.created_at) == ("payment.captured", datetime.fromtimestamp(1_764_570_000, UTC))
     capture = read_capture(envelope)

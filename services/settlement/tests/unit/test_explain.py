@@ -283,6 +283,7 @@ def test_a_settlement_says_what_no_transfer_explains() -> None:
     facts = SettlementFacts(settlement_id="setl_1", amount_paise=4_790, transfers=1, transfers_paise=4_793)
     (amount,) = explain_settlement(facts)
     assert worked_out(amount) == amount.paise
+    assert amount.name == "amount"
     assert amount.inputs == {"transfers_paise": 4_793, "other_paise": -3, "transfers": 1}
     assert amount.sources == {
         "transfers_paise": "transfers settled by setl_1",

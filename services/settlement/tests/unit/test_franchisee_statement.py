@@ -171,6 +171,7 @@ def test_a_pdf_of_a_large_month_says_what_it_leaves_out() -> None:
 def test_a_month_is_indias_and_closed_when_late_commits_are_in() -> None:
     assert Month.of(datetime(2026, 11, 30, 18, 29, tzinfo=UTC)) == NOVEMBER
     assert Month.of(datetime(2026, 11, 30, 18, 30, tzinfo=UTC)) == Month(2026, 12) == Month.parse("2026-12")
+    assert Month.parse("2000-01") == Month(2000, 1)
     assert Month(2026, 12).following == Month(2027, 1)
     assert not NOVEMBER.closed(datetime(2026, 11, 30, 19, 29, 59, tzinfo=UTC))
     assert NOVEMBER.closed(datetime(2026, 11, 30, 19, 30, tzinfo=UTC))

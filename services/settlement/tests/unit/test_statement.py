@@ -125,6 +125,7 @@ def test_days_are_indias_and_what_was_missed_is_read_as_well() -> None:
 
     assert to_read() == to_read(*november) == to_read(*november[:26]) == daily
     assert to_read(*november[:10]) == daily | {"missed": (november[10], november[25])}
+    assert to_read(*november[:9]) == daily | {"missed": (november[9], november[25])}
     # Somebody asked for the last days after an outage: those before them are still missing.
     assert to_read(*november[:10], *november[19:], today) == daily | {"missed": (november[10], november[25])}
     assert to_read(date(2020, 1, 1))["missed"][0] == date(2026, 8, 31)

@@ -228,3 +228,9 @@ def test_the_pan_of_a_person_serves_for_the_business() -> None:
     assert payee(business_type="llp", pan=None, stakeholder_pan="AAAPS1234D") == Payee("llp", has_pan=False)
     assert payee(business_type="llp", pan="AAACS1234C", stakeholder_pan=None) == Payee("llp", has_pan=True)
     assert payee(business_type="huf", pan=None, stakeholder_pan=None) == Payee("huf", has_pan=False)
+
+
+def test_who_has_no_rule_is_named() -> None:
+    for has_pan, words in ((True, "with"), (False, "without")):
+        with pytest.raises(ValueError, match=f"^no tax rule for a llp {words} PAN$"):
+            rule_in_force([], Payee("llp", has_pan), date(2026, 12, 1))

@@ -123,6 +123,13 @@ def test_an_entity_is_read_as_razorpay_writes_it() -> None:
     assert (settled.status, settled.razorpay_settlement_id, settled.key) == (T.SETTLED, "setl_1", None)
     failed = Observed.from_entity({"id": "trf_2", "status": "failed", "error": {"description": "no balance", "code": "X"}})
     assert (failed.status, failed.error, failed.lives) == (T.FAILED, "no balance", False)
+    assert not failed.low_balance
+    for error in (
+        {"reason": "insufficient_balance"},
+        {"code": "BAD_REQUEST_TRANSFER_INSUFFICIENT_BALANCE"},
+        {"reason": "insufficient_balance", "code": "BAD_REQUEST_TRANSFER_INSUFFICIENT_BALANCE"},
+    ):
+        assert Observed.from_entity({"id": "trf_2", "status": "failed", "error": error}).low_balance, error
     assert Observed.from_entity({"id": "trf_3", "status": "a word of tomorrow"}).status is T.ACCEPTED
     assert Observed.from_entity({**PROCESSED, "amount_reversed": 500}).reversed_paise == 500
     in_settlement = observed_in_settlement({**PROCESSED, "amount_reversed": 500}, "setl_1")
