@@ -77,6 +77,16 @@ def test_whatever_is_asked_for_never_more_goes_back_than_was_billed(
     assert sum(part.gst_paise for part in given_) <= gst
 
 
+def test_the_least_the_last_and_whose_in_words() -> None:
+    assert decide(amount_paise=100, franchised=True, borne_by=None, given=[], **BILL).amount_paise == 100
+    whole = decide(amount_paise=7079, franchised=True, borne_by=None, given=[], **BILL)
+    with pytest.raises(ConflictError, match=r"the ₹0\.00 that were billed for energy and GST and not given back yet"):
+        decide(amount_paise=100, franchised=True, borne_by=None, given=[given_of(whole)], **BILL)
+    words = "^The site is the platform's own: there is no franchisee to bear it.$"
+    with pytest.raises(ConflictError, match=words):
+        decide(amount_paise=2000, franchised=False, borne_by=BorneBy.FRANCHISEE, given=[], **BILL)
+
+
 def test_operators_refunds_have_keys_of_their_own() -> None:
     assert refund.refund_key(7, 1, 2) == "qr_payment_7_op2"
     assert refund.refund_key(7, 3, 2) == "qr_payment_7_op2_r3"

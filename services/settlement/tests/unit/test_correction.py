@@ -24,6 +24,51 @@ def test_a_small_payout_that_is_given_back_moves_nothing_between_accounts() -> N
     assert EntryNetted(occurred_at=at, ledger_entry_id=4, payout_paise=100).journal() is not None
 
 
+def test_a_correction_is_what_it_says_or_can_not_be() -> None:
+    lines = {"refund_paise": 2_000, "gst_paise": -305, "commission_paise": -339, "tds_paise": -2, "payout_paise": -1_354}
+    Correction(**lines)
+    Correction(**{**lines, "refund_paise": 1, "gst_paise": 0, "commission_paise": 0, "tds_paise": 0, "payout_paise": -1})
+    wrong = [{"refund_paise": 2_001}, {"refund_paise": 0, "payout_paise": 646}]
+    wrong += [{line: 1, "payout_paise": -1_355 + lines[line]} for line in ("gst_paise", "commission_paise", "tds_paise")]
+    for change in wrong:
+        with pytest.raises(AssertionError):
+            Correction(**{**lines, **change})
+
+
+def test_a_correction_in_words() -> None:
+    entry = SplitFigures(
+        gross_paise=10_000,
+        refund_paise=2685,
+        residue_paise=0,
+        pg_fee_paise=236,
+        gst_paise=1080,
+        commission_bps=2000,
+        tds_bps=10,
+        tds_base="NET_EXCL_GST",
+        tds_year=None,
+    )
+    parts = {"energy_charge_paise": 1695, "gst_paise": 305, "energy_charge_before_paise": 0, "gst_before_paise": 0}
+    made = Correction(refund_paise=2000, gst_paise=-305, commission_paise=-340, tds_paise=0, payout_paise=-1355)
+    explained = explain_correction(entry, made, first_entry_id=4, refund_number=2, **parts)
+    assert {one.name: one.sentence for one in explained} == {
+        "refund": "With refund 2 what goes back to the rider grows by ₹20.00.",
+        "gst": "With refund 2 GST falls by ₹3.05.",
+        "commission": "With refund 2 our commission falls by ₹3.40.",
+        "tds": "With refund 2 the tax withheld stays as it was.",
+        "payout": "With refund 2 the payout falls by ₹13.55.",
+    }
+    for one in explained:
+        assert one.formula == "off_with_this_refund_paise - off_before_it_paise"
+        assert one.inputs == {"off_with_this_refund_paise": one.paise, "off_before_it_paise": 0}
+        assert one.sources == {
+            "off_with_this_refund_paise": "led_4 with refunds up to 2",
+            "off_before_it_paise": "led_4 with the refunds before",
+        }
+    paisa = Correction(refund_paise=2, gst_paise=-1, commission_paise=-2, tds_paise=0, payout_paise=1)
+    words = {one.name: one.sentence for one in explain_correction(entry, paisa, first_entry_id=4, refund_number=1, **parts)}
+    assert words["payout"] == "With refund 1 the payout grows by ₹0.01."
+
+
 def test_by_example() -> None:
     # 100.00 paid, 59.99 of energy, 10.80 GST, 2.36 fee, 26.85 back; commission 20 %, TDS 0.1 %. 20.00 more go back.
     entry = SplitFigures(
