@@ -1,5 +1,6 @@
 """Credit notes: their numbers, their years, and their lines."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -49,3 +50,5 @@ def test_a_note_is_what_was_given_back_and_its_tax_what_the_books_take_off() -> 
     made = note()
     assert (made.lines.taxable_paise, made.lines.cgst_paise, made.lines.round_off_paise) == (1_271, 115, -1)
     assert (made.lines.gst_paise, made.lines.total_paise, made.reduced) == (229, 1_500, REDUCED)
+    between = note(replace(REDUCED, interstate=True)).lines
+    assert (between.igst_paise, between.cgst_paise, between.total_paise) == (229, 0, 1_500)

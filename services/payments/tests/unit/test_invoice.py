@@ -82,6 +82,7 @@ def test_a_series_turns_at_midnight_in_india() -> None:
     assert (after.number, str(after.invoice_date), after.financial_year) == ("VL/2728/0000001", "2027-04-01", 2027)
     with pytest.raises(SeriesFullError, match="invoice_prefix"):
         invoice(serial=SERIAL_MAX + 1)
+    assert invoice(serial=SERIAL_MAX).number == "VL/2627/9999999"
 
 
 @settings(max_examples=100, deadline=None)
@@ -96,6 +97,7 @@ def test_an_invoice_is_what_was_billed_and_its_tax_what_was_booked(energy_wh: in
     billed = given_supply.energy_charge_paise + given_supply.gst_paise + given_supply.platform_fee_paise
     assert made.lines.total_paise == billed
     assert made.lines.gst_paise == given_supply.gst_paise
+    assert (made.series, made.serial, made.issued_at, made.supply) == ("VL/2627", 42, NOW, given_supply)
     assert made.place_of_supply == (place or "29")
     assert made.interstate == (place not in (None, "29"))
     assert (made.lines.igst_paise == 0) or made.interstate

@@ -159,6 +159,12 @@ def test_income_tax_in_words() -> None:
         "0",
         "No income tax is withheld (194-O): this financial year's sales are ₹500.00, at most ₹500.00.",
     )
+    assert tds.sources["threshold_paise"] == "tax rule txr_3"
+    # Residue is no sale; and where half of a year is kept, none of it is told.
+    residue = replace(under, gross_paise=10_050, residue_paise=50)
+    assert next(one for one in explain_entry(residue) if one.name == "tds").inputs["year_sales_paise"] == 50_000
+    for missing in ("year_sales_paise", "year_withheld_paise"):
+        assert "year" not in said(replace(under, **{missing: None}))["tds"]
     over = replace(FACTS, **{**year, "year_sales_paise": 42_686}, year_withheld_paise=10, tds_paise=31, payout_paise=5_368)
     (tds,) = (one for one in explain_entry(over) if one.name == "tds")
     assert worked_out(tds) == 31, "(350000 + 5999 x 10) / 10000 = 41, less 10"

@@ -234,3 +234,18 @@ def test_who_has_no_rule_is_named() -> None:
     for has_pan, words in ((True, "with"), (False, "without")):
         with pytest.raises(ValueError, match=f"^no tax rule for a llp {words} PAN$"):
             rule_in_force([], Payee("llp", has_pan), date(2026, 12, 1))
+
+
+def test_a_threshold_is_passed_by_a_paisa_and_not_by_reaching_it() -> None:
+    by = Withholding(section="s.1", tds_bps=100, tds_base=NET, tax_rule_id=1, annual_threshold_paise=50_000)
+    figures = {"refund_paise": 0, "residue_paise": 40, "pg_fee_paise": 0, "gst_collected_paise": 0, "commission_bps": 0}
+    year = YearSoFar(year=2026, sales_paise=40_000, due_paise_bps=4_000_000, withheld_paise=0)
+    reaches = divide(gross_paise=10_040, by=by, year=year, **figures)
+    assert (reaches.tds_paise, year_after(year, reaches, by)) == (
+        0,
+        YearSoFar(year=2026, sales_paise=50_000, due_paise_bps=5_000_000, withheld_paise=0),
+    )
+    # 1 % of 500.01 is 5.00: due on all of the year.
+    assert divide(gross_paise=10_041, by=by, year=year, **figures).tds_paise == 500
+    with pytest.raises(ValueError, match=r"^a threshold needs the year so far$"):
+        divide(gross_paise=10_041, by=by, **figures)
