@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from money import (
     CreditNoteLines,
+    InvoiceLines,
     NegativeQuantityError,
     RefundExceedsSupplyError,
     credit_note_lines,
     divide_half_up,
     invoice_lines,
+    percent,
     supply_reduction,
 )
 
@@ -101,3 +103,27 @@ def test_lines_of_a_note_that_do_not_add_up_can_not_be() -> None:
     part = supply_reduction(amount_paise=1, before_paise=0, energy_charge_paise=1, gst_paise=0)
     with pytest.raises(NegativeQuantityError):
         credit_note_lines(part, gst_before_paise=-1, interstate=False)
+
+
+@pytest.mark.parametrize("name", ["amount_paise", "before_paise", "energy_charge_paise", "gst_paise"])
+def test_nothing_of_a_reduction_is_negative(name: str) -> None:
+    figures = {"amount_paise": 1, "before_paise": 1, "energy_charge_paise": 100, "gst_paise": 100}
+    with pytest.raises(NegativeQuantityError):
+        supply_reduction(**{**figures, name: -1})
+
+
+@pytest.mark.parametrize("name", ["energy_charge_paise", "gst_paise", "platform_fee_paise"])
+def test_nothing_of_an_invoice_is_negative(name: str) -> None:
+    with pytest.raises(NegativeQuantityError, match=name):
+        invoice_lines(**{"energy_charge_paise": 5, "gst_paise": 5, "platform_fee_paise": 5, name: -1}, interstate=True)
+
+
+@pytest.mark.parametrize("name", ["taxable_paise", "cgst_paise", "sgst_paise", "igst_paise", "platform_fee_paise", "total_paise"])
+def test_no_line_of_an_invoice_is_negative(name: str) -> None:
+    lines = dict.fromkeys(("taxable_paise", "cgst_paise", "sgst_paise", "igst_paise", "platform_fee_paise", "total_paise"), 0)
+    with pytest.raises(NegativeQuantityError, match=name):
+        InvoiceLines(**{**lines, name: -1}, round_off_paise=0)
+
+
+def test_a_percentage_keeps_its_zeros_before_the_point() -> None:
+    assert [percent(bps) for bps in (1_000, 10_000, 1_850, 0)] == ["10 %", "100 %", "18.5 %", "0 %"]
