@@ -114,6 +114,23 @@ def test_a_row_is_read_whatever_is_missing_or_strange_in_it() -> None:
     assert read_row(dict(reversed(ROW.items()))).digest == read_row(ROW).digest
 
 
+def test_every_field_of_a_row_is_read() -> None:
+    told = {
+        **ROW, "settlement_id": "setl_1", "payment_id": "pay_9", "order_id": "order_9", "order_receipt": "recharge_9",
+        "dispute_id": "disp_9", "description": "words", "created_at": AT, "notes": {"environment": "live"},
+    }  # fmt: skip
+    row = read_row(told)
+    read = (row.settlement_id, row.payment_id, row.order_id, row.order_receipt, row.dispute_id, row.description, row.environment)
+    assert read == ("setl_1", "pay_9", "order_9", "recharge_9", "disp_9", "words", "live")
+    assert (row.entity_id, row.type, row.amount_paise, row.moved_at) == ("trf_1", "transfer", 100_000, THEN)
+    assert (row.net_paise, row.body["order_id"]) == (-100_296, "order_9")
+    assert read_row("row").body == {"unreadable": "row"}
+    names = [read_row(raw).entity_id for raw in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2, "b": 2})]
+    assert names[0] == names[1] != names[2]
+    assert len(names[0]) == len("row_") + 14
+    assert booked_fee([]) == Fee(0, 0)
+
+
 def test_days_are_indias_and_what_was_missed_is_read_as_well() -> None:
     assert day_of(datetime(2026, 11, 30, 18, 30, tzinfo=UTC)) == date(2026, 12, 1)
     today = date(2026, 12, 1)
