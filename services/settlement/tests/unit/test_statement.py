@@ -129,6 +129,8 @@ def test_every_field_of_a_row_is_read() -> None:
     assert names[0] == names[1] != names[2]
     assert len(names[0]) == len("row_") + 14
     assert booked_fee([]) == Fee(0, 0)
+    assert read_row({"settled_at": AT}).moved_at == THEN
+    assert read_row({}).moved_at == datetime.fromtimestamp(0, UTC)
 
 
 def test_days_are_indias_and_what_was_missed_is_read_as_well() -> None:
