@@ -240,7 +240,7 @@ async def test_no_value_anywhere_is_answered_with_a_server_error(
         assert (await api("GET", path))[0] == 200
 
 
-async def test_a_fault_of_one_request_among_its_like(api: Any, paid: Any, sandbox: RazorpaySimulator) -> None:
+async def test_a_fault_of_one_request_among_its_like(api: Any, paid: Any, account_body: Any, sandbox: RazorpaySimulator) -> None:
     one, other = await paid(), await paid()
     for having, refused in ((one["id"], {one["id"]}), ('"note": "of this one"', {other["id"]})):
         sandbox.add_fault(FaultRule(kind="error", path=REFUNDS, having=having))
@@ -252,3 +252,7 @@ async def test_a_fault_of_one_request_among_its_like(api: Any, paid: Any, sandbo
     sandbox.add_fault(FaultRule(kind="throttle", path="/v1/payments", having="skip=7"))
     assert (await api("GET", "/v1/payments?skip=6"))[0] == 200
     assert (await api("GET", "/v1/payments?skip=7"))[0] == 429
+    account = (await api("POST", "/v2/accounts", account_body))[1]["id"]
+    sandbox.add_fault(FaultRule(kind="throttle", path="/v1/payments", having=account))
+    assert (await api("GET", "/v1/payments"))[0] == 200
+    assert (await api("GET", "/v1/payments", headers={"X-Razorpay-Account": account}))[0] == 429

@@ -60,6 +60,17 @@ class Razorpay:
             "fetch_payment", lambda client: client.payment.fetch(razorpay_payment_id, headers=_as(account)), reads=True
         )
 
+    async def payments_page(self, unix_seconds: int, *, until: int, skip: int, account: str | None = None) -> list[Entity]:
+        """`GET /v1/payments?from=&to=`: up to `PAGE_SIZE` of the payments made between, newest first. Fewer: it is the last page.
+
+        Both ends are included. A payment on a QR code says neither that nor which: `qr_codes_of_payment` does.
+        """
+        window = {"from": unix_seconds, "to": until, "count": PAGE_SIZE, "skip": skip}
+        answer = await self._call(
+            "list_payments", lambda client: client.payment.all(dict(window), headers=_as(account)), reads=True
+        )
+        return [item for item in _items("list_payments", answer) if isinstance(item, dict)]
+
     async def create_refund(
         self, razorpay_payment_id: str, *, key: str, body: Mapping[str, Any], account: str | None = None
     ) -> Entity:
@@ -94,11 +105,6 @@ class Razorpay:
         """`GET /v1/orders/:id`."""
         return await self._call("fetch_order", lambda client: client.order.fetch(razorpay_order_id), reads=True)
 
-    async def payments_of_order(self, razorpay_order_id: str) -> list[Entity]:
-        """`GET /v1/orders/:id/payments`: every try of it, whatever became of it."""
-        answer = await self._call("list_order_payments", lambda client: client.order.payments(razorpay_order_id), reads=True)
-        return [item for item in _items("list_order_payments", answer) if isinstance(item, dict)]
-
     async def orders_with_receipt(self, receipt: str) -> list[Entity]:
         """`GET /v1/orders?receipt=`, all pages: receipts need not be unique."""
         return await self._all("list_orders", lambda client, page: client.order.all({"receipt": receipt, **page}))
@@ -124,6 +130,15 @@ class Razorpay:
         return await self._all(
             "list_qr_codes", lambda client, page: client.qrcode.all({"from": unix_seconds, **page}, headers=_as(account))
         )
+
+    async def qr_codes_of_payment(self, razorpay_payment_id: str, *, account: str | None = None) -> list[Entity]:
+        """`GET /v1/payments/qr_codes?payment_id=`: the code that was paid on; none where it was no code."""
+        answer = await self._call(
+            "list_qr_codes",
+            lambda client: client.qrcode.all({"payment_id": razorpay_payment_id}, headers=_as(account)),
+            reads=True,
+        )
+        return [item for item in _items("list_qr_codes", answer) if isinstance(item, dict)]
 
     # Route: transfers and their settlements (razorpay.md §5.5, §5.6)
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from chassis.runtime.sweeps import Sweep
 from payments.settings import PaymentsSettings
+from payments.usecases.ask_for_payments import ask_for_late_payments, ask_for_recent_payments
 from payments.usecases.bill_session import retry_failed_bills
 from payments.usecases.bill_wallet_session import retry_failed_wallet_bills
 from payments.usecases.chase_starts import chase_unanswered_starts
@@ -38,6 +39,8 @@ def sweeps(settings: PaymentsSettings) -> tuple[Sweep, ...]:
     """Commits wake the workers at once; these find what was left between."""
     table: tuple[tuple[str, float, Callable[[Payments], Awaitable[None]]], ...] = (
         ("webhooks", 5, wake_webhooks),
+        ("recent-payments", 60, ask_for_recent_payments),
+        ("late-payments", 900, ask_for_late_payments),
         ("refunds", 5, wake_refunds),
         ("qr-codes", 5, settle_qr_codes),
         ("ended-qr-codes", 60, close_ended_codes),

@@ -25,6 +25,9 @@ class Metrics:
         self.webhook_turned_away = counter(
             "voltlync_payments_webhook_turned_away_total", "Verified webhooks answered 503: too many waited to be stored"
         )
+        self.payment_found = counter(
+            "voltlync_payments_payments_found_total", "Payments of ours that no event told of, found by asking Razorpay", "event"
+        )
         self.webhook_failed = counter(
             "voltlync_payments_webhook_failed_total", "Verified webhooks that could not be handled and were given up"
         )
@@ -77,9 +80,6 @@ class Metrics:
             "Wallets that are not what their entries and holds make them: 0, by the nightly count",
         )
         self.recharge_failed = counter("voltlync_payments_recharge_failed_total", "Orders of recharges that Razorpay refused")
-        self.recharge_found = counter(
-            "voltlync_payments_recharges_found_total", "Recharges whose event was lost, found by asking Razorpay about the order"
-        )
         self.recharge_mismatch = counter(
             "voltlync_payments_recharge_mismatches_total",
             "Payments of recharges of another amount than asked, or second ones",

@@ -11,10 +11,12 @@ from typing import Any
 import aiohttp
 
 from chassis.web import Principal, Role
+from contracts.settlement import DirectCollection
 from razorpay_simulator import FaultRule, OrderPayment, QrPayment, WebhookRule
 from testkit.fault_matrix import Cell, End, Row
 
 from .conftest import World
+from .test_direct_collection import charging_says, open_account, settlement_says
 
 QR_CODES = "/v1/payments/qr_codes"
 REFUNDS_OF = "/v1/payments/pay_*/refunds"
@@ -40,7 +42,7 @@ class Stage:
     codes: dict[str, list[Any]] = field(default_factory=dict)
     """charge_point_id → rows."""
     ignored: list[str] = field(default_factory=list)
-    """Bodies of events that were ignored."""
+    """Bodies of events that came and were ignored. What of them waits long is asked about as well, and ignored like them."""
     recharges: dict[int, list[Any]] = field(default_factory=dict)
     """What was asked for, in paise: each cell's is its own → rows."""
     recharge_payments: dict[str, Any] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class Stage:
         self.recharge_payments = {row["razorpay_payment_id"]: row for row in credited}
         query = (
             "SELECT convert_from(body, 'UTF8') FROM webhook_events WHERE state = 'IGNORED'"
-            " AND event IN ('qr_code.credited', 'payment.captured')"
+            " AND event IN ('qr_code.credited', 'payment.captured') AND verified_by <> 'ASKED'"
         )
         self.ignored = [row[0] for row in await admin.fetch(query)]
 
@@ -299,20 +301,42 @@ async def _recharged_with_fee_untold(stage: Stage, cell: S) -> None:
     stage.fault(cell.token, method="GET", path="/v1/payments/pay_*")  # the lookup at the credit
 
 
-async def _recharge_paid_and_never_told(stage: Stage, cell: S) -> None:
-    await _rider(stage, cell)
-    body = {"amount_paise": cell.facts["amount"]}
-    made = await stage.world.call("POST", RECHARGES, json=body, caller=RIDER, status=201)
-    stage.world.razorpay.add_webhook_rule(WebhookRule(kind="drop", event="payment.captured"))
-    paid = stage.world.razorpay.pay_order(made["razorpay_order_id"], OrderPayment())
-    cell.facts["payment"], cell.token = paid["payment"]["id"], made["razorpay_order_id"]
+# Payments that no event tells of: each on a code of a franchisee's own, whose account the listing says
 
 
-def _one_credit(stage: Stage, cell: S) -> str | None:
-    row = stage.recharge_payments.get(cell.facts["payment"])
+async def _franchisees_code(stage: Stage, cell: S) -> None:
+    account = cell.facts["account"] = f"acc_Untold{cell.number:08}"
+    open_account(stage.world, account)
+    await settlement_says(stage.world, DirectCollection.ALLOWED, 1, franchisee_id=cell.number, account=account)
+    charger = f"CP-{cell.number}"
+    old = await stage.world.qr_code(charger)
+    async with charging_says(stage.world, **{charger.replace("-", "_"): cell.number}):
+        path = f"/v1/qr-codes/{old['id']}/regenerate"
+        cell.facts["qr"] = await stage.world.call("POST", path, json={"owner": "franchisee"}, status=201)
+
+
+async def _franchisees_account(stage: Stage, cell: S) -> None:
+    await _franchisees_code(stage, cell)
+    cell.token = cell.facts["account"]
+
+
+async def _paid_and_never_told(stage: Stage, cell: S) -> None:
+    for event in ("qr_code.credited", "payment.captured"):
+        stage.world.razorpay.add_webhook_rule(WebhookRule(kind="drop", event=event))
+    paid = stage.world.razorpay.pay(cell.facts["qr"]["razorpay_qr_code_id"], QrPayment(amount=AMOUNT))
+    cell.facts["payment"] = paid["payment"]["id"]
+    cell.token = cell.token or f"payment_id={cell.facts['payment']}"
+    cell.argument = f"'{cell.facts['payment']}'" if cell.row.call == "qr_codes_of_payment" else None
+
+
+def _one_start(stage: Stage, cell: S) -> str | None:
+    row = stage.payments.get(cell.facts["payment"])
     if row is None:
-        return "the recharge is not credited"
-    return None if row["amount_paise"] == cell.facts["amount"] else f"{row['amount_paise']} paise are credited"
+        return "the payment is not found"
+    if (row["amount_paise"], row["collected_by_account_id"]) != (AMOUNT, cell.facts["account"]):
+        return f"{row['amount_paise']} paise of {row['collected_by_account_id']}"
+    served = row["state"] == "START_REQUESTED" or (row["state"], row["refund_reason"]) == ("REFUNDED", "STALE")
+    return None if served else f"the payment is {row['state']}"
 
 
 def _one_true_recharge_fee(stage: Stage, cell: S) -> str | None:
@@ -330,7 +354,7 @@ def _recharged(stage: Stage, cell: S) -> int:
 
 FETCH_PAYMENT = ("GET", "/v1/payments/pay_*")
 CREATE_REFUND = ("POST", "/v1/payments/pay_*/refund")
-ORDER_PAYMENTS = ("GET", f"{ORDERS}/order_*/payments")
+LIST_PAYMENTS = ("GET", "/v1/payments")
 FETCH_QR_CODE = ("GET", f"{QR_CODES}/qr_*")
 
 REFUND = End("refund", _one_refund, _refunds)
@@ -340,7 +364,7 @@ DECISION = End("decision", _one_ignored, _ignored)
 PAYMENT = End("payment", _one_true_fee, _payments)
 ORDER = End("order", _one_order, _orders)
 RECHARGE = End("recharge", _one_true_recharge_fee, _recharged)
-CREDIT = End("recharge", _one_credit, _recharged)
+START = End("payment", _one_start, _payments)
 
 # First those that wait for an answer of their own, before anything hangs.
 ROWS: tuple[Row[Stage], ...] = (
@@ -357,6 +381,9 @@ ROWS: tuple[Row[Stage], ...] = (
     Row("fetch_payment", "record_fees", FETCH_PAYMENT, _estimated, _nothing, PAYMENT, claims=False),
     Row("create_order", "recharge_wallet", ("POST", ORDERS), _rider, _ask_for_order, ORDER, claims=False),
     Row("fetch_order", "lookups", ("GET", f"{ORDERS}/order_*"), _strangers_order, _strangers_order_is_paid, DECISION),
-    Row("payments_of_order", "recharge_wallet", ORDER_PAYMENTS, _recharge_paid_and_never_told, _nothing, CREDIT),
+    Row("payments_page", "ask_for_payments", LIST_PAYMENTS, _franchisees_account, _paid_and_never_told, START, claims=False),
+    Row(
+        "qr_codes_of_payment", "ask_for_payments", ("GET", QR_CODES), _franchisees_code, _paid_and_never_told, START, claims=False
+    ),
     Row("fetch_payment", "record_recharge_fees", FETCH_PAYMENT, _recharged_with_fee_untold, _nothing, RECHARGE, claims=False),
 )

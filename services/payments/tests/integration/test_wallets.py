@@ -15,7 +15,7 @@ from contracts.charging import SessionStopRequested, StartCancelRequested, Start
 from contracts.payments import PaymentBilled
 from contracts.wallets import RechargeFeeRecorded, WalletRecharged, WalletsCounted, WalletSessionBilled
 from payments.domain.webhook import signature
-from razorpay_simulator import FaultRule, OrderPayment, WebhookRule
+from razorpay_simulator import FaultRule, OrderPayment
 
 from .conftest import SECRET, World
 
@@ -113,37 +113,6 @@ async def test_a_payment_that_failed_and_was_authorised_late_is_credited_then(wo
     await world.clock.advance(61)
     assert (await ask(world, "GET", f"/recharges/{made['id']}"))["status"] == "PAID"
     assert await sums(world) == (50_000, 0, 50_000)
-
-
-async def test_a_recharge_whose_event_was_lost_is_found_by_asking_and_credited_once(world: World) -> None:
-    world.razorpay.add_webhook_rule(WebhookRule(kind="drop", event="payment.captured"))
-    made = await recharge(world)
-    assert (made["status"], await sums(world)) == ("OPEN", (0, 0, 0))
-    await world.clock.advance(75)
-    assert (await ask(world, "GET", f"/recharges/{made['id']}"))["status"] == "PAID"
-    assert (await sums(world), world.metric("recharges_found_total")) == ((50_000, 0, 50_000), 1)
-    (event,) = (await world.call("GET", "/v1/webhook-events?event=payment.captured"))["items"]
-    assert (event["verified_by"], event["state"]) == ("ASKED", "HANDLED")
-    # The event itself comes after all.
-    body = next(event.body.encode() for event in world.razorpay.events if event.event == "payment.captured")
-    assert await world.post_event(body, signature=signature(body, SECRET), event_id="late") == 200
-    await world.clock.advance(7_200)
-    assert await sums(world) == (50_000, 0, 50_000)
-    assert len(await world.said(WalletRecharged)) == 1
-
-
-async def test_an_order_that_nobody_pays_is_looked_at_ever_less_and_then_no_more(world: World) -> None:
-    await order(world)
-    looks = f"{ORDERS}/order_*/payments"
-    await world.clock.advance(600)
-    assert 3 <= len(world.razorpay.requests("GET", looks)) <= 5, "after one minute, two, four, eight"
-    for _ in range(30):
-        await world.jump(3_600)
-    asked = len(world.razorpay.requests("GET", looks))
-    assert asked <= 32
-    await world.jump(7_200)
-    assert len(world.razorpay.requests("GET", looks)) == asked
-    assert await world.admin.fetchval("SELECT next_attempt_at FROM wallet_recharges") is None
 
 
 async def test_a_fee_that_was_not_told_is_asked_for_until_it_is(world: World) -> None:

@@ -1,7 +1,7 @@
 """What a wallet may take and hold, what its sessions can come to, and what a captured payment says."""
 
 import itertools
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from payments.domain.wallet_session import (
     next_session_state,
     session_of_request_key,
 )
-from payments.domain.webhook import Envelope, parse
+from payments.domain.webhook import Envelope
 
 NOW = datetime(2026, 12, 1, 6, 0, tzinfo=UTC)
 LIMITS = WalletLimits(recharge_min_paise=10_000, recharge_max_paise=500_000, balance_max_paise=1_000_000, session_min_paise=2_000)
@@ -51,29 +51,6 @@ def test_an_order_as_razorpay_takes_it() -> None:
     }
     assert recharge.read_mark(None) is None
     assert recharge.read_mark({"notes": {"voltlync_environment": "staging"}}) is None
-
-
-def test_an_open_order_is_looked_at_after_as_long_again_as_it_is_old() -> None:
-    at = {
-        seconds: recharge.look_again_at(NOW, NOW + timedelta(seconds=seconds)) for seconds in (0, 60, 180, 86_400, 89_999, 90_000)
-    }
-    waits = {seconds: None if when is None else (when - NOW).total_seconds() - seconds for seconds, when in at.items()}
-    assert waits == {0: 60, 60: 60, 180: 180, 86_400: 3_600, 89_999: 3_600, 90_000: None}
-
-
-def test_what_was_asked_reads_like_the_event_that_was_lost() -> None:
-    payment = {"id": "pay_1", "order_id": "order_1", "amount": 50_000, "currency": "INR", "created_at": 1_764_570_000, "fee": 236}
-    name, body = recharge.asked_event(payment)
-    assert (name, body) == ("asked_pay_1", recharge.asked_event(dict(reversed(payment.items())))[1])
-    assert body == (
-        b'{"contains":["payment"],"created_at":1764570000,"entity":"event","event":"payment.captured","payload":{"payment":{"entity":'
-        b'{"amount":50000,"created_at":1764570000,"currency":"INR","fee":236,"id":"pay_1","order_id":"order_1"}}}}'
-    )
-    envelope = parse(body, received_at=NOW)
-    assert (envelope.event, envelope.created_at) == ("payment.captured", datetime.fromtimestamp(1_764_570_000, UTC))
-    capture = read_capture(envelope)
-    assert capture is not None
-    assert (capture.razorpay_payment_id, capture.amount_paise, capture.fee_paise) == ("pay_1", 50_000, 236)
 
 
 @given(free=st.integers(0, 2_000_000), limit=st.one_of(st.none(), st.integers(1, 2_000_000)))

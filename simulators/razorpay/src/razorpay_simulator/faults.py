@@ -41,7 +41,7 @@ class FaultRule(BaseModel):
     having: str | None = Field(
         default=None,
         min_length=1,
-        description="A text in the path, the query string or the body (as JSON): the fault of one refund, of one transfer.",
+        description="A text in path, query string, linked account or body (as JSON): the fault of one refund, of one transfer.",
     )
     times: int | None = Field(default=1, ge=1, description="None: until cleared.")
     after: int = Field(default=0, ge=0, description="Let this many matching requests pass first.")
@@ -114,8 +114,8 @@ class RequestRecord(BaseModel):
     """test or live, by the key; None where there was no valid key."""
 
     def said(self) -> str:
-        """Path, query string and body as one text, to find an id in."""
-        return f"{self.path}?{urlencode(self.query)}\n{json.dumps(self.body, ensure_ascii=False)}"
+        """Path, query string, linked account and body as one text, to find an id in."""
+        return "\n".join((f"{self.path}?{urlencode(self.query)}", self.account or "", json.dumps(self.body, ensure_ascii=False)))
 
 
 class RequestLog:

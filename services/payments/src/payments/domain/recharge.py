@@ -1,9 +1,8 @@
 """A wallet is recharged: an order of ours at Razorpay, and what Razorpay tells of the payments on it (razorpay.md 0a)."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -74,30 +73,6 @@ def find_order(orders: Iterable[Mapping[str, Any]], *, recharge_id: int, environ
     """The order that an earlier call of this recharge made, among those with its receipt: environments may share an account."""
     wanted = RechargeMark(environment, recharge_id)
     return next((order for order in orders if read_mark(order) == wanted), None)
-
-
-LOOK_FIRST = timedelta(minutes=1)
-LOOK_EVERY = timedelta(hours=1)
-LOOK_WITHIN = timedelta(hours=25)
-"""Razorpay sends a webhook again for a day. Who has not paid by then has gone; a payment later still is told by its own event."""
-
-
-def look_again_at(created_at: datetime, now: datetime) -> datetime | None:
-    """When an open order is looked at next: after as long again as it is old, within a minute and an hour; None: not any more."""
-    age = now - created_at
-    return None if age >= LOOK_WITHIN else now + min(max(age, LOOK_FIRST), LOOK_EVERY)
-
-
-def asked_event(payment: Mapping[str, Any]) -> tuple[str, bytes]:
-    """(id, body) of the event that a captured payment would have been told by: the same for the same payment."""
-    envelope = {
-        "entity": "event",
-        "event": "payment.captured",
-        "contains": ["payment"],
-        "payload": {"payment": {"entity": dict(payment)}},
-        "created_at": payment.get("created_at"),
-    }
-    return f"asked_{payment['id']}", json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode()
 
 
 @dataclass(frozen=True, slots=True)

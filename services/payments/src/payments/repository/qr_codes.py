@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -133,6 +133,17 @@ async def owners_with_live_codes(connection: AsyncConnection, standing: DirectCo
         .order_by(_T.owner_franchisee_id)
     )
     return [int(franchisee_id) for franchisee_id in await connection.scalars(query)]
+
+
+async def collecting_accounts(connection: AsyncConnection, *, open_since: datetime) -> list[str]:
+    """Linked accounts with codes of their own on which somebody may have paid since."""
+    query = (
+        select(_T.owner_account_id)
+        .where(_T.owner_franchisee_id.is_not(None), or_(_T.closed_at.is_(None), _T.closed_at >= open_since))
+        .distinct()
+        .order_by(_T.owner_account_id)
+    )
+    return [str(account_id) for account_id in await connection.scalars(query)]
 
 
 async def claim(connection: AsyncConnection, row: QrCode, *, lapses_at: datetime) -> QrCode:

@@ -1,6 +1,6 @@
 """QR payments and their bills."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -163,6 +163,12 @@ async def find_by_razorpay_id(connection: AsyncConnection, razorpay_payment_id: 
     """One payment by Razorpay's id."""
     row = (await connection.execute(select(qr_payments).where(_P.razorpay_payment_id == razorpay_payment_id))).one_or_none()
     return None if row is None else payment_from(row)
+
+
+async def among(connection: AsyncConnection, razorpay_payment_ids: Collection[str]) -> set[str]:
+    """Those of these payments that are recorded."""
+    query = select(_P.razorpay_payment_id).where(_P.razorpay_payment_id.in_(razorpay_payment_ids))
+    return set(await connection.scalars(query))
 
 
 def listing(

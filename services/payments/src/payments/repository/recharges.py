@@ -1,6 +1,6 @@
 """Recharges: orders of ours at Razorpay, and the payments on them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -119,20 +119,12 @@ async def claim_due(connection: AsyncConnection, *, now: datetime, lapses_at: da
     return None if row is None else await claim(connection, recharge_from(row), lapses_at=lapses_at)
 
 
-async def opened(connection: AsyncConnection, recharge_id: int, razorpay_order_id: str, *, look_at: datetime | None) -> None:
-    """Razorpay has the order, whose payments are looked for from then on. One that was paid meanwhile stays paid."""
+async def opened(connection: AsyncConnection, recharge_id: int, razorpay_order_id: str) -> None:
+    """Razorpay has the order. One that was paid meanwhile stays paid."""
     made = update(wallet_recharges).where(_R.id == recharge_id, _R.status == RechargeStatus.CREATING.value)
     await connection.execute(
-        made.values(
-            status=RechargeStatus.OPEN.value, razorpay_order_id=razorpay_order_id, next_attempt_at=look_at, last_error=None
-        )
+        made.values(status=RechargeStatus.OPEN.value, razorpay_order_id=razorpay_order_id, next_attempt_at=None, last_error=None)
     )
-
-
-async def looked(connection: AsyncConnection, recharge_id: int, *, look_at: datetime | None) -> None:
-    """An open order was looked at; one that was paid meanwhile is not looked at any more."""
-    still = update(wallet_recharges).where(_R.id == recharge_id, _R.status == RechargeStatus.OPEN.value)
-    await connection.execute(still.values(next_attempt_at=look_at))
 
 
 def of_wallet(wallet_id: int) -> Select[Any]:
@@ -156,6 +148,18 @@ async def find_payment(connection: AsyncConnection, razorpay_payment_id: str) ->
     """One payment by Razorpay's id."""
     row = (await connection.execute(_PAYMENTS.where(_P.razorpay_payment_id == razorpay_payment_id))).one_or_none()
     return None if row is None else payment_from(row)
+
+
+async def payments_among(connection: AsyncConnection, razorpay_payment_ids: Collection[str]) -> set[str]:
+    """Those of these payments that recharged a wallet."""
+    query = select(_P.razorpay_payment_id).where(_P.razorpay_payment_id.in_(razorpay_payment_ids))
+    return set(await connection.scalars(query))
+
+
+async def orders_among(connection: AsyncConnection, razorpay_order_ids: Collection[str]) -> set[str]:
+    """Those of these orders that are recharges."""
+    query = select(_R.razorpay_order_id).where(_R.razorpay_order_id.in_(razorpay_order_ids))
+    return {str(order_id) for order_id in await connection.scalars(query)}
 
 
 async def add_payment(

@@ -1,7 +1,7 @@
 """Razorpay's webhooks as they came."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -206,6 +206,17 @@ async def get(connection: AsyncConnection, event_id: int, *, lock: bool = False)
     if event is None:
         raise NotFoundError(f"There is no webhook event whe_{event_id}.")
     return event
+
+
+async def among(connection: AsyncConnection, razorpay_event_ids: Collection[str]) -> set[str]:
+    """Those of these ids that are stored, with whatever body."""
+    return set(await connection.scalars(select(_T.razorpay_event_id).where(_T.razorpay_event_id.in_(razorpay_event_ids))))
+
+
+async def are_overdue(connection: AsyncConnection, *, before: datetime) -> bool:
+    """Whether an event waits that was due before then: we are behind."""
+    waits = select(_T.id).where(_T.state == WebhookState.RECEIVED.value, _T.next_attempt_at < before)
+    return bool(await connection.scalar(select(waits.exists())))
 
 
 def listing(*, state: str | None, event: str | None, razorpay_event_id: str | None, account_id: str | None) -> Select[Any]:

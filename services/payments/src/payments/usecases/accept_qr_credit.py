@@ -1,7 +1,9 @@
 """A rider has paid by scanning a QR code: record the payment once, then ask charging to start, or give the money back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -14,7 +16,7 @@ from payments.domain import qr_code, rider, webhook
 from payments.domain.credit import QrBinding, RefundReason, refusal
 from payments.domain.qr_code import QrCodeStatus
 from payments.domain.qr_payment import Trigger, moved
-from payments.domain.webhook import Credit, Envelope
+from payments.domain.webhook import Credit, Envelope, Secret
 from payments.repository import franchisees, qr_codes, qr_payments, riders
 from payments.repository.franchisees import Franchisee
 from payments.repository.qr_codes import QrCode
@@ -146,10 +148,13 @@ async def _record(
     lookups: Lookups,
 ) -> QrPayment | None:
     """The payment's row with its fee (webhook, API, estimate), rider and who has the money; None where it exists already."""
-    unknown = credit.fee_paise is None
-    api = lookups.payment(credit.razorpay_payment_id, account=_account_of(collector)) if unknown else None
+    asked = event.verified_by == Secret.ASKED
+    # Where we asked for the payment the event is the API's answer: asked again, it would say the same.
+    api: Mapping[str, Any] | None = credit.payment_entity if asked else None
+    if credit.fee_paise is None and not asked:
+        api = lookups.payment(credit.razorpay_payment_id, account=_account_of(collector))
     fee = resolve_fee(
-        webhook_fee_paise=credit.fee_paise,
+        webhook_fee_paise=None if asked else credit.fee_paise,
         api_fee_paise=webhook.read_paise(api.get("fee")) if api is not None else None,
         paid_paise=credit.amount_paise,
         fee_bps=app.settings.fee_estimate_bps,
@@ -175,6 +180,8 @@ async def _record(
         now=uow.now,
     )
     if payment is not None:
+        if asked:
+            uow.after_commit(app.metrics.payment_found.labels("qr_code.credited").inc)
         log.info(
             "payment.received",
             qr_payment_id=payment.id,

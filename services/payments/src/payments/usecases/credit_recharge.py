@@ -7,7 +7,7 @@ from contracts.wallets import WalletRecharged
 from payments.domain import recharge, webhook
 from payments.domain.errors import ContradictionError
 from payments.domain.recharge import Capture, RechargeFeeSource, RechargeStatus
-from payments.domain.webhook import Envelope
+from payments.domain.webhook import Envelope, Secret
 from payments.repository import recharges, wallets
 from payments.repository.recharges import Recharge
 from payments.repository.webhook_events import WebhookEvent
@@ -34,8 +34,9 @@ async def credit_recharge(
     row = await _whose(app, uow, capture, lookups)
     if isinstance(row, Ignored):
         return row
-    fee, tax, source = capture.fee_paise, capture.tax_paise, RechargeFeeSource.WEBHOOK
-    if fee is None and (entity := lookups.payment(capture.razorpay_payment_id, account=None)) is not None:
+    asked = event.verified_by == Secret.ASKED
+    fee, tax, source = capture.fee_paise, capture.tax_paise, RechargeFeeSource.API if asked else RechargeFeeSource.WEBHOOK
+    if fee is None and not asked and (entity := lookups.payment(capture.razorpay_payment_id, account=None)) is not None:
         fee, tax, source = webhook.read_paise(entity.get("fee")), webhook.read_paise(entity.get("tax")), RechargeFeeSource.API
     wallet = await wallets.get(uow.connection, row.wallet_id, lock=True)
     payment = await recharges.add_payment(
@@ -81,6 +82,8 @@ async def credit_recharge(
             "recharge.not_as_asked", recharge_id=row.id, asked_paise=row.amount_paise, paid_paise=payment.amount_paise,
             paid_before=row.status is RechargeStatus.PAID,
         )  # fmt: skip
+    if asked:
+        uow.after_commit(app.metrics.payment_found.labels("payment.captured").inc)
     log.info(
         "wallet.recharged",
         wallet_id=wallet.id,

@@ -9,16 +9,14 @@ from typing import Any
 
 import structlog
 
-from chassis.telemetry import current_traceparent
 from chassis.web import Principal
-from payments.domain import recharge, webhook
+from payments.domain import recharge
 from payments.domain.errors import ProviderUnavailableError
 from payments.domain.recharge import RechargeStatus
 from payments.domain.refund import backoff_seconds
 from payments.domain.wallet import check_recharge
 from payments.repository import recharges
 from payments.repository.recharges import Recharge
-from payments.repository.webhook_events import Incoming
 from payments.usecases.audit import audit
 from payments.usecases.context import Payments
 from payments.usecases.whose import wallet_of
@@ -60,13 +58,13 @@ async def recharge_wallet(app: Payments, body: RechargeCreate, principal: Princi
 
 
 async def settle_recharges(app: Payments) -> None:
-    """The sweep: whatever is CREATING, or OPEN and not known to be paid, and due, one after the other."""
+    """The sweep: whatever is CREATING and due, one after the other."""
     while not app.stopping:
         async with app.database.transaction() as uow:
             row = await recharges.claim_due(uow.connection, now=uow.now, lapses_at=_lapse(uow.now))
         if row is None:
             return
-        await (_look(app, row) if row.status is RechargeStatus.OPEN else _ask(app, row))
+        await _ask(app, row)
 
 
 def _lapse(now: datetime) -> datetime:
@@ -81,48 +79,8 @@ async def _ask(app: Payments, row: Recharge) -> None:
         await _come_back(app, row, error)
         return
     async with app.database.transaction() as uow:
-        look_at = recharge.look_again_at(row.created_at, uow.now)
-        await recharges.opened(uow.connection, row.id, str(entity["id"]), look_at=look_at)
+        await recharges.opened(uow.connection, row.id, str(entity["id"]))
     log.info("recharge.open", recharge_id=row.id, razorpay_order_id=entity["id"], amount_paise=row.amount_paise)
-
-
-async def _look(app: Payments, row: Recharge) -> None:
-    """Has an open order been paid, and its event been lost? Then the payment is kept like the event, which credits it."""
-    try:
-        tries = await app.razorpay.payments_of_order(str(row.razorpay_order_id))
-    except RazorpayError as error:
-        log.warning("recharge.not_looked_at", recharge_id=row.id, error=error.description)
-        tries = []
-    async with app.database.reading() as uow:
-        lost = [
-            payment
-            for payment in tries
-            if payment.get("status") == "captured" and await recharges.find_payment(uow.connection, str(payment["id"])) is None
-        ]
-    for payment in lost:
-        await _keep(app, row, payment)
-    async with app.database.transaction() as uow:
-        await recharges.looked(uow.connection, row.id, look_at=recharge.look_again_at(row.created_at, uow.now))
-
-
-async def _keep(app: Payments, row: Recharge, payment: Mapping[str, Any]) -> None:
-    event_id, body = recharge.asked_event(payment)
-    stored, new = await app.inbox.store(
-        Incoming(
-            razorpay_event_id=event_id,
-            body_sha256=webhook.body_hash(body),
-            event="payment.captured",
-            account_id=None,
-            body=body,
-            headers={},
-            verified_by=webhook.Secret.ASKED,
-            traceparent=current_traceparent(),
-            created_at=webhook.unix_time(payment.get("created_at")),
-        )
-    )
-    if new:
-        app.metrics.recharge_found.inc()
-        log.warning("recharge.found", recharge_id=row.id, razorpay_payment_id=payment["id"], webhook_event_id=stored)
 
 
 async def _found_or_made(app: Payments, row: Recharge) -> Mapping[str, Any]:
