@@ -52,6 +52,9 @@ class Metrics:
         self.refunds_overdue = gauge(
             "voltlync_payments_refunds_overdue", "Refunds owed for too long that Razorpay does not have now"
         )
+        self.refunds_stuck = gauge(
+            "voltlync_payments_refunds_stuck", "Refunds that Razorpay has for more than ten days and does not end"
+        )
         self.residue = counter("voltlync_payments_residue_paise_total", "Paise owed to riders that are too few to refund")
         self.wrong_account = counter(
             "voltlync_payments_wrong_account_total", "Payments that reached another account than their QR code's owner's"

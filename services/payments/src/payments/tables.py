@@ -206,6 +206,7 @@ qr_payments = Table(
         JSONB,
         comment="charging's transaction_stopped: the bill's readings and terms; null: not ended, or before this was kept",
     ),
+    moment("fee_due_at", "when Razorpay is asked again for a fee that it did not tell; null: not asked yet", nullable=True),
     moment("paid_at", "when the rider paid, by Razorpay"),
     moment("received_at", "when we got the event; the start deadline counts from here"),
     moment("start_deadline", "nothing starts after it", nullable=True),
@@ -221,8 +222,8 @@ qr_payments = Table(
         "qr_payments_open_idx", "state", "start_deadline", postgresql_where=text("state in ('START_REQUESTED', 'BILLING_FAILED')")
     ),
     Index(
-        "qr_payments_fee_unknown_idx",
-        "id",
+        "qr_payments_fee_due_idx",
+        "fee_due_at",
         postgresql_where=text("fee_source = 'ESTIMATE' and state in ('START_REQUESTED', 'CHARGING')"),
     ),
     Index(None, "qr_code_id", "id"),

@@ -55,6 +55,7 @@ recharge_payments = Table(
     Column("fee_paise", BigInteger, comment="Razorpay's fee, GST included: our expense; null: not told yet"),
     Column("fee_tax_paise", BigInteger, comment="the GST in it; null where it was not told"),
     Column("fee_source", Text, comment="WEBHOOK, API; null: not told yet"),
+    moment("fee_due_at", "when Razorpay is asked again for a fee that it did not tell; null: not asked yet", nullable=True),
     moment("paid_at", "when the rider paid, by Razorpay"),
     moment("received_at", "when we got the event"),
     moment("credited_at", "when it was in the wallet"),
@@ -62,7 +63,7 @@ recharge_payments = Table(
     CheckConstraint("(fee_paise is null) = (fee_source is null)", name="fee_has_a_source"),
     one_of("fee_source", RechargeFeeSource),
     Index(None, "recharge_id"),
-    Index("recharge_payments_fee_unknown_idx", "id", postgresql_where=text("fee_paise is null")),
+    Index("recharge_payments_fee_due_idx", "fee_due_at", postgresql_where=text("fee_paise is null")),
     comment="Captured payments of our orders. An order paid twice has two: either is the rider's money.",
 )
 

@@ -243,3 +243,29 @@ async def test_refunds_that_wait_too_long_are_seen(world: World) -> None:
     await world.jump(31 * 60)
     await world.jump(60)
     assert world.metric("refunds_overdue") == 1
+
+
+async def test_a_look_that_fails_comes_back_ever_later(world: World) -> None:
+    world.razorpay.add_webhook_rule(WebhookRule(kind="drop", event="refund.*", times=None))
+    world.razorpay.settings.instant_refund_seconds = 100_000
+    await unserved(world)
+    looks = ("GET", "/v1/refunds/*")
+    world.razorpay.add_fault(FaultRule(kind="error", method=looks[0], path=looks[1], times=None))
+    await world.admin.execute("UPDATE refunds SET next_attempt_at = $1", world.now())
+    await world.clock.advance(1_200)
+    # As long again as it stands: after 5, 10, 20, 40 … seconds of the service's sweeps of 5.
+    assert 6 <= len(world.razorpay.requests(*looks)) <= 10
+    before = len(world.razorpay.requests(*looks))
+    for _ in range(4):
+        await world.jump(1_794)
+    assert len(world.razorpay.requests(*looks)) - before <= 4
+
+
+async def test_a_refund_that_razorpay_does_not_end_is_seen(world: World) -> None:
+    world.razorpay.add_webhook_rule(WebhookRule(kind="drop", event="refund.*", times=None))
+    world.razorpay.settings.instant_refund_seconds = 100 * 86_400
+    await unserved(world)
+    await world.jump(9 * 86_400)
+    assert world.metric("refunds_stuck") == 0
+    await world.jump(2 * 86_400)
+    assert (world.metric("refunds_stuck"), world.metric("refunds_overdue")) == (1, 0)

@@ -158,11 +158,13 @@ async def test_a_guest_is_let_in_by_a_payment_and_sees_its_own_alone(world: Worl
     assert [item["razorpay_payment_id"] for item in seen["items"]] == [paid]
     for path in ("/v1/wallets/me", "/v1/wallets/me/entries", "/v1/payments"):
         await world.call("GET", path, caller=guest, status=403)
-    # The payment's owner registers: the guest's credential follows, and a new one is not given.
+    # The payment's owner registers: the guest's credential, which proved one payment, ends, and a new one is not given.
     me = await register(world, account(phone=None))
     claimed = await world.call("POST", "/v1/riders/me/claims", caller=account(phone=None), json=proof)
     assert (claimed["id"], claimed["vpas"]) == (me["id"], ["as***@okaxis"])
-    assert (await world.call("GET", "/v1/riders/me", caller=guest))["id"] == me["id"]
+    for path in ("", "/payments", "/invoices", "/credit-notes"):
+        problem = await world.call("GET", f"/v1/riders/me{path}", caller=guest, status=409)
+        assert problem["detail"] == "This UPI address belongs to an account: sign in with it."
     await world.call("POST", TOKENS, json=proof, status=409)
     # Claimed again it is the same; by somebody else it is not had.
     assert await world.call("POST", "/v1/riders/me/claims", caller=account(phone=None), json=proof) == claimed

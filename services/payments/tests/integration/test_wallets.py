@@ -15,6 +15,7 @@ from contracts.charging import SessionStopRequested, StartCancelRequested, Start
 from contracts.payments import PaymentBilled
 from contracts.wallets import RechargeFeeRecorded, WalletRecharged, WalletsCounted, WalletSessionBilled
 from payments.domain.webhook import signature
+from payments.usecases import record_recharge_fees
 from razorpay_simulator import FaultRule, OrderPayment
 
 from .conftest import SECRET, World
@@ -388,3 +389,21 @@ async def test_the_database_itself_refuses_a_wallet_below_zero(world: World) -> 
     for wrong in ("balance_paise = -1", "held_paise = balance_paise + 1", "held_paise = -1"):
         with pytest.raises(asyncpg.CheckViolationError, match="never_below_zero"):
             await world.admin.execute(f"UPDATE wallets SET {wrong}")  # noqa: S608
+
+
+async def test_fees_that_are_never_told_keep_no_later_one_from_being_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_recharge_fees, "ASKED_AT_ONCE_MAX", 2)
+    for _ in range(4):
+        await recharge(world, 10_000, fee_shown="never")
+    last = list(world.razorpay.state.payments.values())[-1]
+    last.fee, last.tax = 1_180, 180
+    await world.clock.advance(125)
+    assert [fee.razorpay_payment_id for fee in await world.said(RechargeFeeRecorded)] == [last.id]
+    # Who does not tell is asked ever less.
+    asked = "GET", "/v1/payments/pay_*"
+    await world.clock.advance(3_600)
+    before = len(world.razorpay.requests(*asked))
+    await world.clock.advance(1_800)
+    assert len(world.razorpay.requests(*asked)) - before <= 3

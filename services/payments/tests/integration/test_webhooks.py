@@ -12,6 +12,7 @@ from chassis.web import Role
 from contracts.charging import StartRequested
 from contracts.payments import PaymentFeeRecorded, PaymentReceived, RazorpayEventReceived
 from payments.domain.webhook import signature
+from payments.usecases import record_fees
 from razorpay_simulator import FaultRule, QrPayment, WebhookRule
 
 from .conftest import PREVIOUS_SECRET, SECRET, World
@@ -354,6 +355,16 @@ async def test_a_payment_that_razorpay_refuses_to_show_keeps_no_other_fee_unknow
     world.razorpay.add_fault(FaultRule(kind="error", status=400, description=wrong, having=refused, times=None))
     await world.clock.advance(61)
     assert [(await world.payment(each))["fee_source"] for each in (refused, shown)] == ["ESTIMATE", "API"]
+
+
+async def test_estimates_that_stay_keep_no_other_session_from_its_fee(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_fees, "ASKED_AT_ONCE_MAX", 2)
+    qr = await world.qr_code()
+    unread = [await world.pay(qr, 10_000, fee=236, tax=36, fee_shown="never") for _ in range(3)]
+    last = world.razorpay.state.payments[unread[-1]]
+    last.fee, last.tax = 236, 36
+    await world.clock.advance(125)
+    assert [(await world.payment(each))["fee_source"] for each in unread] == ["ESTIMATE", "ESTIMATE", "API"]
 
 
 # Who pays.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 from zlib import crc32
@@ -13,6 +14,8 @@ FIRST_BACKOFF_SECONDS = 5
 """A refusal that will pass (another operation on the payment, a low balance, 429) is mostly over in seconds."""
 BACKOFF_SECONDS_MAX = 1800
 """And never waits longer than the 30-minute retry of P11."""
+PROCESSING_WITHIN = timedelta(days=10)
+"""At normal speed Razorpay and the bank take up to seven working days (razorpay.md 0.9). Of what takes longer somebody asks."""
 ATTEMPTS_MAX = 5
 """Attempts (keys) of one refund before a person has to look; each failed definitively at the bank or at Razorpay."""
 
@@ -100,6 +103,11 @@ def backoff_seconds(key: str, tries: int) -> int:
     """
     full = min(FIRST_BACKOFF_SECONDS << min(tries - 1, 16), BACKOFF_SECONDS_MAX)
     return full - full * (crc32(f"{key}/{tries}".encode()) % 256) // 1024
+
+
+def look_again_seconds(age_seconds: float) -> float:
+    """How long to wait after a look at a refund failed: as long again as it stands as it does, within 5 s and 30 minutes."""
+    return min(max(age_seconds, FIRST_BACKOFF_SECONDS), BACKOFF_SECONDS_MAX)
 
 
 @dataclass(frozen=True, slots=True)

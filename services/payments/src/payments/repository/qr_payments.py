@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select, update
+from sqlalchemy import Select, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.charging import TransactionStopped
 from contracts.payments import FeeSource
 from money import Bill
+from payments.domain import fee
 from payments.domain.errors import NotFoundError
 from payments.domain.qr_payment import PaymentState
 from payments.domain.rider import ResolvedBy
@@ -226,16 +227,30 @@ async def ids_in_state(connection: AsyncConnection, state: PaymentState, *, afte
     return list((await connection.scalars(query)).all())
 
 
-async def with_estimated_fee(connection: AsyncConnection, *, limit: int) -> list[QrPayment]:
-    """Payments of running sessions whose fee is still an estimate."""
+async def claim_fees_due(connection: AsyncConnection, *, now: datetime, limit: int) -> list[QrPayment]:
+    """Payments of running sessions whose fee is an estimate and is to be asked for, those that wait longest first.
+
+    Each is asked for again after a pause that grows, whatever comes of it now: none keeps the others from being asked for.
+    """
     open_states = (PaymentState.START_REQUESTED.value, PaymentState.CHARGING.value)
     query = (
         select(qr_payments)
-        .where(_P.fee_source == FeeSource.ESTIMATE.value, _P.state.in_(open_states))
-        .order_by(_P.id)
+        .where(
+            _P.fee_source == FeeSource.ESTIMATE.value,
+            _P.state.in_(open_states),
+            or_(_P.fee_due_at.is_(None), _P.fee_due_at <= now),
+        )
+        .order_by(_P.fee_due_at.nulls_first(), _P.id)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    return [payment_from(row) for row in (await connection.execute(query)).all()]
+    due = [payment_from(row) for row in await connection.execute(query)]
+    if due:
+        again = [{"wanted": payment.id, "at": fee.ask_again_at(payment.paid_at, now)} for payment in due]
+        await connection.execute(
+            update(qr_payments).where(_P.id == bindparam("wanted")).values(fee_due_at=bindparam("at")), again
+        )
+    return due
 
 
 async def add_bill(

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from payments.domain import fee
 from payments.domain.errors import NotFoundError
 from payments.domain.recharge import Capture, RechargeFeeSource, RechargeStatus
 from payments.repository.rows import columns_of
@@ -197,10 +198,20 @@ async def add_payment(
     return await find_payment(connection, capture.razorpay_payment_id)
 
 
-async def without_fee(connection: AsyncConnection, *, limit: int) -> list[RechargePayment]:
-    """Payments whose fee was not told yet, oldest first."""
-    query = _PAYMENTS.where(_P.fee_paise.is_(None)).order_by(_P.id).limit(limit)
-    return [payment_from(row) for row in (await connection.execute(query)).all()]
+async def claim_fees_due(connection: AsyncConnection, *, now: datetime, limit: int) -> list[RechargePayment]:
+    """Payments whose fee was not told and is to be asked for, those that wait longest first; asked for again after a pause."""
+    query = (
+        _PAYMENTS.where(_P.fee_paise.is_(None), or_(_P.fee_due_at.is_(None), _P.fee_due_at <= now))
+        .order_by(_P.fee_due_at.nulls_first(), _P.id)
+        .limit(limit)
+        .with_for_update(of=recharge_payments, skip_locked=True)
+    )
+    due = [payment_from(row) for row in await connection.execute(query)]
+    if due:
+        again = [{"wanted": payment.id, "at": fee.ask_again_at(payment.paid_at, now)} for payment in due]
+        put_off = update(recharge_payments).where(_P.id == bindparam("wanted")).values(fee_due_at=bindparam("at"))
+        await connection.execute(put_off, again)
+    return due
 
 
 async def tell_fee(connection: AsyncConnection, payment_id: int, *, fee_paise: int, tax_paise: int | None) -> bool:

@@ -192,6 +192,12 @@ async def count_overdue(connection: AsyncConnection, *, owed_before: datetime) -
     return int((await connection.execute(query)).scalar_one())
 
 
+async def count_processing(connection: AsyncConnection, *, since_before: datetime) -> int:
+    """Refunds that Razorpay has since before then, and has not said how they ended."""
+    query = select(func.count()).where(_T.status == RefundStatus.PROCESSING.value, _T.updated_at < since_before)
+    return int((await connection.execute(query)).scalar_one())
+
+
 async def of_payments(connection: AsyncConnection, qr_payment_ids: Sequence[int]) -> dict[int, list[Refund]]:
     """All refunds of these payments, by payment: the automatic one first, in order of attempt."""
     found: dict[int, list[Refund]] = {qr_payment_id: [] for qr_payment_id in qr_payment_ids}

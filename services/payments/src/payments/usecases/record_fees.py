@@ -22,8 +22,8 @@ async def record_fees(app: Payments) -> None:
 
     Emits PlatformFeeRecorded into the charger's lane, and PaymentFeeRecorded for the books.
     """
-    async with app.database.reading() as uow:
-        estimated = await qr_payments.with_estimated_fee(uow.connection, limit=ASKED_AT_ONCE_MAX)
+    async with app.database.transaction() as uow:
+        estimated = await qr_payments.claim_fees_due(uow.connection, now=uow.now, limit=ASKED_AT_ONCE_MAX)
     for payment in estimated:
         try:
             entity = await app.razorpay.fetch_payment(payment.razorpay_payment_id, account=payment.collected_by_account_id)
@@ -32,7 +32,7 @@ async def record_fees(app: Payments) -> None:
             log.warning("fee.refused", qr_payment_id=payment.id, error=error.description)
             continue
         except RazorpayError:
-            return  # Razorpay can't be asked; the next sweep tries again
+            return  # Razorpay can't be asked; each comes again in its turn
         fee_paise, tax_paise = read_paise(entity.get("fee")), read_paise(entity.get("tax"))
         if fee_paise is None:
             continue

@@ -9,15 +9,16 @@ from payments.repository.wallets import Wallet
 
 
 async def rider_of(uow: UnitOfWork, principal: Principal) -> Rider:
-    """The caller's rider, merged guests followed. Raises ConflictError for an account that has not registered."""
+    """The caller's rider. Raises ConflictError for an account that has not registered, and for a guest who has meanwhile."""
     if principal.provider is Provider.UPI_GUEST:
         if principal.rider_id is None:
             raise NotFoundError("This credential is nobody's.")
-        rider_id: int | None = await riders.survivor_of(uow.connection, principal.rider_id)
-    else:
-        rider_id = await registrations.rider_of_login(
-            uow.connection, provider=principal.provider.value, subject=principal.subject
-        )
+        guest = await riders.get(uow.connection, principal.rider_id)
+        if guest.merged_into_id is not None:
+            # One payment was proved; what else the account has is for who signs in.
+            raise ConflictError("This UPI address belongs to an account: sign in with it.")
+        return guest
+    rider_id = await registrations.rider_of_login(uow.connection, provider=principal.provider.value, subject=principal.subject)
     if rider_id is None:
         raise ConflictError("Register first: POST /v1/riders/me.")
     return await riders.get(uow.connection, rider_id)

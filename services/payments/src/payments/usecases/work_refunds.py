@@ -8,7 +8,16 @@ from datetime import timedelta
 
 import structlog
 
-from payments.domain.refund import ATTEMPTS_MAX, Observed, RefundStatus, Speed, backoff_seconds, find_by_key, find_live
+from payments.domain.refund import (
+    ATTEMPTS_MAX,
+    Observed,
+    RefundStatus,
+    Speed,
+    backoff_seconds,
+    find_by_key,
+    find_live,
+    look_again_seconds,
+)
 from payments.domain.refund_history import Step, ToldBy
 from payments.repository import refund_steps, refunds
 from payments.repository.refunds import UNSENT, Refund
@@ -189,12 +198,13 @@ async def _come_back(app: Payments, refund: Refund, error: RazorpayError) -> Non
     )
     async with app.database.transaction() as uow:
         row = await refunds.get(uow.connection, refund.id, lock=True)
-        later = uow.now + timedelta(seconds=backoff_seconds(refund.key, tries))
         if row.status is not RefundStatus.CALLING:
-            # A failed fetch of one that Razorpay has, or has refused; or an event told the result meanwhile.
+            # A failed look at one that Razorpay has, or has refused; or an event told the result meanwhile.
             if refund.status not in UNSENT and row.next_attempt_at is not None:
-                await refunds.set_values(uow.connection, row.id, next_attempt_at=later)
+                pause = look_again_seconds((uow.now - row.updated_at).total_seconds())
+                await refunds.set_values(uow.connection, row.id, next_attempt_at=uow.now + timedelta(seconds=pause))
             return
+        later = uow.now + timedelta(seconds=backoff_seconds(refund.key, tries))
         # Once unknown it stays unknown until Razorpay has been asked: a later refusal for now says nothing of the first call.
         status = RefundStatus.UNKNOWN if unknown or refund.status is not RefundStatus.PENDING else RefundStatus.PENDING
         version = row.subject_version + (status is RefundStatus.UNKNOWN and refund.status is not RefundStatus.UNKNOWN)
