@@ -72,6 +72,7 @@ async def test_a_rider_recharges_starts_from_the_app_and_is_billed_from_the_wall
     assert (entry["status"], entry["wallet_session_id"], entry["gross_paise"]) == ("SETTLED", session["id"], 3_929)
     assert sum(entry[line] for line in SPLIT) == 3_929
 
+    await a_part_is_given_back(world, session)
     await a_session_stopped_from_the_app(world, site, wish)
     await nobody_elses(world, session)
     assert (await verify(world))[0] == []
@@ -90,6 +91,26 @@ async def a_guest_sees_what_was_paid(world: World, paid: str) -> None:
     assert [item["id"] for item in seen["items"]] == [payment["id"]]
     assert (await world.bearing(token, "/v1/wallets/me"))[0] == 403
     assert (await world.bearing(f"{token[:-2]}xx", "/v1/riders/me"))[0] == 401
+
+
+async def a_part_is_given_back(world: World, session: dict[str, Any]) -> None:
+    """Finance gives 10 rupees of the session back: they are in her wallet at once, and the site's owner bears its part."""
+    why = {"reason": "The charger's screen showed another price."}
+    path = f"/v1/wallets/sessions/{session['id']}/refunds"
+    await world.api("POST", path, {"amount_paise": 3_930, **why}, role="finance", expect=409)
+    await world.api("POST", path, {"amount_paise": 1_000, **why}, role="operator", expect=403)
+    await world.api("POST", path, {"amount_paise": 1_000, **why}, role="finance")
+    await world.api("POST", path, {"amount_paise": 50, **why, "borne_by": "PLATFORM"}, role="finance")
+    assert (await as_asha(world, "GET", "wallets/me"))["balance_paise"] == 50_000 - 3_929 + 1_050
+    newest, *_ = (await as_asha(world, "GET", "wallets/me/entries"))["items"]
+    assert (newest["kind"], newest["amount_paise"], newest["reason"]) == ("REFUND", 50, why["reason"])
+    await world.pass_seconds(30)
+    of_it = f"transaction_id={session['transaction_id']}&kind=CORRECTION"
+    owed = await world.found(f"/v1/ledger-entries?{of_it}", role="finance")
+    # 8.48 of the ten rupees are energy, of which the owner had nine tenths, less TDS.
+    assert (owed["wallet_session_id"], owed["gst_paise"], owed["status"]) == (session["id"], -152, "ON_HOLD")
+    (note,) = (await as_asha(world, "GET", "riders/me/credit-notes"))["items"]
+    assert (note["wallet_session_id"], note["total_paise"]) == (session["id"], 1_000)
 
 
 async def a_session_stopped_from_the_app(world: World, site: Any, wish: dict[str, Any]) -> None:
@@ -122,6 +143,7 @@ async def nobody_elses(world: World, session: dict[str, Any]) -> None:
 async def every_seeded_error_is_named(world: World, session: dict[str, Any]) -> None:
     records = await read(world)
     (recharge,) = records.recharge_payments
+    entry = next(item for item in records.entries if item["wallet_session_id"] == session["id"] and item["kind"] == "SESSION")
     rcp, wse = recharge["id"].removeprefix("rcp_"), session["id"].removeprefix("wse_")
     captured, billed = f"recharge_payment/{rcp}/captured", f"wallet_session/{wse}/billed"
 
@@ -154,8 +176,28 @@ async def every_seeded_error_is_named(world: World, session: dict[str, Any]) -> 
             lambda changed: changed.wallet_control.update(balance_paise=7),
             "wallets: they come to 7 paise; the account wallet_liability is",
         ),
+        "a missing refund": (
+            lambda changed: drop(changed, f"wallet_session/{wse}/operator_refund/1"),
+            f"journal wallet_session/{wse}/operator_refund/1: is not in the books",
+        ),
+        "a wrong refund": (
+            lambda changed: of(changed, "wallet_sessions", "id", session["id"])["operator_refunds"][0].update(gst_paise=1),
+            f"refund 1 of {session['id']} by user_finance: takes (848, 1, 0) paise off energy, GST and goodwill",
+        ),
+        "a refund too large": (
+            lambda changed: of(changed, "wallet_sessions", "id", session["id"])["operator_refunds"][1].update(amount_paise=9_000),
+            f"refund 2 of {session['id']} by user_finance: makes 10000 paise given back; 3929 were billed",
+        ),
+        "a note of nobody's": (
+            lambda changed: changed.credit_notes[0].update(refund_number=7),
+            f"operators' refund 1 of {session['id']}: takes 1000 paise off the supply; it has no credit note",
+        ),
+        "a correction that is gone": (
+            lambda changed: changed.entries.remove(next(entry for entry in changed.entries if entry["kind"] == "CORRECTION")),
+            f"refund 1 of {session['id']} by user_finance: reduces the supply of {session['transaction_id']}",
+        ),
         "another gross": (
-            lambda changed: of(changed, "entries", "transaction_id", session["transaction_id"]).update(gross_paise=1),
+            lambda changed: of(changed, "entries", "id", entry["id"]).update(gross_paise=1),
             "gross_paise is 1; the bill and terms of",
         ),
     }

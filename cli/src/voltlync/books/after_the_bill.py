@@ -16,6 +16,7 @@ from settlement.domain.books import (
     OperatorRefundDecided,
     ReversalApplied,
     TransferReversed,
+    WalletSessionRefunded,
 )
 from settlement.domain.correction import Correction, SplitFigures, correction_of
 from voltlync.books.records import Json, moment
@@ -30,7 +31,7 @@ def number(identifier: str) -> int:
 
 
 def refunds_decided(payment: Json) -> Iterator[MoneyEvent | Finding]:
-    """The journal of each refund that operators decided on a billed payment, worked out from its bill."""
+    """The journal of each refund that operators decided on a bill, of a payment or of a wallet's session, worked out from it."""
     bill = payment["bill"]
     lines = {"energy_charge_paise": bill["energy_charge_paise"], "gst_paise": bill["gst_paise"]}
     given, before = 0, 0
@@ -50,14 +51,17 @@ def refunds_decided(payment: Json) -> Iterator[MoneyEvent | Finding]:
         should = (part.energy_charge_paise, part.gst_paise, amount - supply)
         if told != should:
             yield at, row, f"takes {told} paise off energy, GST and goodwill", f"the bill makes it {should}"
-        yield OperatorRefundDecided(
-            occurred_at=at,
-            qr_payment_id=number(payment["id"]),
-            number=decision["number"],
-            energy_charge_paise=should[0],
-            gst_paise=should[1],
-            goodwill_paise=should[2],
-        )
+        facts: dict[str, Any] = {
+            "occurred_at": at,
+            "number": decision["number"],
+            "energy_charge_paise": should[0],
+            "gst_paise": should[1],
+            "goodwill_paise": should[2],
+        }
+        if payment["id"].startswith("wse_"):
+            yield WalletSessionRefunded(**facts, wallet_session_id=number(payment["id"]))
+        else:
+            yield OperatorRefundDecided(**facts, qr_payment_id=number(payment["id"]))
 
 
 def due_back(payment: Json, by_itself: int) -> dict[int, int]:

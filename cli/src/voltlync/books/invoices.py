@@ -34,7 +34,7 @@ def invoice_differences(records: Records) -> Iterator[Found]:
             have = "it has no invoice" if not issued else f"it has {len(issued)}: {', '.join(map(_named, issued))}"
             yield moment(bill["billed_at"]), f"bill of {payment['id']}", f"is of {payment['transaction_id']}", have
             continue
-        yield from _of_bill(issued[0], payment, journals.get(_journal_key(payment["id"])))
+        yield from _of_bill(issued[0], payment, journals.get(f"{_payer_key(payment['id'])}/billed"))
     yield from _numbers(records.invoices, dated="invoice_date")
     yield from _credit_notes(records, journals)
     yield from _numbers(records.credit_notes, dated="note_date")
@@ -44,9 +44,10 @@ def _credit_notes(records: Records, journals: dict[str, Json]) -> Iterator[Found
     """One of each refund that reduced a supply, of what the books take off, on the session's invoice."""
     issued: dict[tuple[str, int], list[Json]] = defaultdict(list)
     for note in records.credit_notes:
-        issued[note["qr_payment_id"], note["refund_number"]].append(note)
-    interstate = {invoice["qr_payment_id"]: (invoice["id"], invoice["interstate"]) for invoice in records.invoices}
-    for payment in records.payments:
+        issued[note["qr_payment_id"] or note["wallet_session_id"], note["refund_number"]].append(note)
+    interstate = {invoice["transaction_id"]: (invoice["id"], invoice["interstate"]) for invoice in records.invoices}
+    billed = (*records.payments, *bills_as_payments(records).values())
+    for payment in billed:
         for decision in payment["operator_refunds"]:
             of = f"operators' refund {decision['number']} of {payment['id']}"
             notes = issued.pop((payment["id"], decision["number"]), [])
@@ -58,9 +59,9 @@ def _credit_notes(records: Records, journals: dict[str, Json]) -> Iterator[Found
                 have = "it has no credit note" if not notes else f"it has {len(notes)}: {', '.join(map(_named, notes))}"
                 yield moment(decision["decided_at"]), of, f"takes {decision['amount_paise']} paise off the supply", have
                 continue
-            journal = journals.get(f"payment/{number(payment['id'])}/operator_refund/{decision['number']}")
-            yield from _of_decision(notes[0], decision, *interstate.get(payment["id"], (None, False)), journal)
-    known = {payment["id"] for payment in records.payments}
+            journal = journals.get(f"{_payer_key(payment['id'])}/operator_refund/{decision['number']}")
+            yield from _of_decision(notes[0], decision, *interstate.get(payment["transaction_id"], (None, False)), journal)
+    known = {payment["id"] for payment in billed}
     for (payer, refund), notes in issued.items():
         for note in notes if payer in known else ():
             yield moment(note["issued_at"]), _named(note), f"is of refund {refund} of {payer}", "no operator decided that"
@@ -69,7 +70,8 @@ def _credit_notes(records: Records, journals: dict[str, Json]) -> Iterator[Found
 def _of_decision(note: Json, decision: Json, invoice_id: str | None, interstate: bool, journal: Json | None) -> Iterator[Found]:
     at = moment(note["issued_at"])
     if note["invoice_id"] != invoice_id:
-        yield at, _named(note), f"reduces {note['invoice_id']}", f"{note['qr_payment_id']} was invoiced by {invoice_id}"
+        payer = note["qr_payment_id"] or note["wallet_session_id"]
+        yield at, _named(note), f"reduces {note['invoice_id']}", f"{payer} was invoiced by {invoice_id}"
     anew = credit_note_lines(
         Reduction(energy_charge_paise=decision["energy_charge_paise"], gst_paise=decision["gst_paise"]),
         gst_before_paise=decision["gst_before_paise"],
@@ -105,10 +107,9 @@ def _of_bill(invoice: Json, payment: Json, journal: Json | None) -> Iterator[Fou
             yield at, _named(invoice), f"its GST is {invoice['gst_paise']}", words
 
 
-def _journal_key(payer: str) -> str:
-    """Of a bill's journal: paid by scanning, or out of a wallet."""
-    prefix, _, number = payer.partition("_")
-    return f"payment/{number}/billed" if prefix == "qrp" else f"wallet_session/{number}/billed"
+def _payer_key(payer: str) -> str:
+    """What its journals' keys begin with: paid by scanning, or out of a wallet."""
+    return f"payment/{number(payer)}" if payer.startswith("qrp_") else f"wallet_session/{number(payer)}"
 
 
 def _gst_booked(journal: Json) -> int:

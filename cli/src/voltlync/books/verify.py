@@ -108,6 +108,8 @@ class Verifier:
         for payment in self._records.payments:
             self._payment(payment)
         wallets_differ = check_wallets(self._records, to=self._to, expect=self._expect, differs=self._differs)
+        for session in bills_as_payments(self._records).values():
+            self._take(refunds_decided(session))
         self._entries()
         self._refunds_of_nobody()
         for transfer in self._records.transfers:

@@ -39,7 +39,6 @@ def bills_as_payments(records: Records) -> dict[str, Json]:
     return {
         session["transaction_id"]: {
             **session,
-            "operator_refunds": [],
             "collected_by_franchisee_id": None,
             "collected_by_account_id": None,
             "bill": {**session["bill"], **nothing, "paid_paise": session["bill"]["billed_paise"]},
@@ -122,15 +121,21 @@ def _session(records: Records, session: Json, expect: Expect, differs: Differs) 
 
 
 def _sum_differs(records: Records, to: datetime) -> str | None:
-    """Payments' sum of wallets is the control account's balance, and what came in less what was billed."""
+    """Payments' sum of wallets is the control account's balance, and what came in less what was billed and stayed so."""
     came = sum(item["amount_paise"] for item in records.recharge_payments if moment(item["credited_at"]) < to)
     billed = sum(
         item["bill"]["billed_paise"]
         for item in records.wallet_sessions
         if item["bill"] is not None and moment(item["bill"]["billed_at"]) < to
     )
+    back = sum(
+        decision["amount_paise"]
+        for item in records.wallet_sessions
+        for decision in item["operator_refunds"]
+        if moment(decision["decided_at"]) < to
+    )
     counted = records.wallet_control["balance_paise"]
     control = next(item["balance_paise"] for item in records.trial["accounts"] if item["code"] == "wallet_liability")
-    if counted == control == came - billed:
+    if counted == control == came - billed + back:
         return None
-    return f"the account wallet_liability is {control}, {came} came in and {billed} were billed"
+    return f"the account wallet_liability is {control}, {came} came in, {billed} were billed and {back} given back of it"

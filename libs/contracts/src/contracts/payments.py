@@ -115,18 +115,15 @@ class BorneBy(StrEnum):
     """The site is our own, or it is goodwill: the supply stands and the expense is ours."""
 
 
-class OperatorRefundDecided(Event):
-    """An operator gives a part of a billed payment back. amount = energy_charge + gst + goodwill.
+class GivenBackAfterBill(Event):
+    """An operator gives a part of a billed session back. amount = energy_charge + gst + goodwill.
 
     Where the supply is reduced (energy_charge + gst) a credit note is due, and the site's ledger entry gets a correction;
-    goodwill changes neither bill nor split. `number` counts the payment's refunds of this kind, from 1; the `_before_` figures
+    goodwill changes neither bill nor split. `number` counts the session's refunds of this kind, from 1; the `_before_` figures
     are what earlier ones had taken off the supply, so that each can be handled without the others.
     """
 
-    TYPE: ClassVar[str] = "payments.operator_refund_decided.v1"
     operator_refund_id: int
-    qr_payment_id: int
-    razorpay_payment_id: str
     transaction_id: int
     franchisee_id: int | None
     number: int
@@ -140,6 +137,14 @@ class OperatorRefundDecided(Event):
     reason: str
     decided_by: str
     decided_at: AwareDatetime
+
+
+class OperatorRefundDecided(GivenBackAfterBill):
+    """Of a session that a QR payment paid: Razorpay refunds it to the payer."""
+
+    TYPE: ClassVar[str] = "payments.operator_refund_decided.v1"
+    qr_payment_id: int
+    razorpay_payment_id: str
 
 
 class RefundChanged(Event):

@@ -104,6 +104,7 @@ TOPOLOGY = Topology(
                 "payments.recharge_fee_recorded.v1",
                 "payments.refund_changed.v1",
                 "payments.wallet_recharged.v1",
+                "payments.wallet_refund_decided.v1",
                 "payments.wallet_session_billed.v1",
                 "payments.wallets_counted.v1",
             ),

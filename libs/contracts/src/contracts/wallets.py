@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import AwareDatetime, Field
 
 from contracts.base import BasisPoints, Event, Paise, Wh
+from contracts.payments import GivenBackAfterBill
 
 
 class WalletRecharged(Event):
@@ -64,6 +65,14 @@ class WalletSessionBilled(Event):
     shortfall_paise: Paise = Field(description="energy and GST beyond what was held: our loss, never billed")
     implausible: bool = False
     billed_at: AwareDatetime
+
+
+class WalletRefundDecided(GivenBackAfterBill):
+    """Of a session that a wallet paid: it is in the wallet again, by the same commit."""
+
+    TYPE: ClassVar[str] = "payments.wallet_refund_decided.v1"
+    wallet_session_id: int
+    wallet_id: int
 
 
 class WalletsCounted(Event):

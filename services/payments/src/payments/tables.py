@@ -25,6 +25,7 @@ from payments.domain.qr_payment import REQUEST_KEY_PREFIX, PaymentState
 from payments.domain.refund import RefundStatus, Speed
 from payments.domain.refund_history import Step, ToldBy
 from payments.domain.rider import ResolvedBy
+from payments.domain.wallet_session import REQUEST_KEY_PREFIX as SESSION_KEY_PREFIX
 from payments.domain.webhook import Secret, WebhookState
 
 metadata = tables_of_the_service()
@@ -275,8 +276,18 @@ operator_refunds = Table(
     "operator_refunds",
     metadata,
     identity("ours"),
-    Column("qr_payment_id", BigInteger, ForeignKey(qr_payments.c.id), nullable=False, comment="of which payment"),
-    Column("number", Integer, nullable=False, comment="1, 2, ... of the payment: names its refunds, qr_payment_{id}_op{number}"),
+    Column("qr_payment_id", BigInteger, ForeignKey(qr_payments.c.id), comment="of which payment; null: a wallet paid"),
+    Column("wallet_session_id", BigInteger, ForeignKey("wallet_sessions.id"), comment="or of which session of a wallet"),
+    Column(
+        "source_key",
+        Text,
+        Computed(
+            f"coalesce('{REQUEST_KEY_PREFIX}' || qr_payment_id::text, '{SESSION_KEY_PREFIX}' || wallet_session_id::text)",
+            persisted=True,
+        ),
+        comment="whose bill it is of, as its invoice has it",
+    ),
+    Column("number", Integer, nullable=False, comment="1, 2, ... of the bill: names its refunds, qr_payment_{id}_op{number}"),
     Column(
         "amount_paise", BigInteger, nullable=False, comment="= energy charge + gst + goodwill; Razorpay refunds no less than 100"
     ),
@@ -289,8 +300,9 @@ operator_refunds = Table(
     Column("reason", Text, nullable=False, comment="why, in the operator's words"),
     Column("decided_by", Text, nullable=False, comment="who decided it"),
     moment("decided_at", "when; from then on it is owed"),
-    UniqueConstraint("qr_payment_id", "number"),
-    CheckConstraint("amount_paise >= 100", name="amount"),
+    UniqueConstraint("source_key", "number"),
+    CheckConstraint("amount_paise >= 100 or (amount_paise > 0 and wallet_session_id is not null)", name="amount"),
+    CheckConstraint("num_nonnulls(qr_payment_id, wallet_session_id) = 1", name="one_payer"),
     CheckConstraint("number >= 1", name="number"),
     CheckConstraint("amount_paise = energy_charge_paise + gst_paise + goodwill_paise", name="adds_up"),
     CheckConstraint(
@@ -299,7 +311,9 @@ operator_refunds = Table(
     ),
     CheckConstraint("goodwill_paise in (0, amount_paise)", name="one_or_the_other"),
     one_of("borne_by", BorneBy),
-    comment="What operators gave back after the bill. Decided once, never changed; refunds carry it out.",
+    Index("operator_refunds_qr_payment_idx", "qr_payment_id", postgresql_where=text("qr_payment_id is not null")),
+    Index("operator_refunds_wallet_session_idx", "wallet_session_id", postgresql_where=text("wallet_session_id is not null")),
+    comment="What operators gave back after the bill. Decided once, never changed; a refund or a wallet's entry carries it out.",
 )
 
 refunds = Table(

@@ -1,11 +1,12 @@
 """The HTTP door of riders and wallets: rows of `payments.routes`, which are many. What is called `me` stands before ids."""
 
-from chassis.web import GUEST, PUBLIC, RIDER, STAFF, Route
+from chassis.web import ADMIN, FINANCE, GUEST, PUBLIC, RIDER, STAFF, Route
 from payments.usecases.count_wallets import show_wallet_control
 from payments.usecases.explain_wallet_session import explain_my_session, explain_wallet_session
 from payments.usecases.print_invoice import print_my_credit_note, print_my_invoice
 from payments.usecases.prove_payment import claim_guest, issue_guest_token
 from payments.usecases.recharge_wallet import recharge_wallet
+from payments.usecases.refund_wallet_session import refund_wallet_session
 from payments.usecases.register_rider import register_rider
 from payments.usecases.show_invoices import list_my_credit_notes, list_my_invoices
 from payments.usecases.show_wallets import (
@@ -97,6 +98,14 @@ WALLET_ROUTES = (
         summary="List payments that recharged wallets",
     ),
     Route("GET", "/v1/wallets/sessions", list_sessions, roles=STAFF, summary="List sessions that wallets pay, with bills"),
+    Route(
+        "POST",
+        "/v1/wallets/sessions/{session_id}/refunds",
+        refund_wallet_session,
+        roles=ADMIN | FINANCE,
+        status=201,
+        summary="Give a part of a session that a wallet paid back into the wallet",
+    ),
     Route(
         "GET",
         "/v1/wallets/sessions/{session_id}/explanation",

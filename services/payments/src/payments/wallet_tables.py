@@ -7,7 +7,7 @@ from chassis.database.columns import identity, moment, one_of
 from payments.domain.recharge import RechargeFeeSource, RechargeStatus
 from payments.domain.wallet import EntryKind
 from payments.domain.wallet_session import REQUEST_KEY_PREFIX, SessionState
-from payments.tables import metadata, riders, webhook_events
+from payments.tables import metadata, operator_refunds, riders, webhook_events
 
 wallets = Table(
     "wallets",
@@ -143,17 +143,26 @@ wallet_entries = Table(
     metadata,
     identity("ours"),
     Column("wallet_id", BigInteger, ForeignKey(wallets.c.id), nullable=False, comment="whose balance moved"),
-    Column("kind", Text, nullable=False, comment="RECHARGE, SESSION"),
+    Column("kind", Text, nullable=False, comment="RECHARGE, SESSION, REFUND"),
     Column("amount_paise", BigInteger, nullable=False, comment="above zero: put in; below: paid"),
     Column("balance_after_paise", BigInteger, nullable=False, comment="the balance with it: entries form a chain"),
     Column("recharge_payment_id", BigInteger, ForeignKey(recharge_payments.c.id), unique=True, comment="what put it in"),
     Column("wallet_bill_id", BigInteger, ForeignKey(wallet_bills.c.id), unique=True, comment="what it paid"),
+    Column(
+        "operator_refund_id",
+        BigInteger,
+        ForeignKey(operator_refunds.c.id),
+        unique=True,
+        comment="what an operator gave back of a bill",
+    ),
     moment("created_at", "when; the journal in the books bears the same time"),
     one_of("kind", EntryKind),
     CheckConstraint("balance_after_paise >= 0", name="never_below_zero"),
     CheckConstraint(
-        "case kind when 'RECHARGE' then amount_paise > 0 and recharge_payment_id is not null and wallet_bill_id is null"
-        " else amount_paise < 0 and wallet_bill_id is not null and recharge_payment_id is null end",
+        "num_nonnulls(recharge_payment_id, wallet_bill_id, operator_refund_id) = 1 and case kind"
+        " when 'RECHARGE' then amount_paise > 0 and recharge_payment_id is not null"
+        " when 'SESSION' then amount_paise < 0 and wallet_bill_id is not null"
+        " else amount_paise > 0 and operator_refund_id is not null end",
         name="is_of_its_kind",
     ),
     Index(None, "wallet_id", "id"),

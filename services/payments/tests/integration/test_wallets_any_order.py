@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from chassis.web import Role
 from chassis.web.principal import Principal
 from contracts.charging import StartRefusal, StartRefused, StopReason, TransactionStarted, TransactionStopped
+from contracts.payments import BorneBy
 from money import final_bill
 from payments.domain.errors import ConflictError
 from payments.domain.webhook import signature
 from payments.subscriptions import SUBSCRIPTIONS
+from payments.usecases.refund_wallet_session import refund_wallet_session
 from payments.usecases.register_rider import register_rider
 from payments.usecases.start_wallet_session import start_wallet_session
 from payments.usecases.work_webhooks import take_up_webhooks
-from payments.views import WalletSessionCreate
+from payments.views import OperatorRefundCreate, WalletSessionCreate
 
 from .test_any_order import SECRET, Bench, bench
 
@@ -44,6 +46,8 @@ class Story:
     delivered: set[int] = field(default_factory=set)
     sessions: list[tuple[Any, int | None]] = field(default_factory=list)
     """(the session, its energy; None: refused)."""
+    given: int = 0
+    """What operators gave back."""
 
     async def begin(self) -> None:
         """Registered, with an open order for every two payments: one of them may come twice."""
@@ -125,6 +129,18 @@ class Story:
         async with self.bench.app.database.transaction() as uow:
             await SUBSCRIPTIONS[type(event)](self.bench.app, uow, event)
 
+    async def give(self, index: int, amount: int, borne_by: BorneBy | None) -> None:
+        """Finance gives something of a session back, if the rules let it be."""
+        session, _ = self.sessions[index]
+        wish = OperatorRefundCreate(amount_paise=amount, reason="hypothesis", borne_by=borne_by)
+        finance = Principal("finance", frozenset({Role.FINANCE}))
+        try:
+            async with self.bench.app.database.transaction() as uow:
+                await refund_wallet_session(self.bench.app, uow, session.id, wish, finance)
+        except ConflictError:
+            return
+        self.given += amount
+
     async def check(self) -> tuple[int, int]:
         """What must hold at every moment. Returns (balance, held)."""
         admin = self.bench.admin
@@ -146,10 +162,17 @@ class Story:
         assert held == open_holds
         put_in = sum(self.amounts[number] for number in self.delivered)
         assert put_in == sum(entry["amount_paise"] for entry in entries if entry["kind"] == "RECHARGE")
+        assert self.given == sum(entry["amount_paise"] for entry in entries if entry["kind"] == "REFUND")
+        over = await admin.fetchval(
+            "SELECT count(*) FROM wallet_bills b WHERE (SELECT sum(o.energy_charge_paise) > b.energy_charge_paise"
+            " OR sum(o.gst_paise) > b.gst_paise OR sum(o.amount_paise) > b.billed_paise"
+            " FROM operator_refunds o WHERE o.wallet_session_id = b.wallet_session_id)"
+        )
+        assert over == 0, "more was given back than was billed"
         # What the books are told is what happened to the wallet.
         told = await admin.fetch(
-            "SELECT type, body FROM outbox WHERE type IN ('payments.wallet_recharged.v1', 'payments.wallet_session_billed.v1')"
-            " AND convert_from(body, 'UTF8')::jsonb ->> 'wallet_id' = $1",
+            "SELECT type, body FROM outbox WHERE type IN ('payments.wallet_recharged.v1', 'payments.wallet_session_billed.v1',"
+            " 'payments.wallet_refund_decided.v1') AND convert_from(body, 'UTF8')::jsonb ->> 'wallet_id' = $1",
             str(self.wallet_id),
         )
         said = [json.loads(row["body"]) for row in told]
@@ -165,6 +188,7 @@ STEPS = st.one_of(
         st.one_of(st.none(), st.just(0), st.integers(1, 20_000)),
     ),
     st.tuples(st.just("hear"), st.integers(0, 9), st.integers(0, 1)),
+    st.tuples(st.just("give"), st.integers(0, 9), st.integers(1, 30_000), st.sampled_from([None, BorneBy.PLATFORM])),
 )
 
 
@@ -173,7 +197,9 @@ STEPS = st.one_of(
     amounts=st.lists(st.integers(1, 60_000), min_size=1, max_size=4),
     steps=st.lists(STEPS, max_size=14),
 )
-async def test_a_wallet_is_what_was_put_in_less_what_was_billed(bench: Bench, amounts: list[int], steps: list[Any]) -> None:
+async def test_a_wallet_is_what_was_put_in_less_what_was_billed_and_not_given_back(
+    bench: Bench, amounts: list[int], steps: list[Any]
+) -> None:
     story = Story(bench, amounts, Principal(f"user_any_{next(NUMBERS)}", frozenset({Role.RIDER})))
     await story.begin()
     for name, *how in steps:
@@ -184,6 +210,8 @@ async def test_a_wallet_is_what_was_put_in_less_what_was_billed(bench: Bench, am
                 await story.start(*how)
             case "hear" if story.sessions:
                 await story.hear(how[0] % len(story.sessions), how[1])
+            case "give" if story.sessions:
+                await story.give(how[0] % len(story.sessions), *how[1:])
         await story.check()
     # In the end everything has been told.
     for number in range(len(amounts)):
@@ -203,4 +231,4 @@ async def test_a_wallet_is_what_was_put_in_less_what_was_billed(bench: Bench, am
         for session, energy_wh in story.sessions
         if energy_wh
     )
-    assert (balance, held) == (sum(amounts) - billed, 0)
+    assert (balance, held) == (sum(amounts) - billed + story.given, 0)

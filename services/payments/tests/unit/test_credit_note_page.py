@@ -12,7 +12,8 @@ from .test_invoice import row
 
 
 def page(**what: object) -> CreditNotePage:
-    more = {"qr_payment_id": 17, "refund_number": 1, "reason": "The screen showed another price.", "gst_before_paise": 0}
+    payer = {"qr_payment_id": 17, "wallet_session_id": None, "source_key": "qr_payment_17"}
+    more = {**payer, "refund_number": 1, "reason": "The screen showed another price.", "gst_before_paise": 0}
     return CreditNotePage(NoteOnInvoice(CreditNoteRow(id=3, **{**_values(note()), **more, **what}), row()), "VoltLync")  # type: ignore[arg-type]
 
 

@@ -12,8 +12,8 @@ from contracts.payments import (
     RazorpayEventReceived,
     RefundChanged,
 )
-from contracts.wallets import RechargeFeeRecorded, WalletRecharged, WalletsCounted, WalletSessionBilled
-from settlement.usecases.correct_entry import hear_refund_decision
+from contracts.wallets import RechargeFeeRecorded, WalletRecharged, WalletRefundDecided, WalletsCounted, WalletSessionBilled
+from settlement.usecases.correct_entry import hear_refund_decision, hear_wallet_refund
 from settlement.usecases.keep_books import book_given_back
 from settlement.usecases.keep_direct_books import book_any_fee, book_any_payment, book_any_refund
 from settlement.usecases.keep_wallets import book_recharge, book_recharge_fee, keep_wallet_count, record_wallet_bill
@@ -33,5 +33,6 @@ HANDLERS: Mapping[type, Handler] = {
     WalletRecharged: book_recharge,
     RechargeFeeRecorded: book_recharge_fee,
     WalletSessionBilled: record_wallet_bill,
+    WalletRefundDecided: hear_wallet_refund,
     WalletsCounted: keep_wallet_count,
 }

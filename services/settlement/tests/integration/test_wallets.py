@@ -7,9 +7,10 @@ import asyncpg
 import pytest
 
 from contracts import Event
+from contracts.payments import BorneBy
 from contracts.settlement import LedgerEntryCreated
-from contracts.wallets import RechargeFeeRecorded, WalletRecharged, WalletsCounted, WalletSessionBilled
-from money import final_bill
+from contracts.wallets import RechargeFeeRecorded, WalletRecharged, WalletRefundDecided, WalletsCounted, WalletSessionBilled
+from money import final_bill, supply_reduction
 from settlement.usecases.check_books import check_books
 
 from .conftest import World
@@ -126,3 +127,66 @@ async def test_the_nightly_check_holds_the_control_account_against_the_last_coun
     world.clock.jump(3_700)
     await world.settle()
     assert await differences(world) == 1
+
+
+def given_back(
+    world: World, bill: WalletSessionBilled, amount: int = 2_000, *, number: int = 1, goodwill: bool = False
+) -> WalletRefundDecided:
+    lines = {"energy_charge_paise": bill.energy_charge_paise, "gst_paise": bill.gst_paise}
+    part = supply_reduction(amount_paise=0 if goodwill else amount, before_paise=0, **lines)
+    return WalletRefundDecided(
+        operator_refund_id=bill.transaction_id * 10 + number,
+        wallet_session_id=bill.wallet_session_id,
+        wallet_id=bill.wallet_id,
+        transaction_id=bill.transaction_id,
+        franchisee_id=bill.franchisee_id,
+        number=number,
+        amount_paise=amount,
+        energy_charge_paise=part.energy_charge_paise,
+        gst_paise=part.gst_paise,
+        goodwill_paise=amount if goodwill else 0,
+        energy_charge_before_paise=0,
+        gst_before_paise=0,
+        borne_by=BorneBy.PLATFORM if goodwill or bill.franchisee_id is None else BorneBy.FRANCHISEE,
+        reason="The connector came off twice.",
+        decided_by="staff|1",
+        decided_at=world.clock.now(),
+    )
+
+
+@pytest.mark.parametrize("bill_first", [True, False])
+async def test_what_an_operator_gives_back_is_the_wallets_and_the_split_follows(world: World, bill_first: bool) -> None:
+    franchisee_id = await world.franchisee()
+    bill = billed(world, franchisee_id)
+    back = given_back(world, bill)
+    events: list[Event] = [recharged(world), bill, back] if bill_first else [back, recharged(world), bill]
+    for event in (*events, back):
+        await world.publish(event)
+    await world.settle()
+    (entry,) = (await world.call("GET", "/v1/ledger-entries?transaction_id=txn_9001&kind=SESSION"))["items"]
+    (correction,) = (await world.call("GET", "/v1/ledger-entries?transaction_id=txn_9001&kind=CORRECTION"))["items"]
+    assert (correction["wallet_session_id"], correction["qr_payment_id"], correction["refund_number"]) == ("wse_1", None, 1)
+    # 43.04 of energy are left: a tenth of 16.95 less of commission, and the payout less by the rest.
+    assert (entry["payout_paise"], correction["payout_paise"]) == (5_393, -1_523)
+    assert (entry["commission_paise"], correction["commission_paise"]) == (600, -170)
+    told = await balances(world)
+    assert told["wallet_liability"] == -(50_000 - 7_079 + 2_000)
+    assert told["gst_output"] == -(1_080 - 305)
+    assert "energy_revenue" not in told
+    assert (await keys(world)).count("wallet_session/1/operator_refund/1") == 1
+    assert await differences(world) == 0
+    explained = await world.call("GET", f"/v1/ledger-entries/{correction['id']}/explanation")
+    assert {amount["name"]: amount["paise"] for amount in explained["amounts"]}["payout"] == -1_523
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_goodwill_and_our_own_sites_correct_nobodys_split(world: World, ours: bool) -> None:
+    bill = billed(world, None if ours else await world.franchisee())
+    for event in (recharged(world), bill, given_back(world, bill, goodwill=not ours)):
+        await world.publish(event)
+    await world.settle()
+    assert (await world.call("GET", "/v1/ledger-entries?kind=CORRECTION"))["items"] == []
+    told = await balances(world)
+    assert told["wallet_liability"] == -(50_000 - 7_079 + 2_000)
+    assert told.get("goodwill", 0) == (0 if ours else 2_000)
+    assert await differences(world) == 0

@@ -1,10 +1,10 @@
-"""What an operator may give back of a billed payment, and what that does to the bill's lines."""
+"""What an operator may give back of a bill, and what that does to its lines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contracts.payments import BorneBy
-from money import MIN_REFUND_PAISE, rupees, supply_reduction
+from money import rupees, supply_reduction
 from payments.domain.errors import ConflictError
 
 
@@ -49,13 +49,11 @@ def decide(
     borne_by: BorneBy | None,
     given: Sequence[Given],
 ) -> Decision:
-    """The payment's next operators' refund.
+    """The bill's next operators' refund.
 
     `borne_by` None: by whoever shared the energy charge, so the supply is reduced; PLATFORM: goodwill, the supply stands.
     At a site of our own only the platform can bear it. Raises ConflictError, in words for the operator.
     """
-    if amount_paise < MIN_REFUND_PAISE:
-        raise ConflictError(f"Razorpay refunds no less than {rupees(MIN_REFUND_PAISE)}.")
     left = refundable_paise(energy_charge_paise=energy_charge_paise, gst_paise=gst_paise, given=given)
     if amount_paise > left:
         billed = f"the {rupees(max(left, 0))} that were billed for energy and GST and not given back yet"

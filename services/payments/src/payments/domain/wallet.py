@@ -14,6 +14,8 @@ class EntryKind(StrEnum):
     """A payment of the rider's came in."""
     SESSION = "SESSION"
     """A session was billed."""
+    REFUND = "REFUND"
+    """An operator gave a part of a bill back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Credit notes, and the refunds that wait for theirs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -11,16 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from payments.domain.credit_note import CreditNote, Reduced
 from payments.domain.errors import NotFoundError
 from payments.invoice_tables import credit_notes, credit_notes_due, invoice_series, invoices
-from payments.repository.invoices import InvoiceRow, invoice_from
+from payments.repository.invoices import InvoiceRow, ids_of_rider, invoice_from
+from payments.repository.operator_refunds import OperatorRefund
 from payments.repository.rows import columns_of
-from payments.tables import operator_refunds, qr_payments
+from payments.tables import operator_refunds
 
 _T, _D, _O = credit_notes.c, credit_notes_due.c, operator_refunds.c
 
 
 @dataclass(frozen=True, slots=True)
 class CreditNoteRow:
-    """A row of `credit_notes`, with the decision that it is of and the refund's number among those of its payment."""
+    """A row of `credit_notes`, with the decision that it is of and the refund's number among those of its bill."""
 
     id: int
     number: str
@@ -37,7 +38,9 @@ class CreditNoteRow:
     round_off_paise: int
     total_paise: int
     issued_at: datetime
-    qr_payment_id: int
+    qr_payment_id: int | None
+    wallet_session_id: int | None
+    source_key: str
     refund_number: int
     reason: str
     gst_before_paise: int
@@ -79,7 +82,7 @@ async def take_due(connection: AsyncConnection, *, now: datetime, limit: int) ->
             invoices.c.interstate,
         )
         .join(operator_refunds, _O.id == _D.operator_refund_id)
-        .join(invoices, invoices.c.qr_payment_id == _O.qr_payment_id)
+        .join(invoices, invoices.c.source_key == _O.source_key)
         .where(_D.next_attempt_at <= now)
         .order_by(_D.operator_refund_id)
         .limit(limit)
@@ -136,9 +139,15 @@ def _values(note: CreditNote) -> dict[str, Any]:
     }
 
 
-_SELECT = select(credit_notes, _O.qr_payment_id, _O.number.label("refund_number"), _O.reason, _O.gst_before_paise).join(
-    operator_refunds, _O.id == _T.operator_refund_id
-)
+_SELECT = select(
+    credit_notes,
+    _O.qr_payment_id,
+    _O.wallet_session_id,
+    _O.source_key,
+    _O.number.label("refund_number"),
+    _O.reason,
+    _O.gst_before_paise,
+).join(operator_refunds, _O.id == _T.operator_refund_id)
 
 
 def note_from(row: Any) -> CreditNoteRow:
@@ -154,11 +163,10 @@ async def get(connection: AsyncConnection, credit_note_id: int) -> CreditNoteRow
     return note_from(row)
 
 
-async def ids_of_payment(connection: AsyncConnection, qr_payment_id: int) -> dict[int, int]:
-    """{operators' refund: its note} of a payment."""
-    query = select(_T.operator_refund_id, _T.id).join(operator_refunds, _O.id == _T.operator_refund_id)
-    rows = await connection.execute(query.where(_O.qr_payment_id == qr_payment_id))
-    return {row.operator_refund_id: row.id for row in rows}
+async def ids_of(connection: AsyncConnection, decided: Iterable[OperatorRefund]) -> dict[int, int]:
+    """{operators' refund: its note}, where it has one."""
+    query = select(_T.operator_refund_id, _T.id).where(_T.operator_refund_id.in_([refund.id for refund in decided]))
+    return {row.operator_refund_id: row.id for row in await connection.execute(query)}
 
 
 def listing(*, first_day: date | None, last_day: date | None, qr_payment_id: int | None, invoice_id: int | None) -> Select[Any]:
@@ -176,8 +184,8 @@ def listing(*, first_day: date | None, last_day: date | None, qr_payment_id: int
 
 
 def of_rider(rider_id: int) -> Select[Any]:
-    """What was issued on a rider's payments."""
-    return _SELECT.join(qr_payments, qr_payments.c.id == _O.qr_payment_id).where(qr_payments.c.rider_id == rider_id)
+    """What was issued on a rider's invoices."""
+    return _SELECT.where(_T.invoice_id.in_(ids_of_rider(rider_id)))
 
 
 async def of_days(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, union_all, update
+from sqlalchemy import CompoundSelect, Select, delete, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -203,7 +203,7 @@ def listing(
     return query
 
 
-def of_rider(rider_id: int) -> Select[Any]:
+def ids_of_rider(rider_id: int) -> CompoundSelect[tuple[int]]:
     """What was issued to a rider, of payments by scanning and of sessions that the rider's wallet paid."""
     scanned = select(_T.id).join(qr_payments, qr_payments.c.id == _T.qr_payment_id).where(qr_payments.c.rider_id == rider_id)
     from_wallet = (
@@ -213,7 +213,12 @@ def of_rider(rider_id: int) -> Select[Any]:
         .join(wallets, wallets.c.id == wallet_sessions.c.wallet_id)
         .where(wallets.c.rider_id == rider_id)
     )
-    return select(invoices).where(_T.id.in_(union_all(scanned, from_wallet)))
+    return union_all(scanned, from_wallet)
+
+
+def of_rider(rider_id: int) -> Select[Any]:
+    """A rider's invoices."""
+    return select(invoices).where(_T.id.in_(ids_of_rider(rider_id)))
 
 
 async def of_days(connection: AsyncConnection, *, first_day: date, last_day: date, after_id: int, limit: int) -> list[InvoiceRow]:

@@ -1,5 +1,6 @@
 """What operators decided to give back after the bill."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,8 @@ class OperatorRefund:
     """A row of `operator_refunds`."""
 
     id: int
-    qr_payment_id: int
+    qr_payment_id: int | None
+    wallet_session_id: int | None
     number: int
     amount_paise: int
     energy_charge_paise: int
@@ -36,6 +38,15 @@ async def add(connection: AsyncConnection, **values: Any) -> OperatorRefund:
     """Keep a decision."""
     made = insert(operator_refunds).values(**values).returning(operator_refunds)
     return OperatorRefund(**columns_of((await connection.execute(made)).one(), OperatorRefund))
+
+
+async def of_wallet_sessions(connection: AsyncConnection, session_ids: Sequence[int]) -> dict[int, list[OperatorRefund]]:
+    """All that were decided on these sessions of wallets, by session and number."""
+    found: dict[int, list[OperatorRefund]] = {session_id: [] for session_id in session_ids}
+    query = select(operator_refunds).where(_O.wallet_session_id.in_(session_ids)).order_by(_O.number)
+    for row in await connection.execute(query) if found else ():
+        found[row.wallet_session_id].append(OperatorRefund(**columns_of(row, OperatorRefund)))
+    return found
 
 
 async def of_payment(connection: AsyncConnection, qr_payment_id: int) -> list[OperatorRefund]:

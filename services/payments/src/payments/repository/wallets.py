@@ -105,6 +105,24 @@ async def pay(
     await _set(connection, wallet, balance_paise=balance, held_paise=wallet.held_paise - held_paise, now=now)
 
 
+async def give_back(
+    connection: AsyncConnection, wallet: Wallet, *, amount_paise: int, operator_refund_id: int, now: datetime
+) -> None:
+    """What an operator gives back of a bill is in the locked wallet again, however full it is."""
+    balance = wallet.balance_paise + amount_paise
+    await connection.execute(
+        insert(wallet_entries).values(
+            wallet_id=wallet.id,
+            kind=EntryKind.REFUND.value,
+            amount_paise=amount_paise,
+            balance_after_paise=balance,
+            operator_refund_id=operator_refund_id,
+            created_at=now,
+        )
+    )
+    await _set(connection, wallet, balance_paise=balance, held_paise=wallet.held_paise, now=now)
+
+
 async def _set(connection: AsyncConnection, wallet: Wallet, *, balance_paise: int, held_paise: int, now: datetime) -> None:
     values = {"balance_paise": balance_paise, "held_paise": held_paise, "updated_at": now}
     await connection.execute(update(wallets).where(_W.id == wallet.id).values(**values))

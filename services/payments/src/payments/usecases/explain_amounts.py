@@ -20,8 +20,10 @@ from money import (
 from payments.domain.errors import ConflictError
 from payments.domain.qr_payment import GIVEN_BACK
 from payments.repository import credit_notes, invoices, operator_refunds, qr_payments, refunds
+from payments.repository.operator_refunds import OperatorRefund
 from payments.repository.qr_payments import BillRow, QrPayment
 from payments.repository.refunds import Refund
+from payments.repository.wallet_sessions import WalletBill
 from payments.views import CreditNoteId, ExplanationView, InvoiceId, QrPaymentId, RefundId, SessionReadings
 
 BILL_FIGURES = (
@@ -60,8 +62,11 @@ async def _of_decision(uow: UnitOfWork, refund: Refund) -> tuple[Derivation, ...
     decided = {one.number: one for one in await operator_refunds.of_payment(uow.connection, refund.qr_payment_id)}
     if bill is None or refund.number not in decided:
         raise ConflictError("Nobody's decision of it is kept.")
-    decision = decided[refund.number]
-    lines = f"bill of qrp_{refund.qr_payment_id}"
+    return explain_decision(decided[refund.number], bill, lines=f"bill of qrp_{refund.qr_payment_id}")
+
+
+def explain_decision(decision: OperatorRefund, bill: BillRow | WalletBill, *, lines: str) -> tuple[Derivation, ...]:
+    """The parts of what an operator gave back of a bill, which `lines` names."""
     return explain_reduction(
         amount_paise=decision.amount_paise,
         reduction=Reduction(energy_charge_paise=decision.energy_charge_paise, gst_paise=decision.gst_paise),
@@ -115,7 +120,8 @@ async def explain_credit_note_amounts(uow: UnitOfWork, credit_note_id: CreditNot
         round_off_paise=note.round_off_paise,
         total_paise=note.total_paise,
     )
-    decision = f"the operators' refund {note.refund_number} of qrp_{note.qr_payment_id}"
+    payer = f"qrp_{note.qr_payment_id}" if note.qr_payment_id is not None else f"wse_{note.wallet_session_id}"
+    decision = f"the operators' refund {note.refund_number} of {payer}"
     amounts = explain_credit_note(
         lines,
         gst_before_paise=note.gst_before_paise,

@@ -1,13 +1,16 @@
 """How the amounts of a session that a wallet paid came about."""
 
+from dataclasses import replace
+
 from chassis.database import UnitOfWork
 from chassis.web import Principal
 from contracts.charging import TransactionStopped
 from money import explain_hold_released, explain_wallet_bill
 from payments.domain.errors import ConflictError
 from payments.domain.wallet_session import SessionState
-from payments.repository import wallet_sessions
+from payments.repository import operator_refunds, wallet_sessions
 from payments.repository.wallet_sessions import WalletSession
+from payments.usecases.explain_amounts import explain_decision
 from payments.usecases.whose import wallet_of
 from payments.views import ExplanationView, SessionReadings, WalletSessionId
 
@@ -49,4 +52,7 @@ async def _explained(uow: UnitOfWork, session: WalletSession) -> ExplanationView
         gst_bps=bill.gst_bps,
         sources={"held_paise": held, "energy_wh": transaction, "tariff_paise_per_kwh": terms, "gst_bps": terms},
     )
+    for decision in (await operator_refunds.of_wallet_sessions(uow.connection, [session.id]))[session.id]:
+        parts = explain_decision(decision, bill, lines=f"bill of {name}")
+        amounts += tuple(replace(part, name=f"given_back_{decision.number}_{part.name}") for part in parts)
     return ExplanationView.made(name, amounts, session=readings)

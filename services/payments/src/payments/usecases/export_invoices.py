@@ -173,7 +173,7 @@ def _note_line(of: NoteOnInvoice) -> tuple[str, ...]:
         row.seller_gstin,
         f"stn_{row.station_id}",
         f"txn_{row.transaction_id}",
-        f"qr_payment_{note.qr_payment_id}_op{note.refund_number}",
+        f"{note.source_key}_op{note.refund_number}",
     )
 
 

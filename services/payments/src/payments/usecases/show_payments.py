@@ -43,7 +43,7 @@ async def show_payment(uow: UnitOfWork, payment_id: QrPaymentId) -> QrPaymentDet
     bill = await qr_payments.bill_of(uow.connection, payment.id)
     attempts = (await refunds.of_payments(uow.connection, [payment.id]))[payment.id]
     decided = await operator_refunds.of_payment(uow.connection, payment.id)
-    notes = await credit_notes.ids_of_payment(uow.connection, payment.id) if decided else {}
+    notes = await credit_notes.ids_of(uow.connection, decided)
     return QrPaymentDetail(
         **QrPaymentView.fields_of(payment),
         bill=BillView.of(bill) if bill is not None else None,
@@ -74,7 +74,7 @@ async def view_refund(uow: UnitOfWork, refund: Refund) -> RefundDetail:
     """A refund with its history, and the decision behind it."""
     decided = [] if refund.is_automatic else await operator_refunds.of_payment(uow.connection, refund.qr_payment_id)
     decision = next((item for item in decided if item.number == refund.number), None)
-    notes = await credit_notes.ids_of_payment(uow.connection, refund.qr_payment_id) if decision is not None else {}
+    notes = await credit_notes.ids_of(uow.connection, [decision]) if decision is not None else {}
     return RefundDetail(
         **RefundView.fields_of(refund),
         decision=OperatorRefundView.of(decision, credit_note_id=notes.get(decision.id)) if decision is not None else None,

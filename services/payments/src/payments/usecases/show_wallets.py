@@ -1,5 +1,6 @@
 """Wallets to read: by riders their own and nothing else, by staff all."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,12 +9,14 @@ from chassis.database import UnitOfWork
 from chassis.web import Page, PageQuery, Principal, fetch_page
 from payments import wallet_tables as tables
 from payments.domain.errors import NotFoundError
-from payments.repository import qr_payments, recharges, wallet_sessions, wallets
-from payments.repository.wallet_sessions import session_from
+from payments.repository import credit_notes, operator_refunds, qr_payments, recharges, wallet_sessions, wallets
+from payments.repository.wallet_sessions import WalletSession, session_from
+from payments.tables import operator_refunds as operator_refunds_table
 from payments.tables import qr_payments as qr_payments_table
 from payments.usecases.context import Payments
 from payments.usecases.whose import rider_of, wallet_of
 from payments.views import (
+    OperatorRefundView,
     QrPaymentView,
     RechargeId,
     RechargePaymentQuery,
@@ -22,6 +25,7 @@ from payments.views import (
     RiderMeView,
     WalletEntryView,
     WalletId,
+    WalletSessionDetail,
     WalletSessionId,
     WalletSessionQuery,
     WalletSessionView,
@@ -73,15 +77,18 @@ async def show_my_recharge(app: Payments, uow: UnitOfWork, recharge_id: Recharge
 
 async def list_my_sessions(uow: UnitOfWork, query: PageQuery, principal: Principal) -> Page[WalletSessionView]:
     """`GET /v1/wallets/me/sessions`, newest first, with their bills."""
-    return await _sessions(uow, wallet_sessions.listing(wallet_id=(await wallet_of(uow, principal)).id, state=None), query)
+    statement = wallet_sessions.listing(wallet_id=(await wallet_of(uow, principal)).id, state=None)
+    rows: Page[Any] = await fetch_page(uow, statement, query, order=(tables.wallet_sessions.c.id,), view=session_from)
+    items = [WalletSessionView(**fields) for fields in await _fields_of(uow, rows.items)]
+    return Page[WalletSessionView](items=items, next_cursor=rows.next_cursor)
 
 
 async def show_my_session(uow: UnitOfWork, session_id: WalletSessionId, principal: Principal) -> WalletSessionView:
     """`GET /v1/wallets/me/sessions/{id}`. Raises NotFoundError for anybody else's."""
     wallet = await wallet_of(uow, principal)
     session = await wallet_sessions.of_wallet(uow.connection, session_id, wallet_id=wallet.id)
-    bills = await wallet_sessions.bills_of(uow.connection, [session.id])
-    return WalletSessionView.of(session, bills.get(session.id))
+    [item] = await _fields_of(uow, [session])
+    return WalletSessionView(**item)
 
 
 async def list_wallets(uow: UnitOfWork, query: PageQuery) -> Page[WalletView]:
@@ -111,26 +118,45 @@ async def list_recharge_payments(uow: UnitOfWork, query: RechargePaymentQuery) -
     )
 
 
-async def list_sessions(uow: UnitOfWork, query: WalletSessionQuery) -> Page[WalletSessionView]:
-    """`GET /v1/wallets/sessions`, newest first, with their bills."""
+async def list_sessions(uow: UnitOfWork, query: WalletSessionQuery) -> Page[WalletSessionDetail]:
+    """`GET /v1/wallets/sessions`, newest first, with their bills and what operators gave back of them."""
     state = query.state.value if query.state is not None else None
-    return await _sessions(uow, wallet_sessions.listing(wallet_id=query.wallet_id, state=state), query)
+    statement = wallet_sessions.listing(wallet_id=query.wallet_id, state=state)
+    rows: Page[Any] = await fetch_page(uow, statement, query, order=(tables.wallet_sessions.c.id,), view=session_from)
+    given = await operator_refunds.of_wallet_sessions(uow.connection, [session.id for session in rows.items])
+    notes = await credit_notes.ids_of(uow.connection, [refund for refunds in given.values() for refund in refunds])
+    items = []
+    for fields in await _fields_of(uow, rows.items):
+        decided = given[fields["id"]]
+        bill = fields["bill"]
+        items.append(
+            WalletSessionDetail(
+                **fields,
+                operator_refunds=[OperatorRefundView.of(one, credit_note_id=notes.get(one.id)) for one in decided],
+                refundable_paise=0 if bill is None else bill.billed_paise - fields["given_back_paise"],
+            )
+        )
+    return Page[WalletSessionDetail](items=items, next_cursor=rows.next_cursor)
 
 
 async def _entries(uow: UnitOfWork, wallet_id: int, query: PageQuery) -> Page[WalletEntryView]:
-    bills = tables.wallet_bills.c
+    bills, given = tables.wallet_bills.c, operator_refunds_table.c
     statement = (
         wallets.entries_of(wallet_id)
-        .add_columns(bills.wallet_session_id, bills.transaction_id)
-        .outerjoin(tables.wallet_bills, bills.id == tables.wallet_entries.c.wallet_bill_id)
+        .add_columns(bills.wallet_session_id, bills.transaction_id, given.reason)
+        .outerjoin(operator_refunds_table, given.id == tables.wallet_entries.c.operator_refund_id)
+        .outerjoin(
+            tables.wallet_bills,
+            sa.or_(bills.id == tables.wallet_entries.c.wallet_bill_id, bills.wallet_session_id == given.wallet_session_id),
+        )
     )
     order = (tables.wallet_entries.c.id,)
     return await fetch_page(uow, statement, query, order=order, view=WalletEntryView.model_validate)
 
 
-async def _sessions(uow: UnitOfWork, statement: "sa.Select[Any]", query: PageQuery) -> Page[WalletSessionView]:
-    """A page of sessions, their bills read together."""
-    rows: Page[Any] = await fetch_page(uow, statement, query, order=(tables.wallet_sessions.c.id,), view=session_from)
-    bills = await wallet_sessions.bills_of(uow.connection, [session.id for session in rows.items])
-    items = [WalletSessionView.of(session, bills.get(session.id)) for session in rows.items]
-    return Page[WalletSessionView](items=items, next_cursor=rows.next_cursor)
+async def _fields_of(uow: UnitOfWork, sessions: Sequence[WalletSession]) -> list[dict[str, Any]]:
+    """What everybody sees of these sessions: their bills, and what was given back of them, read together."""
+    ids = [session.id for session in sessions]
+    bills = await wallet_sessions.bills_of(uow.connection, ids)
+    given = await operator_refunds.of_wallet_sessions(uow.connection, ids)
+    return [WalletSessionView.fields_of(session, bills.get(session.id), given[session.id]) for session in sessions]

@@ -52,7 +52,7 @@ async def start_wallet_session(
         after={"charge_point_id": body.charge_point_id, "connector_id": body.connector_id, "hold_paise": hold_paise},
     )
     log.info("wallet_session.requested", wallet_session_id=session.id, wallet_id=wallet.id, hold_paise=hold_paise)
-    return WalletSessionView.of(session, None)
+    return WalletSessionView.of(session)
 
 
 async def stop_wallet_session(uow: UnitOfWork, session_id: WalletSessionId, principal: Principal) -> WalletSessionView:
@@ -71,7 +71,7 @@ async def stop_wallet_session(uow: UnitOfWork, session_id: WalletSessionId, prin
         uow.publish(cancel_request(session, actor=f"rdr_{session.rider_id}"), subject=lane_subject(session))
     await wallet_sessions.set_values(uow.connection, session.id, stop_requested_at=session.stop_requested_at or uow.now)
     audit(uow, principal, entity="wallet_session", entity_id=f"wse_{session.id}", action="stop")
-    return WalletSessionView.of(await wallet_sessions.of_wallet(uow.connection, session.id, wallet_id=wallet.id), None)
+    return WalletSessionView.of(await wallet_sessions.of_wallet(uow.connection, session.id, wallet_id=wallet.id))
 
 
 def lane_subject(session: WalletSession) -> str:

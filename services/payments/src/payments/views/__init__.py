@@ -9,6 +9,7 @@ from payments.views.base import (
     RiderId,
     StationId,
     TransactionId,
+    WalletSessionId,
     WebhookEventId,
 )
 from payments.views.credit_notes import CreditNoteId, CreditNoteQuery, CreditNoteView
@@ -54,7 +55,7 @@ from payments.views.wallets import (
     WalletEntryView,
     WalletId,
     WalletSessionCreate,
-    WalletSessionId,
+    WalletSessionDetail,
     WalletSessionQuery,
     WalletSessionView,
     WalletView,
@@ -128,6 +129,7 @@ __all__ = [
     "WalletEntryView",
     "WalletId",
     "WalletSessionCreate",
+    "WalletSessionDetail",
     "WalletSessionId",
     "WalletSessionQuery",
     "WalletSessionView",

@@ -16,6 +16,7 @@ WebhookEventId = Annotated[int, PrefixedId("whe")]
 TransactionId = Annotated[int, PrefixedId("txn")]
 StationId = Annotated[int, PrefixedId("stn")]
 FranchiseeId = Annotated[int, PrefixedId("frn")]
+WalletSessionId = Annotated[int, PrefixedId("wse")]
 
 ChargePointText = Annotated[str, Field(min_length=1, max_length=64, description="the charger's identity, as in its OCPP URL")]
 

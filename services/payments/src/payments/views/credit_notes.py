@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from chassis.web import PageQuery, PrefixedId
 from money import FinancialYear
 from payments.repository.credit_notes import CreditNoteRow
-from payments.views.base import QrPaymentId
+from payments.views.base import QrPaymentId, WalletSessionId
 from payments.views.invoices import InvoiceId
 
 CreditNoteId = Annotated[int, PrefixedId("crn")]
@@ -22,8 +22,9 @@ class CreditNoteView(BaseModel):
     note_date: date = Field(description="India's day of issue")
     financial_year: str = Field(description="2026-27")
     invoice_id: InvoiceId = Field(description="what it reduces; seller, buyer and place are the invoice's")
-    qr_payment_id: QrPaymentId
-    refund_number: int = Field(description="the operators' first, second, ... refund of the payment")
+    qr_payment_id: QrPaymentId | None = Field(description="whose bill is reduced; null: a wallet paid it")
+    wallet_session_id: WalletSessionId | None = Field(description="the session that a wallet paid; null: a QR payment did")
+    refund_number: int = Field(description="the operators' first, second, ... refund of the bill")
     reason: str = Field(description="the operator's")
     taxable_paise: int
     cgst_paise: int

@@ -1,7 +1,8 @@
 """Wallets: what is in them, what was put in, and the sessions that they paid. Money in paise."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -10,16 +11,17 @@ from payments.domain.recharge import RechargeFeeSource, RechargeStatus
 from payments.domain.wallet import EntryKind
 from payments.domain.wallet_session import SessionState
 from payments.domain.webhook import PAISE_MAX
+from payments.repository.operator_refunds import OperatorRefund
 from payments.repository.recharges import Recharge, RechargePayment
 from payments.repository.wallet_sessions import WalletBill, WalletSession
 from payments.repository.wallets import Wallet
-from payments.views.base import ChargePointText, FranchiseeId, RiderId, StationId, TransactionId
+from payments.views.base import ChargePointText, FranchiseeId, RiderId, StationId, TransactionId, WalletSessionId
+from payments.views.refunds import OperatorRefundView
 
 WalletId = Annotated[int, PrefixedId("wlt")]
 WalletEntryId = Annotated[int, PrefixedId("wle")]
 RechargeId = Annotated[int, PrefixedId("rcg")]
 RechargePaymentId = Annotated[int, PrefixedId("rcp")]
-WalletSessionId = Annotated[int, PrefixedId("wse")]
 
 AmountPaise = Annotated[int, Field(gt=0, le=PAISE_MAX, description="integer paise")]
 
@@ -53,6 +55,7 @@ class WalletEntryView(BaseModel):
     recharge_payment_id: RechargePaymentId | None
     wallet_session_id: WalletSessionId | None
     transaction_id: TransactionId | None
+    reason: str | None = Field(description="why a part of a bill was given back, in our words to the rider; null: no refund")
     created_at: datetime
 
 
@@ -157,13 +160,29 @@ class WalletSessionView(BaseModel):
     stop_requested_at: datetime | None
     updated_at: datetime
     bill: WalletBillView | None
+    given_back_paise: int = Field(description="what we gave back of the bill since: it is in the wallet")
 
     @classmethod
-    def of(cls, row: WalletSession, bill: WalletBill | None) -> Self:
-        """From its row and its bill's."""
-        names = cls.model_fields.keys() - {"bill"}
-        shown = WalletBillView.of(bill) if bill is not None else None
-        return cls(**{name: getattr(row, name) for name in names}, bill=shown)
+    def fields_of(cls, row: WalletSession, bill: WalletBill | None, given: Sequence[OperatorRefund]) -> dict[str, Any]:
+        """From its row, its bill's, and what was given back of it."""
+        names = WalletSessionView.model_fields.keys() - {"bill", "given_back_paise"}
+        return {
+            **{name: getattr(row, name) for name in names},
+            "bill": WalletBillView.of(bill) if bill is not None else None,
+            "given_back_paise": sum(refund.amount_paise for refund in given),
+        }
+
+    @classmethod
+    def of(cls, row: WalletSession) -> Self:
+        """From its row, of one that is not billed."""
+        return cls(**cls.fields_of(row, None, ()))
+
+
+class WalletSessionDetail(WalletSessionView):
+    """As staff see it."""
+
+    operator_refunds: list[OperatorRefundView] = Field(description="what operators decided to give back after the bill")
+    refundable_paise: int = Field(description="what operators may still give back: 0 unless it is billed")
 
 
 class WalletSessionQuery(PageQuery):

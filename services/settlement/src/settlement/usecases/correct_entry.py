@@ -4,9 +4,11 @@ import structlog
 
 from chassis.database import UnitOfWork
 from chassis.telemetry import current_traceparent
+from contracts.payments import GivenBackAfterBill
 from contracts.payments import OperatorRefundDecided as DecisionHeard
 from contracts.settlement import LedgerEntryCorrected
-from settlement.domain.books import EntryCorrected, OperatorRefundDecided
+from contracts.wallets import WalletRefundDecided
+from settlement.domain.books import EntryCorrected, OperatorRefundDecided, WalletSessionRefunded
 from settlement.domain.correction import SplitFigures, correction_key, correction_of
 from settlement.domain.ledger_entry import EntryKind, EntryStatus
 from settlement.repository import ledger, refund_decisions
@@ -31,6 +33,25 @@ async def hear_refund_decision(app: Settlement, uow: UnitOfWork, event: Decision
         goodwill_paise=event.goodwill_paise,
     )
     await post(app, uow, decided)
+    await _follow(app, uow, event)
+
+
+async def hear_wallet_refund(app: Settlement, uow: UnitOfWork, event: WalletRefundDecided) -> None:
+    """`payments.wallet_refund_decided`: the same of a session that a wallet paid, and where the money is again."""
+    refunded = WalletSessionRefunded(
+        occurred_at=event.decided_at,
+        wallet_session_id=event.wallet_session_id,
+        number=event.number,
+        energy_charge_paise=event.energy_charge_paise,
+        gst_paise=event.gst_paise,
+        goodwill_paise=event.goodwill_paise,
+    )
+    await post(app, uow, refunded)
+    await _follow(app, uow, event)
+
+
+async def _follow(app: Settlement, uow: UnitOfWork, event: DecisionHeard | WalletRefundDecided) -> None:
+    """The franchisee's share of what was given back."""
     if event.franchisee_id is None or event.goodwill_paise:
         return
     await refund_decisions.add(
@@ -54,7 +75,7 @@ async def correct_entries(app: Settlement, uow: UnitOfWork, transaction_id: int)
         return
     figures = SplitFigures(**{name: getattr(entry, name) for name in SplitFigures.__slots__})
     for decision in await refund_decisions.open_of(uow.connection, transaction_id):
-        refund = DecisionHeard.model_validate(decision.decision)
+        refund = GivenBackAfterBill.model_validate(decision.decision)
         correction = correction_of(
             figures,
             energy_charge_paise=refund.energy_charge_paise,
@@ -65,6 +86,7 @@ async def correct_entries(app: Settlement, uow: UnitOfWork, transaction_id: int)
         lines = {name: getattr(correction, name) for name in type(correction).__slots__}
         copied = (
             "qr_payment_id",
+            "wallet_session_id",
             "razorpay_payment_id",
             "station_id",
             "charge_point_id",

@@ -54,7 +54,13 @@ from settlement.domain.books.payouts import (
     TransferSettled,
     payout_account,
 )
-from settlement.domain.books.wallets import RechargeCaptured, RechargeFeeCorrected, RechargeFeeRecorded, WalletSessionBilled
+from settlement.domain.books.wallets import (
+    RechargeCaptured,
+    RechargeFeeCorrected,
+    RechargeFeeRecorded,
+    WalletSessionBilled,
+    WalletSessionRefunded,
+)
 
 __all__ = [
     "ACCOUNTS",
@@ -96,6 +102,7 @@ __all__ = [
     "TransferSettled",
     "UnbalancedJournal",
     "WalletSessionBilled",
+    "WalletSessionRefunded",
     "credit",
     "debit",
     "fee_parts",

@@ -28,12 +28,17 @@ class OperatorRefundDecided(MoneyEvent):
         return f"qrp_{self.qr_payment_id}"
 
     def lines(self) -> Iterable[Posting]:
-        return (
-            debit("energy_revenue", self.energy_charge_paise),
-            debit("gst_output", self.gst_paise),
-            debit("goodwill", self.goodwill_paise),
-            credit("refund_payable", self.energy_charge_paise + self.gst_paise + self.goodwill_paise),
-        )
+        return given_back("refund_payable", self.energy_charge_paise, self.gst_paise, self.goodwill_paise)
+
+
+def given_back(into: str, energy_charge_paise: int, gst_paise: int, goodwill_paise: int) -> Iterable[Posting]:
+    """A part of a bill is the rider's again, by the account `into`: the supply gives it back, or goodwill is our expense."""
+    return (
+        debit("energy_revenue", energy_charge_paise),
+        debit("gst_output", gst_paise),
+        debit("goodwill", goodwill_paise),
+        credit(into, energy_charge_paise + gst_paise + goodwill_paise),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,14 +36,20 @@ from settlement.domain.books.payouts import (
     TransferProcessed,
     TransferSettled,
 )
-from settlement.domain.books.wallets import RechargeCaptured, RechargeFeeCorrected, RechargeFeeRecorded, WalletSessionBilled
+from settlement.domain.books.wallets import (
+    RechargeCaptured,
+    RechargeFeeCorrected,
+    RechargeFeeRecorded,
+    WalletSessionBilled,
+    WalletSessionRefunded,
+)
 
 KINDS: Mapping[str, type[MoneyEvent]] = {
     kind.KIND: kind
     for kind in (
         PaymentCaptured, PaymentFeeRecorded, PaymentFeeCorrected, PaymentBilled, PaymentGivenBack, RefundProcessed, RefundCharged,
         EntryBooked, TransferClaimed, TransferProcessed, TransferSettled, TransferCharged, OwnSettled,
-        RechargeCaptured, RechargeFeeRecorded, RechargeFeeCorrected, WalletSessionBilled,
+        RechargeCaptured, RechargeFeeRecorded, RechargeFeeCorrected, WalletSessionBilled, WalletSessionRefunded,
         OperatorRefundDecided, EntryCorrected, EntryNetted, TransferReversed, ReversalApplied,
         AdjustmentBooked,
         DirectCaptured, DirectFeeRecorded, DirectBilled, DirectRefunded, DirectEntryBooked, CommissionReceived,
