@@ -197,7 +197,7 @@ STEPS = st.one_of(
     amounts=st.lists(st.integers(1, 60_000), min_size=1, max_size=4),
     steps=st.lists(STEPS, max_size=14),
 )
-async def test_a_wallet_is_what_was_put_in_less_what_was_billed_and_not_given_back(
+async def test_a_wallet_is_what_was_put_in_less_what_was_billed_and_kept(
     bench: Bench, amounts: list[int], steps: list[Any]
 ) -> None:
     story = Story(bench, amounts, Principal(f"user_any_{next(NUMBERS)}", frozenset({Role.RIDER})))
