@@ -208,6 +208,12 @@ class Razorpay:
         answer = await self._call("list_stakeholders", lambda client: client.stakeholder.all(account_id), reads=True)
         return [item for item in _items("list_stakeholders", answer) if isinstance(item, dict)]
 
+    async def edit_stakeholder(self, account_id: str, stakeholder_id: str, body: Mapping[str, Any]) -> Entity:
+        """`PATCH /v2/accounts/:id/stakeholders/:id`. Sending it again does no harm."""
+        return await self._call(
+            "edit_stakeholder", lambda client: client.stakeholder.edit(account_id, stakeholder_id, dict(body))
+        )
+
     async def request_product(self, account_id: str, body: Mapping[str, Any]) -> Entity:
         """`POST /v2/accounts/:id/products`."""
         return await self._call(

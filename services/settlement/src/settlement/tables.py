@@ -61,12 +61,17 @@ franchisees = Table(
     Column("operator_reason", Text, comment="why we do, in words for the franchisee"),
     Column("razorpay_account_id", Text, unique=True, comment="acc_..., once Razorpay made it"),
     Column("razorpay_stakeholder_id", Text, comment="sth_..."),
+    Column(
+        "stakeholder_sent",
+        JSONB,
+        comment="what Razorpay has of the stakeholder, as far as it can be corrected; null: from before this was kept",
+    ),
     Column("razorpay_product_id", Text, comment="acc_prd_...: the Route product configuration"),
     Column(
         "link_step",
         Text,
         nullable=False,
-        comment="what is to be done next at Razorpay: ACCOUNT, STAKEHOLDER, PRODUCT, BANK, DONE",
+        comment="what is to be done next at Razorpay: ACCOUNT, STAKEHOLDER, PRODUCT, BANK, CORRECTION, DONE",
     ),
     Column("link_calls", Integer, nullable=False, server_default=text("0"), comment="tries of this step"),
     Column("link_error", Text, comment="what Razorpay said last, where the step did not succeed"),

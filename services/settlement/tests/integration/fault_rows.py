@@ -20,6 +20,7 @@ from .test_corrections import OFF, decided, take_back_by_hand
 TRANSFERS = "/v1/transfers"
 PAYOUT = 5393
 """What a franchisee gets of `World.bill()`."""
+CORRECTED_NAME = "Asha R. Rao"
 
 
 @dataclass
@@ -134,6 +135,10 @@ async def _email_first(stage: Stage, cell: S) -> None:
     cell.token = email_of(cell)
 
 
+async def _linked(stage: Stage, cell: S) -> None:
+    await stage.enter(cell)
+
+
 async def _stakeholder_first(stage: Stage, cell: S) -> None:
     cell.token = stakeholder_of(cell)
 
@@ -157,6 +162,19 @@ async def _account_known(stage: Stage, cell: S) -> None:
 async def _bank_kept_answer_lost(stage: Stage, cell: S) -> None:
     await _account_known(stage, cell)
     stage.fault(cell.token, method="PATCH", path="/v2/accounts/*/products/*", when="after_effect")
+
+
+async def _stakeholder_to_be_corrected(stage: Stage, cell: S) -> None:
+    stage.world.forwarding = False
+    query = "SELECT razorpay_stakeholder_id FROM franchisees WHERE id = $1"
+    cell.token = await stage.world.admin.fetchval(query, cell.facts["franchisee"])
+    body = {"stakeholder": {**FRANCHISEE["stakeholder"], "email": stakeholder_of(cell), "name": CORRECTED_NAME}}
+    await stage.world.call("PATCH", f"/v1/franchisees/frn_{cell.facts['franchisee']}", json=body)
+
+
+def _one_corrected(stage: Stage, cell: S) -> str | None:
+    name = stage.world.sandbox.state.stakeholders[cell.token].details["name"]
+    return _one_account(stage, cell) or (None if name == CORRECTED_NAME else f"the stakeholder is {name}")
 
 
 def _one_account(stage: Stage, cell: S) -> str | None:
@@ -344,6 +362,7 @@ PRODUCTS = ("POST", "/v2/accounts/*/products")
 PRODUCT = "/v2/accounts/*/products/*"
 
 ONE_ACCOUNT = End("account", _one_account, _accounts)
+ONE_CORRECTED = End("account", _one_corrected, _accounts)
 TRANSFER = End("transfer", _one_transfer, _transfers)
 SETTLED = End("transfer", _one_settled, _transfers)
 REVERSAL = End("reversal", _one_reversal, _reversals)
@@ -356,6 +375,14 @@ ROWS: tuple[Row[Stage], ...] = (
     Row("create_stakeholder", "link_franchisee", ("POST", STAKEHOLDERS), _stakeholder_first, _enter, ONE_ACCOUNT),
     Row("stakeholders", "link_franchisee", ("GET", STAKEHOLDERS), _stakeholder_made_answer_lost, _account_known, ONE_ACCOUNT),
     Row("request_product", "link_franchisee", PRODUCTS, _stakeholder_made_answer_lost, _account_known, ONE_ACCOUNT),
+    Row(
+        "edit_stakeholder",
+        "link_franchisee",
+        ("PATCH", f"{STAKEHOLDERS}/*"),
+        _linked,
+        _stakeholder_to_be_corrected,
+        ONE_CORRECTED,
+    ),
     Row("edit_product", "link_franchisee", ("PATCH", PRODUCT), _stakeholder_made_answer_lost, _account_known, ONE_ACCOUNT),
     Row("fetch_product", "link_franchisee", ("GET", PRODUCT), _stakeholder_made_answer_lost, _bank_kept_answer_lost, ONE_ACCOUNT),
     Row(

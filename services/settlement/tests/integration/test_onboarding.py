@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from contracts.settlement import AuditRecorded
 from razorpay_client import Permanent
 from razorpay_simulator.faults import FaultRule
 from settlement.usecases import follow_kyc
@@ -179,3 +180,115 @@ async def test_one_that_can_not_be_looked_up_keeps_no_other_waiting(world: World
     await world.settle()
     await world.pass_time(timedelta(minutes=15).total_seconds())
     assert (await world.call("GET", f"/v1/franchisees/frn_{waiting}"))["status"] == "ACTIVATED"
+
+
+CORRECTED = {**FRANCHISEE["stakeholder"], "name": "Asha R. Rao", "pan": "ABCPA1234G"}
+AT_RAZORPAY = "/v2/accounts/*/stakeholders/*"
+
+
+def stakeholder_there(world: World) -> tuple[str, str]:
+    """(name, PAN) as Razorpay has them."""
+    [there] = world.sandbox.state.stakeholders.values()
+    return there.details["name"], there.details["kyc"]["pan"]
+
+
+async def link(world: World) -> tuple[str, str | None]:
+    shown = await world.call("GET", "/v1/franchisees/frn_1")
+    return shown["link_step"], shown["link_error"]
+
+
+async def correct(world: World, **what: Any) -> None:
+    await world.call("PATCH", "/v1/franchisees/frn_1", json=what or {"stakeholder": CORRECTED})
+    await world.settle()
+
+
+async def test_a_stakeholder_who_is_corrected_later_is_sent_again(world: World) -> None:
+    await world.franchisee()
+    assert stakeholder_there(world) == ("Asha Rao", "ABCPA1234F")
+    await correct(world)
+    assert (stakeholder_there(world), await link(world)) == (("Asha R. Rao", "ABCPA1234G"), ("DONE", None))
+    # The same again is nothing to send, and whatever else is changed neither.
+    await correct(world)
+    await correct(world, operator_hold=True)
+    assert len(world.sandbox.requests("PATCH", AT_RAZORPAY)) == 1
+    problem = await world.call(
+        "PATCH", "/v1/franchisees/frn_1", json={"stakeholder": {**CORRECTED, "email": "other@acme.example"}}, status=422
+    )
+    assert [error["pointer"] for error in problem["errors"]] == ["#/body/stakeholder/email"]
+    told = [record.model_dump_json() for record in await world.said(AuditRecorded)]
+    assert not any("ABCPA1234" in record for record in told), "a PAN is nobody's business in the journal"
+
+
+@pytest.mark.parametrize("when", ["before_effect", "after_effect"])
+async def test_a_correction_whose_answer_is_lost_is_sent_until_it_is_there(world: World, when: Any) -> None:
+    await world.franchisee()
+    world.sandbox.add_fault(FaultRule(kind="error", when=when, method="PATCH", path=AT_RAZORPAY))
+    await correct(world)
+    assert (await link(world))[0] == "CORRECTION"
+    # Taken back before it is known to have arrived: what Razorpay has is not known, so it is sent.
+    await correct(world, stakeholder=FRANCHISEE["stakeholder"])
+    await world.pass_time(60)
+    assert (stakeholder_there(world), await link(world)) == (("Asha Rao", "ABCPA1234F"), ("DONE", None))
+
+
+async def test_a_refused_correction_is_told_keeps_no_kyc_waiting_and_can_be_taken_back(world: World) -> None:
+    await world.franchisee(activate=False)
+    refusal = "Merchant activation form has been locked for editing by admin"
+    world.sandbox.add_fault(FaultRule(kind="error", status=400, description=refusal, method="PATCH", path=AT_RAZORPAY))
+    await correct(world)
+    assert await link(world) == ("CORRECTION", refusal)
+    world.forwarding = False
+    world.sandbox.move_kyc(await world.account_of(1), "activated")
+    await world.settle()
+    await world.pass_time(timedelta(minutes=40).total_seconds())
+    assert (await world.call("GET", "/v1/franchisees/frn_1"))["status"] == "ACTIVATED"
+    await correct(world, stakeholder=FRANCHISEE["stakeholder"])
+    assert (await link(world), len(world.sandbox.requests("PATCH", AT_RAZORPAY))) == (("DONE", None), 1)
+
+
+async def test_bank_and_stakeholder_at_once_are_both_sent(world: World) -> None:
+    await world.franchisee(activate=False)
+    sent = []
+    edit = world.service.app.razorpay.edit_product
+
+    async def editing(account_id: str, product_id: str, body: dict[str, Any]) -> dict[str, Any]:
+        sent.append(body["settlements"]["account_number"])
+        return {}  # reviewed as it is, the sandbox takes no second one
+
+    world.service.app.razorpay.edit_product = editing
+    await correct(world, stakeholder=CORRECTED, bank={**FRANCHISEE["bank"], "account_number": "9876543210"})
+    world.service.app.razorpay.edit_product = edit
+    assert (sent, stakeholder_there(world)[0], await link(world)) == (["9876543210"], "Asha R. Rao", ("DONE", None))
+
+
+@pytest.mark.parametrize("call", ["create_stakeholder", "request_product", "edit_product", "edit_stakeholder"])
+async def test_a_correction_that_comes_during_a_call_is_not_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    razorpay, came = world.service.app.razorpay, []
+    send = getattr(razorpay, call)
+
+    async def slow(*args: Any) -> Any:
+        if came and call == "edit_product":
+            return {}  # reviewed as it is, the sandbox takes no second one
+        answer = await send(*args)
+        if not came:
+            came.append(call)
+            await world.call("PATCH", "/v1/franchisees/frn_1", json={"stakeholder": CORRECTED})
+        return answer
+
+    monkeypatch.setattr(razorpay, call, slow)
+    await world.franchisee(1, activate=False)
+    if call == "edit_stakeholder":
+        await correct(world, stakeholder={**CORRECTED, "name": "Asha Rau"})
+    await world.pass_time(60)
+    assert came == [call]
+    assert (stakeholder_there(world), await link(world)) == (("Asha R. Rao", "ABCPA1234G"), ("DONE", None))
+    assert len(world.sandbox.state.stakeholders) == 1
+
+
+async def test_one_who_was_linked_before_this_was_kept_is_corrected_too(world: World) -> None:
+    await world.franchisee(activate=False)
+    await world.admin.execute("UPDATE franchisees SET stakeholder_sent = NULL")
+    await correct(world, stakeholder={**FRANCHISEE["stakeholder"], "name": "Asha R. Rao"})
+    assert (stakeholder_there(world), await link(world)) == (("Asha R. Rao", "ABCPA1234F"), ("DONE", None))

@@ -15,6 +15,8 @@ class LinkStep(StrEnum):
     STAKEHOLDER = "STAKEHOLDER"
     PRODUCT = "PRODUCT"
     BANK = "BANK"
+    CORRECTION = "CORRECTION"
+    """The stakeholder was corrected after Razorpay had it."""
     DONE = "DONE"
 
 
@@ -23,7 +25,18 @@ NEXT_STEP = {
     LinkStep.STAKEHOLDER: LinkStep.PRODUCT,
     LinkStep.PRODUCT: LinkStep.BANK,
     LinkStep.BANK: LinkStep.DONE,
+    LinkStep.CORRECTION: LinkStep.DONE,
 }
+
+
+def with_corrections(step: LinkStep, *, wanted: Mapping[str, Any], sent: Mapping[str, Any] | None) -> LinkStep:
+    """The step to go on with: nothing is done while Razorpay has another stakeholder (`sent`) than is `wanted`.
+
+    `sent` None: the stakeholder was made before this was kept, and nobody has corrected it since.
+    """
+    if step not in (LinkStep.DONE, LinkStep.CORRECTION):
+        return step
+    return LinkStep.DONE if sent is None or sent == wanted else LinkStep.CORRECTION
 
 
 def reference_of(franchisee_id: int) -> str:
@@ -68,6 +81,11 @@ def stakeholder_body(stakeholder: Mapping[str, Any]) -> dict[str, Any]:
     """The body of `POST /v2/accounts/:id/stakeholders`."""
     body: dict[str, Any] = {"name": stakeholder["name"], "email": stakeholder["email"]}
     return body | ({"kyc": {"pan": stakeholder["pan"]}} if stakeholder.get("pan") else {})
+
+
+def stakeholder_correction(stakeholder: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of `PATCH /v2/accounts/:id/stakeholders/:id`: what may be corrected. The email may not."""
+    return {name: value for name, value in stakeholder_body(stakeholder).items() if name != "email"}
 
 
 PRODUCT_BODY: dict[str, Any] = {"product_name": "route", "tnc_accepted": True}

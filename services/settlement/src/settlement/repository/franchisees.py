@@ -42,6 +42,7 @@ class Franchisee:
     operator_reason: str | None
     razorpay_account_id: str | None
     razorpay_stakeholder_id: str | None
+    stakeholder_sent: Mapping[str, Any] | None
     razorpay_product_id: str | None
     link_step: LinkStep
     link_calls: int
@@ -98,6 +99,13 @@ async def find(connection: AsyncConnection, franchisee_id: int, *, lock: bool = 
     return None if row is None else franchisee_from(row)
 
 
+async def get(connection: AsyncConnection, franchisee_id: int, *, lock: bool = False) -> Franchisee:
+    """As `find`, of one that is there: none is ever deleted."""
+    found = await find(connection, franchisee_id, lock=lock)
+    assert found is not None, f"frn_{franchisee_id}"  # noqa: S101
+    return found
+
+
 async def find_by_account(connection: AsyncConnection, razorpay_account_id: str, *, lock: bool = False) -> Franchisee | None:
     """The franchisee of a linked account."""
     query = select(franchisees).where(_F.razorpay_account_id == razorpay_account_id)
@@ -143,7 +151,7 @@ async def kyc_poll_due(connection: AsyncConnection, *, before: datetime, limit: 
     query = (
         select(franchisees)
         .where(
-            _F.link_step == LinkStep.DONE.value,
+            _F.link_step.in_([LinkStep.DONE.value, LinkStep.CORRECTION.value]),
             _F.transfers_enabled.is_(False),
             _F.status != FranchiseeStatus.REJECTED.value,
             or_(_F.kyc_polled_at.is_(None), _F.kyc_polled_at <= before),

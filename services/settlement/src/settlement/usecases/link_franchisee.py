@@ -8,7 +8,6 @@ from typing import Any
 
 import structlog
 
-from chassis.database import UnitOfWork
 from razorpay_client import Permanent, RazorpayError
 from settlement.domain.due import backoff_seconds, later
 from settlement.domain.franchisee import FranchiseeStatus
@@ -21,6 +20,8 @@ from settlement.domain.link import (
     bank_body,
     reference_of,
     stakeholder_body,
+    stakeholder_correction,
+    with_corrections,
 )
 from settlement.repository import franchisees
 from settlement.repository.franchisees import Franchisee
@@ -29,6 +30,9 @@ from settlement.usecases.context import Settlement
 from settlement.usecases.follow_kyc import fold_kyc
 
 log = structlog.get_logger(__name__)
+
+_FROM_ANEW = (LinkStep.BANK, LinkStep.CORRECTION, LinkStep.DONE)
+"""What PATCH sets: bank account and stakeholder can be changed once all was sent."""
 
 
 async def take_up_link(app: Settlement) -> bool:
@@ -43,8 +47,8 @@ async def take_up_link(app: Settlement) -> bool:
     except Permanent as error:
         app.metrics.link_failed.labels(franchisee.link_step.value).inc()
         log.warning("link.refused", franchisee_id=franchisee.id, step=franchisee.link_step.value, error=error.description)
-        # Nothing but a change of the details helps: PATCH takes it up again.
-        await _leave(app, franchisee, link_error=error.description, link_due_at=None)
+        # Nothing but a change of the details helps: PATCH takes it up again. Nothing of it had an effect.
+        await _leave(app, franchisee, link_error=error.description, link_due_at=None, link_calls=0)
     except RazorpayError as error:
         pause = backoff_seconds(reference_of(franchisee.id), franchisee.link_calls)
         await _leave(app, franchisee, link_error=error.description, link_due_at=later(app.clock.now(), pause))
@@ -53,26 +57,23 @@ async def take_up_link(app: Settlement) -> bool:
     return True
 
 
-async def _is_changed(uow: UnitOfWork, franchisee: Franchisee) -> bool:
-    """Whether PATCH changed details during the call, and made them due: what was sent is not what we show any more."""
-    ours = await franchisees.find(uow.connection, franchisee.id, lock=True)
-    return ours is None or ours.link_due_at != franchisee.link_due_at
-
-
 async def _leave(app: Settlement, franchisee: Franchisee, **values: Any) -> None:
     async with app.database.transaction() as uow:
-        if not await _is_changed(uow, franchisee):
+        ours = await franchisees.get(uow.connection, franchisee.id, lock=True)
+        if ours.link_due_at == franchisee.link_due_at:  # else PATCH has changed details during the call, and made them due
             await franchisees.set_values(uow.connection, franchisee.id, updated_at=uow.now, **values)
 
 
 async def _persist(app: Settlement, franchisee: Franchisee, learnt: dict[str, Any]) -> None:
-    step = NEXT_STEP[franchisee.link_step]
     async with app.database.transaction() as uow:
-        if await _is_changed(uow, franchisee) and franchisee.link_step is LinkStep.BANK:
-            # Razorpay may have the old bank account, whichever of two calls came last: the new one goes once more.
-            await franchisees.set_values(uow.connection, franchisee.id, link_step=LinkStep.BANK.value, link_due_at=uow.now)
-            uow.after_commit(app.links.wake)
-            return
+        ours = await franchisees.get(uow.connection, franchisee.id, lock=True)
+        step = NEXT_STEP[franchisee.link_step]
+        if ours.link_due_at != franchisee.link_due_at and ours.link_step in _FROM_ANEW:
+            # PATCH came during the call: Razorpay may have the old bank account, whichever of two calls came last, and what
+            # was corrected may be still to send. It goes on from where PATCH left it.
+            step = ours.link_step
+        sent = learnt.get("stakeholder_sent", ours.stakeholder_sent)
+        step = with_corrections(step, wanted=stakeholder_correction(ours.stakeholder), sent=sent)
         if franchisee.link_step is LinkStep.ACCOUNT:
             learnt = {**learnt, "status": FranchiseeStatus.LINKED.value}
         changed = await franchisees.set_values(
@@ -92,7 +93,8 @@ async def _persist(app: Settlement, franchisee: Franchisee, learnt: dict[str, An
             action="link",
             actor="settlement",
             trigger=f"step {franchisee.link_step.value}",
-            after={"link_step": step.value, **learnt},
+            # Personal details are nobody's business in the journal.
+            after={"link_step": step.value, **{name: value for name, value in learnt.items() if name != "stakeholder_sent"}},
         )
         if changed.razorpay_account_id is not None:
             # Razorpay may have spoken of the account before its answer to our call was kept.
@@ -132,9 +134,20 @@ async def _stakeholder(app: Settlement, franchisee: Franchisee) -> dict[str, Any
     if franchisee.link_calls > 1:
         existing = await app.razorpay.stakeholders(account_id)
         if existing:
-            return {"razorpay_stakeholder_id": str(existing[0]["id"])}
+            # Details may have been corrected since the call that made it.
+            pan = (existing[0].get("kyc") or {}).get("pan")
+            sent = stakeholder_correction({"name": existing[0].get("name"), "email": None, "pan": pan})
+            return {"razorpay_stakeholder_id": str(existing[0]["id"]), "stakeholder_sent": sent}
     stakeholder = await app.razorpay.create_stakeholder(account_id, stakeholder_body(franchisee.stakeholder))
-    return {"razorpay_stakeholder_id": str(stakeholder["id"])}
+    sent = stakeholder_correction(franchisee.stakeholder)
+    return {"razorpay_stakeholder_id": str(stakeholder["id"]), "stakeholder_sent": sent}
+
+
+async def _correction(app: Settlement, franchisee: Franchisee) -> dict[str, Any]:
+    account_id, stakeholder_id = _known(franchisee.razorpay_account_id), _known(franchisee.razorpay_stakeholder_id)
+    wanted = stakeholder_correction(franchisee.stakeholder)
+    await app.razorpay.edit_stakeholder(account_id, stakeholder_id, wanted)
+    return {"stakeholder_sent": wanted}
 
 
 async def _product(app: Settlement, franchisee: Franchisee) -> dict[str, Any]:
@@ -167,4 +180,5 @@ _STEPS = {
     LinkStep.STAKEHOLDER: _stakeholder,
     LinkStep.PRODUCT: _product,
     LinkStep.BANK: _bank,
+    LinkStep.CORRECTION: _correction,
 }

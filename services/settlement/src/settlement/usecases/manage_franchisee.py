@@ -7,7 +7,7 @@ from chassis.database import UnitOfWork
 from chassis.web import Principal, Role, forbidden, invalid_field
 from settlement.domain.errors import EmailTaken, NoSuchFranchisee, TermsExist
 from settlement.domain.franchisee import FranchiseeStatus
-from settlement.domain.link import LinkStep
+from settlement.domain.link import LinkStep, stakeholder_correction, with_corrections
 from settlement.repository import franchisees
 from settlement.repository.franchisees import Franchisee
 from settlement.usecases.announce import announce_franchisee, audit
@@ -72,11 +72,9 @@ async def patch_franchisee(
             raise invalid_field(
                 "#/body", "Razorpay has the account already: of its details only bank and stakeholder are taken here"
             )
-        if found.link_step is LinkStep.DONE and "bank" in given:
-            values["link_step"] = LinkStep.BANK.value
-        if found.link_step is not LinkStep.DONE or "bank" in given:
-            values |= {"link_due_at": uow.now, "link_calls": 0, "link_error": None}
-            uow.after_commit(app.links.wake)
+        values |= _to_be_sent(found, given)
+        values |= {"link_due_at": None if values["link_step"] == LinkStep.DONE else uow.now, "link_calls": 0, "link_error": None}
+        uow.after_commit(app.links.wake)
     if not values:
         return view_franchisee(found)
     changed = await franchisees.set_values(uow.connection, franchisee_id, updated_at=uow.now, **values)
@@ -99,6 +97,20 @@ async def patch_franchisee(
     if changed.gate is None and found.gate is not None:
         await open_gate(app, uow, changed)
     return view_franchisee(changed)
+
+
+def _to_be_sent(found: Franchisee, given: dict[str, Any]) -> dict[str, Any]:
+    """Where the onboarding goes on with what is given. Raises ValidationProblem for what Razorpay does not change."""
+    sent, step = found.stakeholder_sent, found.link_step
+    if "stakeholder" in given and found.razorpay_stakeholder_id is not None:
+        if given["stakeholder"]["email"] != found.stakeholder["email"]:
+            raise invalid_field("#/body/stakeholder/email", "Razorpay has the stakeholder already: its email can't be changed")
+        if sent is None or (step is LinkStep.CORRECTION and found.link_calls):
+            sent = {}  # what Razorpay has is not known
+    if "bank" in given and step in (LinkStep.DONE, LinkStep.CORRECTION):
+        step = LinkStep.BANK
+    wanted = stakeholder_correction(given.get("stakeholder", found.stakeholder))
+    return {"link_step": with_corrections(step, wanted=wanted, sent=sent).value, "stakeholder_sent": sent}
 
 
 def _ends(franchisee: Franchisee) -> str:
