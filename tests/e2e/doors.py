@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -64,6 +64,8 @@ class Operation:
     """`{"public"}` where nobody is asked who he is."""
     parameters: tuple[Parameter, ...]
     takes_body: bool
+    ids_in_body: frozenset[str]
+    """Names of whatever in the body says whose, or which: ids of ours, and names that end like one."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -127,8 +129,27 @@ def operations(world: World) -> list[Operation]:
                     for each in shown.get("parameters", ())
                 )
                 roles = frozenset(shown["x-roles"])
-                found.append(Operation(service, method.upper(), path, roles, parameters, "requestBody" in shown))
+                body = shown.get("requestBody", {})
+                ids = frozenset(_ids_in(body, named, ()))
+                found.append(Operation(service, method.upper(), path, roles, parameters, "requestBody" in shown, ids))
     return found
+
+
+def _ids_in(part: Any, named: Mapping[str, Any], seen: tuple[str, ...]) -> Iterator[str]:
+    """Properties of a schema, and of those it refers to, that are ids."""
+    if isinstance(part, list):
+        for each in part:
+            yield from _ids_in(each, named, seen)
+    if not isinstance(part, Mapping):
+        return
+    reference = part.get("$ref")
+    if isinstance(reference, str) and reference not in seen:
+        yield from _ids_in(_resolved(part, named), named, (*seen, reference))
+    for name, schema in part.get("properties", {}).items():
+        if name.endswith(("_id", "_ids")) or _PREFIX.search(json.dumps(schema)):
+            yield name
+    for each in part.values():
+        yield from _ids_in(each, named, seen)
 
 
 def _resolved(schema: Mapping[str, Any], named: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -152,6 +152,16 @@ async def tried_on(world: World, role: str, theirs: dict[str, set[str]], **claim
     return got
 
 
+async def test_no_body_of_a_franchisees_riders_or_guests_names_what_could_be_anothers(world: World) -> None:
+    """Whose it is says their token. A route that takes an id in its body has to be tried with another's, and named here."""
+    theirs = {"franchisee", "rider", "guest", "public"}
+    named = {(str(each), name) for each in operations(world) if each.roles & theirs for name in each.ids_in_body}
+    staff = {name for each in operations(world) if not each.roles & theirs for name in each.ids_in_body}
+    assert staff >= {"station_id", "franchisee_id"}, "ids in bodies are found"
+    # The charger and connector to start at: anybody may, at any that is free.
+    assert named == {("POST /v1/wallets/me/sessions", name) for name in ("charge_point_id", "connector_id")}
+
+
 async def _served(world: World) -> tuple[Site, dict[str, Any]]:
     """A franchisee's site after a session that was paid, billed, transferred and settled."""
     site = await world.open_site(rated_power_w=60_000)
