@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, or_, select, update
+from sqlalchemy import Select, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -227,10 +227,10 @@ async def ids_in_state(connection: AsyncConnection, state: PaymentState, *, afte
     return list((await connection.scalars(query)).all())
 
 
-async def claim_fees_due(connection: AsyncConnection, *, now: datetime, limit: int) -> list[QrPayment]:
-    """Payments of running sessions whose fee is an estimate and is to be asked for, those that wait longest first.
+async def claim_fee_due(connection: AsyncConnection, *, now: datetime) -> QrPayment | None:
+    """Of payments of running sessions whose fee is an estimate, the one that waits longest to be asked for.
 
-    Each is asked for again after a pause that grows, whatever comes of it now: none keeps the others from being asked for.
+    It is asked for again after a pause that grows, whatever comes of it now: none keeps the others from being asked for.
     """
     open_states = (PaymentState.START_REQUESTED.value, PaymentState.CHARGING.value)
     query = (
@@ -241,16 +241,14 @@ async def claim_fees_due(connection: AsyncConnection, *, now: datetime, limit: i
             or_(_P.fee_due_at.is_(None), _P.fee_due_at <= now),
         )
         .order_by(_P.fee_due_at.nulls_first(), _P.id)
-        .limit(limit)
+        .limit(1)
         .with_for_update(skip_locked=True)
     )
-    due = [payment_from(row) for row in await connection.execute(query)]
-    if due:
-        again = [{"wanted": payment.id, "at": fee.ask_again_at(payment.paid_at, now)} for payment in due]
-        await connection.execute(
-            update(qr_payments).where(_P.id == bindparam("wanted")).values(fee_due_at=bindparam("at")), again
-        )
-    return due
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    await set_values(connection, row.id, fee_due_at=fee.ask_again_at(row.paid_at, now))
+    return payment_from(row)
 
 
 async def add_bill(

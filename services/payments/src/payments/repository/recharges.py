@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, or_, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -198,20 +198,20 @@ async def add_payment(
     return await find_payment(connection, capture.razorpay_payment_id)
 
 
-async def claim_fees_due(connection: AsyncConnection, *, now: datetime, limit: int) -> list[RechargePayment]:
-    """Payments whose fee was not told and is to be asked for, those that wait longest first; asked for again after a pause."""
+async def claim_fee_due(connection: AsyncConnection, *, now: datetime) -> RechargePayment | None:
+    """Of payments whose fee was not told, the one that waits longest to be asked for; it is again after a pause that grows."""
     query = (
         _PAYMENTS.where(_P.fee_paise.is_(None), or_(_P.fee_due_at.is_(None), _P.fee_due_at <= now))
         .order_by(_P.fee_due_at.nulls_first(), _P.id)
-        .limit(limit)
+        .limit(1)
         .with_for_update(of=recharge_payments, skip_locked=True)
     )
-    due = [payment_from(row) for row in await connection.execute(query)]
-    if due:
-        again = [{"wanted": payment.id, "at": fee.ask_again_at(payment.paid_at, now)} for payment in due]
-        put_off = update(recharge_payments).where(_P.id == bindparam("wanted")).values(fee_due_at=bindparam("at"))
-        await connection.execute(put_off, again)
-    return due
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    again = fee.ask_again_at(row.paid_at, now)
+    await connection.execute(update(recharge_payments).where(_P.id == row.id).values(fee_due_at=again))
+    return payment_from(row)
 
 
 async def tell_fee(connection: AsyncConnection, payment_id: int, *, fee_paise: int, tax_paise: int | None) -> bool:

@@ -22,9 +22,11 @@ async def record_fees(app: Payments) -> None:
 
     Emits PlatformFeeRecorded into the charger's lane, and PaymentFeeRecorded for the books.
     """
-    async with app.database.transaction() as uow:
-        estimated = await qr_payments.claim_fees_due(uow.connection, now=uow.now, limit=ASKED_AT_ONCE_MAX)
-    for payment in estimated:
+    for _ in range(ASKED_AT_ONCE_MAX):
+        async with app.database.transaction() as uow:
+            payment = await qr_payments.claim_fee_due(uow.connection, now=uow.now)
+        if payment is None:
+            return
         try:
             entity = await app.razorpay.fetch_payment(payment.razorpay_payment_id, account=payment.collected_by_account_id)
         except Permanent as error:
@@ -32,7 +34,7 @@ async def record_fees(app: Payments) -> None:
             log.warning("fee.refused", qr_payment_id=payment.id, error=error.description)
             continue
         except RazorpayError:
-            return  # Razorpay can't be asked; each comes again in its turn
+            return  # Razorpay can't be asked; the next sweep goes on with the others
         fee_paise, tax_paise = read_paise(entity.get("fee")), read_paise(entity.get("tax"))
         if fee_paise is None:
             continue

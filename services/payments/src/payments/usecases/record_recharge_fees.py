@@ -14,9 +14,11 @@ log = structlog.get_logger(__name__)
 
 async def record_recharge_fees(app: Payments) -> None:
     """Unknown → API. The rider has all of the money whatever it is. Emits RechargeFeeRecorded."""
-    async with app.database.transaction() as uow:
-        untold = await recharges.claim_fees_due(uow.connection, now=uow.now, limit=ASKED_AT_ONCE_MAX)
-    for payment in untold:
+    for _ in range(ASKED_AT_ONCE_MAX):
+        async with app.database.transaction() as uow:
+            payment = await recharges.claim_fee_due(uow.connection, now=uow.now)
+        if payment is None:
+            return
         try:
             entity = await app.razorpay.fetch_payment(payment.razorpay_payment_id)
         except Permanent as error:
@@ -24,7 +26,7 @@ async def record_recharge_fees(app: Payments) -> None:
             log.warning("recharge_fee.refused", recharge_payment_id=payment.id, error=error.description)
             continue
         except RazorpayError:
-            return  # Razorpay can't be asked; each comes again in its turn
+            return  # Razorpay can't be asked; the next sweep goes on with the others
         fee_paise, tax_paise = read_paise(entity.get("fee")), read_paise(entity.get("tax"))
         if fee_paise is None:
             continue
