@@ -22,7 +22,9 @@ Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=5, m
 class OperatorRefundCreate(Body):
     """A part of a billed payment that goes back."""
 
-    amount_paise: int = Field(ge=1, description="100 at least, and no more than was billed for energy and GST and not given back")
+    amount_paise: int = Field(
+        ge=1, description="no more than was billed for energy and GST and not given back; through Razorpay 100 at least"
+    )
     reason: Reason = Field(description="why, in words: the audit record and the rider's papers bear it")
     borne_by: BorneBy | None = Field(
         None,
