@@ -62,18 +62,7 @@ async def get(connection: AsyncConnection, wallet_id: int, *, lock: bool = False
 
 async def put_in(connection: AsyncConnection, wallet: Wallet, *, amount_paise: int, payment_id: int, now: datetime) -> None:
     """Credit a payment to a locked wallet."""
-    balance = wallet.balance_paise + amount_paise
-    await connection.execute(
-        insert(wallet_entries).values(
-            wallet_id=wallet.id,
-            kind=EntryKind.RECHARGE.value,
-            amount_paise=amount_paise,
-            balance_after_paise=balance,
-            recharge_payment_id=payment_id,
-            created_at=now,
-        )
-    )
-    await _set(connection, wallet, balance_paise=balance, held_paise=wallet.held_paise, now=now)
+    await _move(connection, wallet, EntryKind.RECHARGE, amount_paise, now=now, recharge_payment_id=payment_id)
 
 
 async def hold(connection: AsyncConnection, wallet: Wallet, *, amount_paise: int, now: datetime) -> None:
@@ -90,37 +79,32 @@ async def pay(
     connection: AsyncConnection, wallet: Wallet, *, held_paise: int, billed_paise: int, bill_id: int, now: datetime
 ) -> None:
     """A bill takes its part of what was put aside; the rest is free again. A bill of nothing moves nothing."""
-    balance = wallet.balance_paise - billed_paise
-    if billed_paise:
-        await connection.execute(
-            insert(wallet_entries).values(
-                wallet_id=wallet.id,
-                kind=EntryKind.SESSION.value,
-                amount_paise=-billed_paise,
-                balance_after_paise=balance,
-                wallet_bill_id=bill_id,
-                created_at=now,
-            )
-        )
-    await _set(connection, wallet, balance_paise=balance, held_paise=wallet.held_paise - held_paise, now=now)
+    await _move(connection, wallet, EntryKind.SESSION, -billed_paise, released_paise=held_paise, now=now, wallet_bill_id=bill_id)
 
 
 async def give_back(
     connection: AsyncConnection, wallet: Wallet, *, amount_paise: int, operator_refund_id: int, now: datetime
 ) -> None:
     """What an operator gives back of a bill is in the locked wallet again, however full it is."""
+    await _move(connection, wallet, EntryKind.REFUND, amount_paise, now=now, operator_refund_id=operator_refund_id)
+
+
+async def _move(
+    connection: AsyncConnection,
+    wallet: Wallet,
+    kind: EntryKind,
+    amount_paise: int,
+    *,
+    now: datetime,
+    released_paise: int = 0,
+    **because: int,
+) -> None:
+    """An entry of a locked wallet with what it is of, and the sums that follow; what was put aside may be freed with it."""
     balance = wallet.balance_paise + amount_paise
-    await connection.execute(
-        insert(wallet_entries).values(
-            wallet_id=wallet.id,
-            kind=EntryKind.REFUND.value,
-            amount_paise=amount_paise,
-            balance_after_paise=balance,
-            operator_refund_id=operator_refund_id,
-            created_at=now,
-        )
-    )
-    await _set(connection, wallet, balance_paise=balance, held_paise=wallet.held_paise, now=now)
+    if amount_paise:
+        entry = {"kind": kind.value, "amount_paise": amount_paise, "balance_after_paise": balance, "created_at": now}
+        await connection.execute(insert(wallet_entries).values(wallet_id=wallet.id, **entry, **because))
+    await _set(connection, wallet, balance_paise=balance, held_paise=wallet.held_paise - released_paise, now=now)
 
 
 async def _set(connection: AsyncConnection, wallet: Wallet, *, balance_paise: int, held_paise: int, now: datetime) -> None:

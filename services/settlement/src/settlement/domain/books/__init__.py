@@ -15,6 +15,7 @@ from settlement.domain.books.corrections import (
     OperatorRefundDecided,
     ReversalApplied,
     TransferReversed,
+    WalletSessionRefunded,
 )
 from settlement.domain.books.direct import (
     CommissionReceived,
@@ -54,13 +55,7 @@ from settlement.domain.books.payouts import (
     TransferSettled,
     payout_account,
 )
-from settlement.domain.books.wallets import (
-    RechargeCaptured,
-    RechargeFeeCorrected,
-    RechargeFeeRecorded,
-    WalletSessionBilled,
-    WalletSessionRefunded,
-)
+from settlement.domain.books.wallets import RechargeCaptured, RechargeFeeCorrected, RechargeFeeRecorded, WalletSessionBilled
 
 __all__ = [
     "ACCOUNTS",

@@ -9,15 +9,32 @@ from settlement.domain.books.payouts import payout_account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperatorRefundDecided(MoneyEvent):
-    """A part of a billed payment is owed to the rider. The supply gives it back, or goodwill is our expense."""
+class _GivenBackAfterBill(MoneyEvent):
+    """A part of a bill is the rider's again. The supply gives it back, or goodwill is our expense."""
 
-    KIND: ClassVar[str] = "operator_refund_decided"
-    qr_payment_id: int
+    INTO: ClassVar[str]
+    """The account by which it is the rider's."""
     number: int
     energy_charge_paise: int
     gst_paise: int
     goodwill_paise: int
+
+    def lines(self) -> Iterable[Posting]:
+        return (
+            debit("energy_revenue", self.energy_charge_paise),
+            debit("gst_output", self.gst_paise),
+            debit("goodwill", self.goodwill_paise),
+            credit(self.INTO, self.energy_charge_paise + self.gst_paise + self.goodwill_paise),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorRefundDecided(_GivenBackAfterBill):
+    """Of a payment by QR code: owed to the rider until Razorpay has refunded it."""
+
+    KIND: ClassVar[str] = "operator_refund_decided"
+    INTO: ClassVar[str] = "refund_payable"
+    qr_payment_id: int
 
     @property
     def key(self) -> str:
@@ -27,18 +44,22 @@ class OperatorRefundDecided(MoneyEvent):
     def subject(self) -> str:
         return f"qrp_{self.qr_payment_id}"
 
-    def lines(self) -> Iterable[Posting]:
-        return given_back("refund_payable", self.energy_charge_paise, self.gst_paise, self.goodwill_paise)
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletSessionRefunded(_GivenBackAfterBill):
+    """Of a session that a wallet paid: it is in the wallet again."""
 
-def given_back(into: str, energy_charge_paise: int, gst_paise: int, goodwill_paise: int) -> Iterable[Posting]:
-    """A part of a bill is the rider's again, by the account `into`: the supply gives it back, or goodwill is our expense."""
-    return (
-        debit("energy_revenue", energy_charge_paise),
-        debit("gst_output", gst_paise),
-        debit("goodwill", goodwill_paise),
-        credit(into, energy_charge_paise + gst_paise + goodwill_paise),
-    )
+    KIND: ClassVar[str] = "wallet_session_refunded"
+    INTO: ClassVar[str] = "wallet_liability"
+    wallet_session_id: int
+
+    @property
+    def key(self) -> str:
+        return f"wallet_session/{self.wallet_session_id}/operator_refund/{self.number}"
+
+    @property
+    def subject(self) -> str:
+        return f"wse_{self.wallet_session_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

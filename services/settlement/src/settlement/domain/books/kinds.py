@@ -9,6 +9,7 @@ from settlement.domain.books.corrections import (
     OperatorRefundDecided,
     ReversalApplied,
     TransferReversed,
+    WalletSessionRefunded,
 )
 from settlement.domain.books.direct import (
     CommissionReceived,
@@ -36,13 +37,7 @@ from settlement.domain.books.payouts import (
     TransferProcessed,
     TransferSettled,
 )
-from settlement.domain.books.wallets import (
-    RechargeCaptured,
-    RechargeFeeCorrected,
-    RechargeFeeRecorded,
-    WalletSessionBilled,
-    WalletSessionRefunded,
-)
+from settlement.domain.books.wallets import RechargeCaptured, RechargeFeeCorrected, RechargeFeeRecorded, WalletSessionBilled
 
 KINDS: Mapping[str, type[MoneyEvent]] = {
     kind.KIND: kind

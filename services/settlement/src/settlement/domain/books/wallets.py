@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from settlement.domain.books.corrections import given_back
 from settlement.domain.books.journal import MoneyEvent, Posting, credit, debit, fee_corrected, fee_parts
 
 
@@ -104,29 +103,6 @@ class WalletSessionBilled(MoneyEvent):
             debit("shortfall", self.shortfall_paise),
             credit("shortfall_contra", self.shortfall_paise),
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalletSessionRefunded(MoneyEvent):
-    """A part of a billed session is in the wallet again. The supply gives it back, or goodwill is our expense."""
-
-    KIND: ClassVar[str] = "wallet_session_refunded"
-    wallet_session_id: int
-    number: int
-    energy_charge_paise: int
-    gst_paise: int
-    goodwill_paise: int
-
-    @property
-    def key(self) -> str:
-        return f"wallet_session/{self.wallet_session_id}/operator_refund/{self.number}"
-
-    @property
-    def subject(self) -> str:
-        return f"wse_{self.wallet_session_id}"
-
-    def lines(self) -> Iterable[Posting]:
-        return given_back("wallet_liability", self.energy_charge_paise, self.gst_paise, self.goodwill_paise)
 
 
 def _fee(fee_paise: int, tax_paise: int | None) -> tuple[Posting, ...]:
