@@ -2,7 +2,6 @@
 
 import csv
 import io
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -10,9 +9,7 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pypdf import PdfReader
 
-from money import rupees
 from settlement.domain.franchisee_statement import (
     FIGURES,
     Figures,
@@ -27,7 +24,7 @@ from settlement.domain.franchisee_statement import (
 )
 from settlement.domain.ledger_entry import EntryStatus, HoldKind
 from settlement.domain.payout_calendar import Open, PayoutStatus, outlook, working_day_after
-from settlement.printing import CsvWriter, PdfWriter, StatementWriter, XlsxWriter, safe_text
+from settlement.printing import CsvWriter, StatementWriter, XlsxWriter, safe_text
 
 OWNER = Owner(
     franchisee_id=7,
@@ -128,7 +125,7 @@ def written(form: type[StatementWriter], booked: list[Row], paid: list[Payment],
 
 @settings(max_examples=12, deadline=None)
 @given(st.lists(rows(months=1), max_size=6), st.lists(payments(months=1), max_size=3), SIGNED)
-def test_the_totals_are_the_same_to_the_paisa_in_every_form(booked: list[Row], paid: list[Payment], opening_paise: int) -> None:
+def test_the_totals_are_the_same_to_the_paisa_in_both_tables(booked: list[Row], paid: list[Payment], opening_paise: int) -> None:
     text, statement = written(CsvWriter, booked, paid, opening_paise)
     expected = {line.name: line.paise for line in statement.lines()}
     lines = list(csv.DictReader(io.StringIO(text.decode())))
@@ -146,26 +143,11 @@ def test_the_totals_are_the_same_to_the_paisa_in_every_form(booked: list[Row], p
     for sheet in book:
         assert all(cell.data_type != "f" for row in sheet for cell in row)
 
-    pages = PdfReader(io.BytesIO(written(PdfWriter, booked, paid, opening_paise)[0])).pages
-    shown = " ".join(pages[0].extract_text().split())
-    for line in statement.lines():
-        assert f"{line.words} {rupees(line.paise)}" in shown
-
 
 @pytest.mark.parametrize("text", ["=1+1", "+91 98", "-2", "@SUM(A1)", "\t=1", " =1", "\r=1", "＝1", "\x00=1"])
 def test_what_begins_like_a_formula_is_marked_as_text(text: str) -> None:
     assert safe_text(text).startswith("'")
     assert safe_text("Acme = best") == "Acme = best"
-
-
-def test_a_pdf_of_a_large_month_says_what_it_leaves_out() -> None:
-    row = Row(
-        kind=RowKind.SESSION, reference="led_1", booked_at=NOVEMBER.start, transaction_id=1, station_id=1,
-        charge_point_id="C" * 90, connector_id=1, started_at=None, stopped_at=None, tds_section=None, tds_bps=None,
-        figures=figures((0,) * 6 + (1,)),
-    )  # fmt: skip
-    pages = PdfReader(io.BytesIO(written(PdfWriter, [row] + [replace(row, charge_point_id="CP-1")] * 409, [], 0)[0])).pages
-    assert "10 more sessions" in pages[-1].extract_text()
 
 
 def test_a_month_is_indias_and_closed_when_late_commits_are_in() -> None:
