@@ -8,6 +8,7 @@ from money import (
     CreditNoteLines,
     InvoiceLines,
     NegativeQuantityError,
+    Reduction,
     RefundExceedsSupplyError,
     credit_note_lines,
     divide_half_up,
@@ -110,6 +111,9 @@ def test_nothing_of_a_reduction_is_negative(name: str) -> None:
     figures = {"amount_paise": 1, "before_paise": 1, "energy_charge_paise": 100, "gst_paise": 100}
     with pytest.raises(NegativeQuantityError):
         supply_reduction(**{**figures, name: -1})
+    if name in ("energy_charge_paise", "gst_paise"):
+        with pytest.raises(NegativeQuantityError, match=name):
+            Reduction(**{"energy_charge_paise": 1, "gst_paise": 1, name: -1})
 
 
 @pytest.mark.parametrize("name", ["energy_charge_paise", "gst_paise", "platform_fee_paise"])

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -16,9 +17,11 @@ from settlement.domain.franchisee_statement import (
     Month,
     Owner,
     Payment,
+    Place,
     Row,
     RowKind,
     Statement,
+    Tax,
     masked,
     statement_of,
 )
@@ -148,6 +151,71 @@ def test_the_totals_are_the_same_to_the_paisa_in_both_tables(booked: list[Row], 
 def test_what_begins_like_a_formula_is_marked_as_text(text: str) -> None:
     assert safe_text(text).startswith("'")
     assert safe_text("Acme = best") == "Acme = best"
+
+
+def booked_at(at: datetime, **what: object) -> Row:
+    """A session of 100.00 of which seven shares are 1 to 64 paise, or a correction of the same."""
+    row = Row(
+        kind=RowKind.SESSION, reference="led_1", booked_at=at, transaction_id=1, station_id=3, charge_point_id="CP-1",
+        connector_id=1, started_at=None, stopped_at=None, tds_section="s.393", tds_bps=10,
+        figures=figures((1, 2, 4, 8, 16, 32, 64)),
+    )  # fmt: skip
+    return replace(row, **what)  # type: ignore[arg-type]
+
+
+def test_the_lines_word_for_word() -> None:
+    correction = booked_at(NOVEMBER.start, kind=RowKind.CORRECTION, figures=figures((0, 0, 0, 0, 0, 0, -5), sessions=0))
+    payment = Payment(paid_at=NOVEMBER.start, settlement_id="setl_1", utr="UTR1", transfers=1, amount_paise=40)
+    statement = of(NOVEMBER, 1_000, [booked_at(NOVEMBER.start), correction], [payment])
+    assert (statement.owner, statement.closed) == (OWNER, True)
+    assert [(line.name, line.words, line.paise) for line in statement.lines()] == [
+        ("opening", "Opening balance", 1_000),
+        ("gross", "Paid by riders", 122),
+        ("refund", "less: refunded to riders", -1),
+        ("residue", "less: owed to riders, below ₹1 each", -2),
+        ("pg_fee", "less: payment fees, borne by riders", -4),
+        ("gst", "less: GST on energy, for the state", -8),
+        ("commission", "less: commission", -16),
+        ("tds", "less: income tax withheld (TDS)", -32),
+        ("earned", "Earned", 59),
+        ("corrections", "of it: corrections of earlier entries", -5),
+        ("paid", "less: paid to the bank", -40),
+        ("closing", "Closing balance", 1_019),
+    ]
+
+
+def test_what_is_booked_has_its_place_and_its_tax() -> None:
+    known = booked_at(NOVEMBER.start)
+    unknown = booked_at(NOVEMBER.start, station_id=None, charge_point_id=None, tds_section=None, tds_bps=None)
+    statement = of(NOVEMBER, 0, [known, unknown, booked_at(NOVEMBER.start, reference="led_2")], [])
+    first = date(2026, 11, 1)
+    two = known.figures + known.figures
+    assert statement.places == {Place(first, 3, "CP-1"): two, Place(first, 0, ""): unknown.figures}
+    net = known.figures.net_paise
+    assert net != 0
+    assert statement.taxes == {("s.393", 10): Tax(2 * net, 64), ("no section kept", 0): Tax(net, 32)}
+
+
+def test_by_charger_and_by_day_in_order() -> None:
+    days = [NOVEMBER.start + timedelta(days=number) for number in range(3)]
+    places = [(days[0], 5, "CP-2"), (days[1], 3, "CP-9"), (days[2], 3, "CP-1"), (days[2], 5, "CP-2")]
+    booked = [booked_at(at, station_id=station, charge_point_id=charger) for at, station, charger in places]
+    statement = of(NOVEMBER, 0, booked, [])
+    assert list(statement.by_charger()) == [(3, "CP-1"), (3, "CP-9"), (5, "CP-2")]
+    assert statement.by_charger()[5, "CP-2"] == booked[0].figures + booked[3].figures
+    assert list(statement.by_day()) == [date(2026, 11, day) for day in (1, 2, 3)]
+
+
+def test_what_is_of_another_month_is_refused() -> None:
+    statement = of(NOVEMBER, 0, [booked_at(NOVEMBER.start), booked_at(NOVEMBER.end - timedelta(microseconds=1))], [])
+    late = Payment(paid_at=NOVEMBER.end, settlement_id="setl_9", utr=None, transfers=1, amount_paise=1)
+    with pytest.raises(AssertionError, match="led_1"):
+        statement.add(booked_at(NOVEMBER.end))
+    with pytest.raises(AssertionError, match="led_1"):
+        statement.add(booked_at(NOVEMBER.start - timedelta(microseconds=1)))
+    with pytest.raises(AssertionError, match="setl_9"):
+        statement.pay(late)
+    statement.pay(replace(late, paid_at=NOVEMBER.start))
 
 
 def test_a_month_is_indias_and_closed_when_late_commits_are_in() -> None:

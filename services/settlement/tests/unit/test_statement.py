@@ -101,6 +101,28 @@ def test_notes_come_as_text_object_list_or_null(notes: object, environment: str 
     assert read_row({**ROW, "notes": notes}).environment == environment
 
 
+def test_what_no_figure_moment_or_text_can_be_is_none() -> None:
+    for value, paise in (
+        (2**53 - 1, 2**53 - 1),
+        (1 - 2**53, 1 - 2**53),
+        (2**53, 0),
+        (-(2**53), 0),
+        (True, 0),
+        ("5", 0),
+        (None, 0),
+    ):
+        assert read_row({**ROW, "debit": value}).debit_paise == paise
+    for value in (0, -1, 2**35, True, "1764570000", None):
+        assert read_row({**ROW, "settled_at": value}).settled_at is None
+    for value in (1, 2**35 - 1):
+        assert read_row({**ROW, "settled_at": value}).settled_at == datetime.fromtimestamp(value, UTC)
+    assert (read_row({**ROW, "utr": "", "settlement_utr": ""}).utr, read_row({**ROW, "settlement_utr": "XXXX"}).utr) == (
+        None,
+        "XXXX",
+    )
+    assert read_row({**ROW, "description": "x" * 300}).description == "x" * 200
+
+
 def test_a_row_is_read_whatever_is_missing_or_strange_in_it() -> None:
     row = read_row(ROW)
     assert (row.net_paise, row.fee_paise, row.tax_paise, row.utr) == (-100_296, 296, 46, "AXISCN1")
@@ -299,6 +321,8 @@ def test_a_dispute_and_what_nobody_knows_are_told_with_their_figures() -> None:
     assert problem_of([replace(adjusted, description="A DISPUTE")], None).words == dispute.format("")
     both = judged([payment_row(dispute_id="disp_1", credit=9_000)], move(PAY, 10_000))
     assert [problem.kind for problem in both.problems] == [ExceptionKind.AMOUNT_DIFFERS, ExceptionKind.DISPUTE]
+    twice = judged([payment_row(dispute_id="disp_1"), payment_row(dispute_id="disp_2")], move(PAY, 10_000)).problems
+    assert [problem.words for problem in twice if problem.kind is ExceptionKind.DISPUTE] == [dispute.format(" (disp_1)")]
     assert problem_of([replace(adjusted, description="Goodwill")], None) == Problem(
         ExceptionKind.ADJUSTMENT,
         "Razorpay adjusted our balance by hand. Razorpay says: Goodwill. Ask Razorpay what for; the books do not have it.",
