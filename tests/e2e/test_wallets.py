@@ -143,7 +143,10 @@ async def nobody_elses(world: World, session: dict[str, Any]) -> None:
 async def every_seeded_error_is_named(world: World, session: dict[str, Any]) -> None:
     records = await read(world)
     (recharge,) = records.recharge_payments
-    entry = next(item for item in records.entries if item["wallet_session_id"] == session["id"] and item["kind"] == "SESSION")
+    entry, correction = (
+        next(item for item in records.entries if item["wallet_session_id"] == session["id"] and item["kind"] == kind)
+        for kind in ("SESSION", "CORRECTION")
+    )
     rcp, wse = recharge["id"].removeprefix("rcp_"), session["id"].removeprefix("wse_")
     captured, billed = f"recharge_payment/{rcp}/captured", f"wallet_session/{wse}/billed"
 
@@ -189,11 +192,11 @@ async def every_seeded_error_is_named(world: World, session: dict[str, Any]) -> 
             f"refund 2 of {session['id']} by user_finance: makes 10000 paise given back; 3929 were billed",
         ),
         "a note of nobody's": (
-            lambda changed: changed.credit_notes[0].update(refund_number=7),
+            lambda changed: of(changed, "credit_notes", "wallet_session_id", session["id"]).update(refund_number=7),
             f"operators' refund 1 of {session['id']}: takes 1000 paise off the supply; it has no credit note",
         ),
         "a correction that is gone": (
-            lambda changed: changed.entries.remove(next(entry for entry in changed.entries if entry["kind"] == "CORRECTION")),
+            lambda changed: changed.entries.remove(of(changed, "entries", "id", correction["id"])),
             f"refund 1 of {session['id']} by user_finance: reduces the supply of {session['transaction_id']}",
         ),
         "another gross": (
